@@ -1,0 +1,45 @@
+# The five commands; CI calls exactly these. Set-up is done once and again only when a lock changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.PHONY: run test check bench lock clean
+
+run: $(VENV)/.runtime
+	$(BIN)/puhui serve --demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/pytest benchmarks --benchmark-only
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --require-hashes -r requirements/runtime.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime | $(BIN)/python
+	$(PIP) install --quiet --require-hashes -r requirements/dev.lock
+	touch $@
+
+# Needs uv; everything else here needs only git, make, Python and the package indexes.
+lock:
+	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --extra build -o requirements/runtime.lock pyproject.toml
+	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --extra build --extra dev -c requirements/runtime.lock \
+	  -o requirements/dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .numba_cache .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,70 @@
+"""Frames between the core and its gateways over a Unix stream socket.
+
+A frame is a 16-byte header (payload length, kind, reserved, tag) and its payload. The core is the
+server. A connection opens with HELLO and WELCOME; then the gateway sends COMMANDS, SUBSCRIBE and
+QUERY in any order, and the core sends EVENTS, in sequence and only when durable, and ANSWERs.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+
+HEADER = struct.Struct("<IHHq")
+PROTOCOL_VERSION = 1
+MAX_PAYLOAD_BYTES = 1 << 30
+
+
+class FrameKind(IntEnum):
+    HELLO = 1  # tag: protocol version; the payload is the gateway's name, UTF-8
+    WELCOME = 2  # tag: last durable sequence; the payload is the gateway's number, one byte
+    COMMANDS = 3  # COMMAND records; the core stamps sequence, time and gateway
+    EVENTS = 4  # tag: last sequence covered; EVENT records of whole commands
+    SUBSCRIBE = 5  # tag: first sequence wanted; 0: only what is to come
+    QUERY = 6  # tag: the asker's own, returned; one byte QueryKind, then int32 argument
+    ANSWER = 7  # tag: the query's; int64 sequence, then the arrays of engine.queries
+    GOODBYE = 8  # the core is shutting down
+
+
+class QueryKind(IntEnum):
+    ACCOUNT = 1  # argument: account; accounts (one row), positions, allowances
+    MARKET = 2  # instruments, and all open orders in ORDER_STATE order
+    STATE_HASH = 3  # 64 hexadecimal characters
+    BALANCES = 4  # all accounts, positions, allowances: for reconciliation
+
+
+class LinkError(Exception):
+    """The other side broke the protocol; the connection is of no further use."""
+
+
+def frame(kind: FrameKind, tag: int, payload: bytes | memoryview = b"") -> bytes:
+    """One frame, ready to be sent."""
+    return HEADER.pack(len(payload), kind, 0, tag) + bytes(payload)
+
+
+class FrameReader:
+    """Cuts a byte stream into frames; keeps what is incomplete until more comes."""
+
+    def __init__(self, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+        self._buffer = bytearray()
+        self._max_payload_bytes = max_payload_bytes
+
+    def feed(self, data: bytes) -> Iterator[tuple[FrameKind, int, bytes]]:
+        """Yield (kind, tag, payload) of every frame completed by `data`. Raises LinkError."""
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= HEADER.size:
+            length, kind, _, tag = HEADER.unpack_from(buffer, start)
+            if length > self._max_payload_bytes:
+                raise LinkError(f"a frame of {length} bytes is too long")
+            end = start + HEADER.size + length
+            if len(buffer) < end:
+                break
+            try:
+                yield FrameKind(kind), tag, bytes(buffer[start + HEADER.size : end])
+            except ValueError as error:
+                raise LinkError(str(error)) from error
+            start = end
+        del buffer[:start]

@@ -1,0 +1,371 @@
+"""The engine's fixed-size records: commands in, events out, state exported.
+
+A command and an event are 128 bytes each. All layouts of one family share their header, so one
+buffer is read through several typed views (`commands.view(QUOTE_COMMAND)`), as a C union would be.
+Every field is little-endian and naturally aligned; bytes that a layout does not name are zero.
+docs/protocol.md shows the layouts as tables and tests/engine/test_records.py holds both together.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import numpy as np
+
+RECORD_BYTES = 128
+
+_COMMAND_HEADER = [
+    ("sequence", "<i8"),  # stamped by the core, from 1, without gaps
+    ("time_ns", "<i8"),  # stamped by the core, never falls
+    ("request_id", "<i8"),  # the sender's own; comes back in the reply
+    ("client_id_high", "<i8"),  # the client's 16 raw bytes, big-endian halves; 0, 0: none
+    ("client_id_low", "<i8"),
+    ("account", "<i4"),
+    ("instrument", "<i4"),
+    ("session", "<i4"),  # the sender's connection, for cancel on disconnect; 0: none
+    ("kind", "u1"),
+    ("gateway", "u1"),  # stamped by the core; 0: the core itself
+    ("reserved_header", "<u2"),
+]
+
+_EVENT_HEADER = [
+    ("sequence", "<i8"),  # of the command that caused it
+    ("time_ns", "<i8"),
+    ("request_id", "<i8"),  # the command's in its reply, 0 in all further events
+    ("instrument", "<i4"),
+    ("code", "<u2"),
+    ("kind", "u1"),
+    ("gateway", "u1"),
+]
+
+
+def _record(header: list[tuple[str, str]], payload: list[tuple[str, str]]) -> np.dtype:
+    """Lay `payload` behind `header`, pad to RECORD_BYTES, and check alignment."""
+    names, formats, offsets = [], [], []
+    offset = 0
+    for name, form in header + payload:
+        size = np.dtype(form).itemsize
+        assert offset % size == 0, f"{name} is not aligned"
+        names.append(name)
+        formats.append(form)
+        offsets.append(offset)
+        offset += size
+    assert offset <= RECORD_BYTES, f"{offset} bytes do not fit a record"
+    return np.dtype(
+        {"names": names, "formats": formats, "offsets": offsets, "itemsize": RECORD_BYTES}
+    )
+
+
+# The headers alone: what to read before the kind is known.
+COMMAND = _record(_COMMAND_HEADER, [])
+EVENT = _record(_EVENT_HEADER, [])
+
+# NEW_ORDER, CANCEL_ORDER, AMEND_ORDER, REPLACE_ORDER, CANCEL_ALL.
+ORDER_COMMAND = _record(
+    _COMMAND_HEADER,
+    [
+        ("order_id", "<i8"),  # the target, unless named by client id
+        ("price_ticks", "<i8"),  # a market order's protection price; 0: the price limit
+        ("quantity_lots", "<i8"),
+        ("stop_price_ticks", "<i8"),
+        ("display_quantity_lots", "<i8"),
+        ("minimum_quantity_lots", "<i8"),
+        ("expires_at_ns", "<i8"),
+        ("scheme", "<i4"),  # with purpose COMPLIANCE
+        ("side", "u1"),
+        ("order_type", "u1"),
+        ("time_in_force", "u1"),
+        ("flags", "u1"),
+        ("self_trade_prevention", "u1"),
+        ("purpose", "u1"),
+        ("target", "u1"),
+        ("filter_gateway", "u1"),  # CANCEL_ALL: 0 matches any
+        ("filter_session", "<i4"),  # CANCEL_ALL: 0 matches any
+    ],
+)
+
+# SET_QUOTE; a quantity of 0 withdraws that side.
+QUOTE_COMMAND = _record(
+    _COMMAND_HEADER,
+    [
+        ("bid_price_ticks", "<i8"),
+        ("bid_quantity_lots", "<i8"),
+        ("ask_price_ticks", "<i8"),
+        ("ask_quantity_lots", "<i8"),
+        ("flags", "u1"),
+    ],
+)
+
+# DEFINE_INSTRUMENT.
+INSTRUMENT_COMMAND = _record(
+    _COMMAND_HEADER,
+    [
+        ("symbol_high", "<i8"),  # up to 16 ASCII characters, NUL-padded
+        ("symbol_low", "<i8"),
+        ("reference_price_ticks", "<i8"),
+        ("maximum_order_lots", "<i8"),
+        ("maximum_holding_lots", "<i8"),
+        ("tick_fen", "<i4"),
+        ("price_limit_ppm", "<i4"),  # orders within reference * (1 +- limit)
+        ("maker_fee_ppm", "<i4"),
+        ("taker_fee_ppm", "<i4"),
+        ("ladder_levels", "<i4"),  # a power of two from 64 to MAX_LADDER_LEVELS
+        ("trading_day", "<i4"),  # days since 1970-01-01
+        ("flags", "<i4"),  # InstrumentFlag
+    ],
+)
+
+# All other administration. A field that a kind does not use is 0.
+ADMIN_COMMAND = _record(
+    _COMMAND_HEADER,
+    [
+        ("amount_fen", "<i8"),  # DEPOSIT_CASH, WITHDRAW_CASH
+        ("quantity_lots", "<i8"),  # credits; SET_HEADROOM: the cap; RECORD_SURRENDER: surrendered
+        ("reference_price_ticks", "<i8"),  # ROLL_DAY
+        ("scheme", "<i4"),
+        ("trading_day", "<i4"),  # ROLL_DAY: the day that begins
+        ("phase", "u1"),
+    ],
+)
+
+ORDER_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("order_id", "<i8"),
+        ("client_id_high", "<i8"),
+        ("client_id_low", "<i8"),
+        ("price_ticks", "<i8"),
+        ("quantity_lots", "<i8"),  # the order's total: filled + remaining (+ cancelled now)
+        # ACCEPTED, AMENDED: open before any trade that follows. CANCELLED: what is taken off now.
+        ("remaining_lots", "<i8"),
+        ("stop_price_ticks", "<i8"),
+        ("display_quantity_lots", "<i8"),
+        ("expires_at_ns", "<i8"),
+        ("account", "<i4"),
+        ("scheme", "<i4"),
+        ("session", "<i4"),
+        ("side", "u1"),
+        ("order_type", "u1"),
+        ("time_in_force", "u1"),
+        ("flags", "u1"),
+        ("self_trade_prevention", "u1"),
+        ("purpose", "u1"),
+        ("reason", "u1"),
+    ],
+)
+
+TRADE_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("trade_id", "<i8"),  # from 1, without gaps, over all instruments
+        ("maker_order_id", "<i8"),
+        ("taker_order_id", "<i8"),
+        ("price_ticks", "<i8"),
+        ("quantity_lots", "<i8"),
+        ("maker_remaining_lots", "<i8"),
+        ("taker_remaining_lots", "<i8"),
+        ("maker_fee_fen", "<i8"),
+        ("taker_fee_fen", "<i8"),
+        ("maker_account", "<i4"),
+        ("taker_account", "<i4"),
+        ("taker_side", "u1"),
+        ("maker_purpose", "u1"),
+        ("taker_purpose", "u1"),
+    ],
+)
+
+INSTRUMENT_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("symbol_high", "<i8"),
+        ("symbol_low", "<i8"),
+        ("reference_price_ticks", "<i8"),
+        ("lower_limit_ticks", "<i8"),
+        ("upper_limit_ticks", "<i8"),
+        ("maximum_order_lots", "<i8"),
+        ("maximum_holding_lots", "<i8"),
+        ("tick_fen", "<i4"),
+        ("price_limit_ppm", "<i4"),
+        ("maker_fee_ppm", "<i4"),
+        ("taker_fee_ppm", "<i4"),
+        ("ladder_levels", "<i4"),
+        ("trading_day", "<i4"),
+        ("flags", "<i4"),
+    ],
+)
+
+ADMIN_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("order_id", "<i8"),  # COMMAND_REFUSED as duplicate: what the first one became
+        ("client_id_high", "<i8"),
+        ("client_id_low", "<i8"),
+        ("amount_fen", "<i8"),
+        ("quantity_lots", "<i8"),
+        ("reference_price_ticks", "<i8"),
+        ("lower_limit_ticks", "<i8"),  # DAY_ROLLED
+        ("upper_limit_ticks", "<i8"),
+        ("bid_order_id", "<i8"),  # QUOTE_SET: 0 where that side has no order
+        ("ask_order_id", "<i8"),
+        ("account", "<i4"),
+        ("scheme", "<i4"),
+        ("trading_day", "<i4"),
+        ("phase", "u1"),
+        ("command_kind", "u1"),  # COMMAND_REFUSED: what was refused
+    ],
+)
+
+# --- The exported state: what is hashed, asked for over the link, and put in snapshots. ---
+
+# Orders by instrument, buy side then sell side, best price first, then time priority.
+ORDER_STATE = np.dtype(
+    [
+        ("order_id", "<i8"),
+        ("client_id_high", "<i8"),
+        ("client_id_low", "<i8"),
+        ("entered_time_ns", "<i8"),
+        ("price_ticks", "<i8"),
+        ("quantity_lots", "<i8"),
+        ("remaining_lots", "<i8"),
+        ("account", "<i4"),
+        ("instrument", "<i4"),
+        ("scheme", "<i4"),
+        ("session", "<i4"),
+        ("side", "u1"),
+        ("order_type", "u1"),
+        ("time_in_force", "u1"),
+        ("flags", "u1"),
+        ("self_trade_prevention", "u1"),
+        ("purpose", "u1"),
+        ("gateway", "u1"),
+        ("reserved", "u1"),
+    ],
+    align=True,
+)
+
+# Indexed by account number; the exchange's own account is row 0.
+ACCOUNT_STATE = np.dtype(
+    [
+        ("available_fen", "<i8"),
+        ("held_fen", "<i8"),
+        ("open_orders", "<i4"),
+        ("is_open", "u1"),
+        ("is_blocked", "u1"),
+        ("reserved", "<u2"),
+    ],
+    align=True,
+)
+
+# One row for each (account, instrument) that was ever touched, in the order of first touch.
+POSITION_STATE = np.dtype(
+    [
+        ("available_lots", "<i8"),
+        ("held_lots", "<i8"),  # by open sell orders
+        ("locked_lots", "<i8"),  # bought today, not to be sold today
+        ("buying_lots", "<i8"),  # in open buy orders, for the holding limit
+        ("bid_quote_order_id", "<i8"),  # the standing two-sided quote; 0: none (or no longer open)
+        ("ask_quote_order_id", "<i8"),
+        ("account", "<i4"),
+        ("instrument", "<i4"),
+    ],
+    align=True,
+)
+
+# One row for each (account, scheme) with a cap, in the order of first touch.
+ALLOWANCE_STATE = np.dtype(
+    [
+        ("cap_lots", "<i8"),
+        ("used_lots", "<i8"),  # surrendered
+        ("held_lots", "<i8"),  # bought for compliance, not yet surrendered
+        ("open_lots", "<i8"),  # in open compliance orders
+        ("account", "<i4"),
+        ("scheme", "<i4"),
+    ],
+    align=True,
+)
+
+# Indexed by instrument number; row 0 is unused.
+INSTRUMENT_STATE = np.dtype(
+    [
+        ("symbol_high", "<i8"),
+        ("symbol_low", "<i8"),
+        ("reference_price_ticks", "<i8"),
+        ("lower_limit_ticks", "<i8"),
+        ("upper_limit_ticks", "<i8"),
+        ("maximum_order_lots", "<i8"),
+        ("maximum_holding_lots", "<i8"),
+        ("total_credits_lots", "<i8"),  # deposited less withdrawn
+        ("last_price_ticks", "<i8"),  # of the latest trade; 0: none yet
+        ("tick_fen", "<i4"),
+        ("price_limit_ppm", "<i4"),
+        ("maker_fee_ppm", "<i4"),
+        ("taker_fee_ppm", "<i4"),
+        ("ladder_levels", "<i4"),
+        ("trading_day", "<i4"),
+        ("flags", "<i4"),
+        ("phase", "u1"),
+        ("is_defined", "u1"),
+        ("reserved", "<u2"),
+    ],
+    align=True,
+)
+
+# One row.
+COUNTERS_STATE = np.dtype(
+    [
+        ("next_order_number", "<i8"),
+        ("next_trade_id", "<i8"),
+        ("total_cash_fen", "<i8"),
+        ("client_ids", "<i8"),  # how many were ever registered
+    ]
+)
+
+
+def pack_text(text: str) -> tuple[int, int]:
+    """Pack up to 16 ASCII characters into two signed 64-bit halves (big-endian, NUL-padded).
+
+    Raises ValueError for an empty, longer or non-ASCII text.
+    """
+    raw = text.encode("ascii")
+    if not 1 <= len(raw) <= 16:
+        raise ValueError("between 1 and 16 ASCII characters are needed")
+    return _halves(raw.ljust(16, b"\0"))
+
+
+def unpack_text(high: int, low: int) -> str:
+    """The text that `pack_text` packed."""
+    return _raw(high, low).rstrip(b"\0").decode("ascii")
+
+
+def pack_client_id(text: str) -> tuple[int, int, bool]:
+    """Pack a client's id: a UUID, or 1 to 16 visible ASCII characters.
+
+    Returns the two halves and whether it is a UUID. Raises ValueError for anything else, for the
+    nil UUID too, whose bytes mean "no id".
+    """
+    if len(text) <= 16:
+        if not all("!" <= character <= "~" for character in text):
+            raise ValueError("only visible ASCII characters are allowed")
+        return (*pack_text(text), False)
+    identifier = uuid.UUID(text)
+    if identifier.int == 0 or str(identifier) != text.lower():
+        raise ValueError("a UUID is written as 8-4-4-4-12 hexadecimal digits and is not nil")
+    return (*_halves(identifier.bytes), True)
+
+
+def unpack_client_id(high: int, low: int, is_uuid: bool) -> str | None:
+    """The client's id as text (a UUID in lower case), or None where there is none."""
+    if high == 0 and low == 0:
+        return None
+    return str(uuid.UUID(bytes=_raw(high, low))) if is_uuid else unpack_text(high, low)
+
+
+def _halves(raw: bytes) -> tuple[int, int]:
+    return (
+        int.from_bytes(raw[:8], "big", signed=True),
+        int.from_bytes(raw[8:], "big", signed=True),
+    )
+
+
+def _raw(high: int, low: int) -> bytes:
+    return high.to_bytes(8, "big", signed=True) + low.to_bytes(8, "big", signed=True)
