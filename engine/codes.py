@@ -14,7 +14,9 @@ class CommandKind(IntEnum):
     # Orders: layout ORDER_COMMAND.
     NEW_ORDER = 1
     CANCEL_ORDER = 2
-    AMEND_ORDER = 3  # quantity_lots is the new total; a smaller total at the same price keeps priority
+    AMEND_ORDER = (
+        3  # quantity_lots is the new total; a smaller total at the same price keeps priority
+    )
     REPLACE_ORDER = 4  # quantity_lots is what shall be open afterwards; priority is always lost
     CANCEL_ALL = 5
     # Two-sided quote: layout QUOTE_COMMAND.
