@@ -1,0 +1,117 @@
+"""What the intake keeps of the engine's events: instruments, orders, trades, and how far it is."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from settlement.tables.base import Base
+
+SYMBOL_LENGTH = 16
+
+
+class Instrument(Base):
+    """An instrument as the latest event left it; `settled_sequence` belongs to clearing."""
+
+    __tablename__ = "instruments"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    symbol: Mapped[str] = mapped_column(String(SYMBOL_LENGTH), unique=True)
+    tick_fen: Mapped[int]
+    reference_price_ticks: Mapped[int]
+    lower_limit_ticks: Mapped[int]
+    upper_limit_ticks: Mapped[int]
+    price_limit_ppm: Mapped[int]
+    maximum_order_lots: Mapped[int]
+    maximum_holding_lots: Mapped[int]
+    maker_fee_ppm: Mapped[int]
+    taker_fee_ppm: Mapped[int]
+    ladder_levels: Mapped[int]
+    trading_day: Mapped[int]  # days since 1970-01-01
+    flags: Mapped[int]
+    phase: Mapped[int]
+    sequence: Mapped[int]
+    # At or below this day's volume the closing price is the previous one (the operator's data).
+    thin_market_lots: Mapped[int] = mapped_column(default=100, server_default="100")
+    # Every trade up to this sequence is in the ledger and its blocks are delivered.
+    settled_sequence: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class Order(Base):
+    """An order from its acceptance to its end."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        UniqueConstraint("account", "client_order_id"),
+        Index("ix_orders_account_order_id", "account", "order_id"),
+        CheckConstraint("filled_lots + remaining_lots <= quantity_lots", name="quantities"),
+    )
+
+    order_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account: Mapped[int]
+    instrument: Mapped[int] = mapped_column(ForeignKey("instruments.number"))
+    client_order_id: Mapped[str | None] = mapped_column(String(36))
+    side: Mapped[int]  # engine.codes.Side, and so on below
+    order_type: Mapped[int]
+    time_in_force: Mapped[int]
+    flags: Mapped[int]
+    self_trade_prevention: Mapped[int]
+    purpose: Mapped[int]
+    scheme: Mapped[int]
+    price_ticks: Mapped[int]  # the limit in force; a market order's protection
+    quantity_lots: Mapped[int]
+    filled_lots: Mapped[int]
+    remaining_lots: Mapped[int]  # still open; 0 once the order is closed
+    notional_fen: Mapped[int]  # of all fills: the average price is this over filled_lots
+    status: Mapped[str] = mapped_column(String(16))
+    cancel_reason: Mapped[int]  # engine.codes.Reason; 0: not cancelled
+    created_time_ns: Mapped[int]
+    updated_time_ns: Mapped[int]
+    sequence: Mapped[int]  # of the command that touched it last
+
+
+class Trade(Base):
+    """One match; its trading day is the instrument's when it happened."""
+
+    __tablename__ = "trades"
+    __table_args__ = (
+        Index("ix_trades_maker_account_trade_id", "maker_account", "trade_id"),
+        Index("ix_trades_taker_account_trade_id", "taker_account", "trade_id"),
+        Index("ix_trades_instrument_sequence", "instrument", "sequence"),
+    )
+
+    trade_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int]
+    time_ns: Mapped[int]
+    trading_day: Mapped[int]
+    instrument: Mapped[int] = mapped_column(ForeignKey("instruments.number"))
+    price_ticks: Mapped[int]
+    quantity_lots: Mapped[int]
+    notional_fen: Mapped[int]
+    maker_order_id: Mapped[int] = mapped_column(index=True)
+    taker_order_id: Mapped[int] = mapped_column(index=True)
+    maker_account: Mapped[int]
+    taker_account: Mapped[int]
+    maker_fee_fen: Mapped[int]
+    taker_fee_fen: Mapped[int]
+    taker_side: Mapped[int]
+
+
+class IntakeCheckpoint(Base):
+    """One row: the last sequence whose events are in these tables."""
+
+    __tablename__ = "intake_checkpoint"
+    __table_args__ = (CheckConstraint("number = 1", name="one_row"),)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int]
+
+
+class CalendarDay(Base):
+    """The operator's exceptions to "every calendar day is a trading day"."""
+
+    __tablename__ = "calendar_days"
+
+    day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    is_trading: Mapped[bool] = mapped_column(Boolean)
+    note: Mapped[str] = mapped_column(String(200), default="", server_default="")
