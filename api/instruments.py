@@ -1,0 +1,124 @@
+"""The instruments as the gateway knows them: by symbol for requests, by number for events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from api.errors import Problem
+from engine import records
+from engine.codes import EventKind, InstrumentFlag, Phase
+
+Records = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One instrument's rules and present state."""
+
+    number: int
+    symbol: str
+    tick_fen: int
+    reference_price_ticks: int
+    lower_limit_ticks: int
+    upper_limit_ticks: int
+    price_limit_ppm: int
+    maximum_order_lots: int
+    maximum_holding_lots: int
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    trading_day: int
+    flags: InstrumentFlag
+    phase: Phase
+
+    def fee_fen(self, notional_fen: int) -> int:
+        """The greater of the two fees, which is what an order's hold reserves."""
+        return notional_fen * max(self.maker_fee_ppm, self.taker_fee_ppm) // 1_000_000
+
+    def hold_fen(self, price_ticks: int, quantity_lots: int) -> int:
+        """The cash that a buy order holds."""
+        notional_fen = price_ticks * self.tick_fen * quantity_lots
+        return notional_fen + self.fee_fen(notional_fen)
+
+
+class Instruments:
+    """All instruments, kept up to date by events. `sequence` is that of the last change."""
+
+    def __init__(self) -> None:
+        self.by_symbol: dict[str, Instrument] = {}
+        self.by_number: dict[int, Instrument] = {}
+        self.sequence = 0
+
+    def load(self, sequence: int, instruments: Records) -> None:
+        """Start from the core's answer (INSTRUMENT_STATE, indexed by number)."""
+        self.by_symbol.clear()
+        self.by_number.clear()
+        self.sequence = sequence
+        for number in np.flatnonzero(instruments["is_defined"]).tolist():
+            self._put(
+                _from_row(number, instruments[number], Phase(int(instruments[number]["phase"])))
+            )
+
+    def apply(self, events: Records) -> None:
+        """Follow definitions, phases and new trading days."""
+        kinds = events["kind"]
+        for index in np.flatnonzero(np.isin(kinds, _KINDS)).tolist():
+            event = events[index]
+            number, kind = int(event["instrument"]), EventKind(int(event["kind"]))
+            self.sequence = int(event["sequence"])
+            if kind is EventKind.INSTRUMENT_DEFINED:
+                defined = events[index : index + 1].view(records.INSTRUMENT_EVENT)[0]
+                self._put(_from_row(number, defined, Phase.CLOSED))
+                continue
+            admin = events[index : index + 1].view(records.ADMIN_EVENT)[0]
+            known = self.by_number[number]
+            if kind is EventKind.PHASE_CHANGED:
+                self._put(replace(known, phase=Phase(int(admin["phase"]))))
+            else:
+                self._put(
+                    replace(
+                        known,
+                        reference_price_ticks=int(admin["reference_price_ticks"]),
+                        lower_limit_ticks=int(admin["lower_limit_ticks"]),
+                        upper_limit_ticks=int(admin["upper_limit_ticks"]),
+                        trading_day=int(admin["trading_day"]),
+                    )
+                )
+
+    def get(self, symbol: str, *, field: str | None = "symbol") -> Instrument:
+        """The instrument of this symbol. Raises Problem (unknown_instrument)."""
+        instrument = self.by_symbol.get(symbol)
+        if instrument is None:
+            raise Problem("unknown_instrument", field=field)
+        return instrument
+
+    def _put(self, instrument: Instrument) -> None:
+        self.by_symbol[instrument.symbol] = instrument
+        self.by_number[instrument.number] = instrument
+
+
+_KINDS = np.array(
+    [EventKind.INSTRUMENT_DEFINED, EventKind.PHASE_CHANGED, EventKind.DAY_ROLLED], dtype=np.uint8
+)
+
+
+def _from_row(number: int, row: Any, phase: Phase) -> Instrument:
+    """From a row of INSTRUMENT_STATE or an INSTRUMENT_EVENT, which name their fields alike."""
+    return Instrument(
+        number=number,
+        symbol=records.unpack_text(int(row["symbol_high"]), int(row["symbol_low"])),
+        tick_fen=int(row["tick_fen"]),
+        reference_price_ticks=int(row["reference_price_ticks"]),
+        lower_limit_ticks=int(row["lower_limit_ticks"]),
+        upper_limit_ticks=int(row["upper_limit_ticks"]),
+        price_limit_ppm=int(row["price_limit_ppm"]),
+        maximum_order_lots=int(row["maximum_order_lots"]),
+        maximum_holding_lots=int(row["maximum_holding_lots"]),
+        maker_fee_ppm=int(row["maker_fee_ppm"]),
+        taker_fee_ppm=int(row["taker_fee_ppm"]),
+        trading_day=int(row["trading_day"]),
+        flags=InstrumentFlag(int(row["flags"])),
+        phase=phase,
+    )

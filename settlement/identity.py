@@ -1,0 +1,414 @@
+"""Accounts, users, sessions, keys, cash requests and the audit chain, as functions on a session.
+
+Functions that change something are for `Database.write`. They raise `Refused`; those that open or
+create are idempotent, so seeding and retries can simply call them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import time
+import uuid
+from base64 import b64encode
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import argon2
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from engine.units import FIRST_ACCOUNT
+from settlement.errors import Refused
+from settlement.tables.identity import (
+    Account,
+    ApiKey,
+    AuditRecord,
+    CancelAfter,
+    CashRequest,
+    SessionToken,
+    User,
+)
+
+ROLES = frozenset(
+    {
+        "trader",
+        "market_maker",
+        "compliance",
+        "event_organiser",
+        "registry",
+        "settlement",
+        "operator",
+        "auditor",
+    }
+)
+SCOPES = frozenset({"read", "trade", "settle", "admin"})
+MAX_KEYS_PER_USER = 20
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}", re.ASCII)
+# OWASP's profile for argon2id: 19 MiB, two passes, one lane.
+_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+# Verified when the user does not exist, so that the answer takes the same time.
+_DUMMY_HASH = _HASHER.hash(secrets.token_hex(16))
+_GENESIS_HASH = "0" * 64
+
+
+class Identity(NamedTuple):
+    """What a session or key proves; everything the order path needs, free of the database."""
+
+    account: int
+    account_code: str
+    username: str
+    user_id: int
+    roles: frozenset[str]
+
+
+class Login(NamedTuple):
+    """A session as it is cached: whose it is, and until when."""
+
+    identity: Identity
+    expires_time_ns: int
+
+
+class Key(NamedTuple):
+    """An API key as it is cached."""
+
+    identity: Identity
+    key_id: str
+    public_key: str
+    scopes: frozenset[str]
+
+
+# --- Accounts and users ---
+
+
+def create_account(session: Session, code: str, name: str) -> int:
+    """The number of the account named `code`; created if it is not there yet.
+
+    The engine's account is opened separately (OPEN_ACCOUNT with this number).
+    """
+    if not _NAME.fullmatch(code):
+        raise Refused(
+            "invalid_request",
+            "An account's code is 1 to 32 of a-z, 0-9, '_', '.', '-'.",
+            field="account",
+        )
+    number = session.scalar(select(Account.number).where(Account.code == code))
+    if number is not None:
+        return number
+    number = (session.scalar(select(func.max(Account.number))) or FIRST_ACCOUNT - 1) + 1
+    session.add(Account(number=number, code=code, name=name, created_time_ns=time.time_ns()))
+    session.flush()
+    return number
+
+
+def account_number(session: Session, code: str, *, field: str = "account") -> int:
+    """The engine's number of the account named `code`. Raises Refused (not_found)."""
+    number = session.scalar(select(Account.number).where(Account.code == code))
+    if number is None:
+        raise Refused("not_found", "There is no such account.", field=field)
+    return number
+
+
+def account_codes(session: Session) -> dict[int, str]:
+    """The codes of all accounts by their numbers."""
+    return {number: code for number, code in session.execute(select(Account.number, Account.code))}
+
+
+def create_user(
+    session: Session, username: str, password: str, account: int, roles: Iterable[str]
+) -> None:
+    """Create a user of `account`; one who is already there with the same account is left alone."""
+    unknown = set(roles) - ROLES
+    if unknown or not roles:
+        raise Refused("invalid_request", "Unknown role, or none at all.", field="roles")
+    if not _NAME.fullmatch(username):
+        raise Refused(
+            "invalid_request",
+            "A user's name is 1 to 32 of a-z, 0-9, '_', '.', '-'.",
+            field="username",
+        )
+    user = session.scalar(select(User).where(User.username == username))
+    if user is not None:
+        if user.account_number != account:
+            raise Refused("conflict", "The name belongs to somebody else.", field="username")
+        return
+    session.add(
+        User(
+            username=username,
+            password_hash=_HASHER.hash(password),
+            account_number=account,
+            roles=" ".join(sorted(set(roles))),
+            created_time_ns=time.time_ns(),
+        )
+    )
+    session.flush()
+
+
+def check_password(session: Session, username: str, password: str) -> Identity | None:
+    """Whose password it is, or None; an unknown name takes as long as a wrong password."""
+    user = session.scalar(select(User).where(User.username == username))
+    try:
+        _HASHER.verify(user.password_hash if user else _DUMMY_HASH, password)
+    except argon2.exceptions.VerifyMismatchError:
+        return None
+    return _identity(user) if user else None
+
+
+def _identity(user: User) -> Identity:
+    return Identity(
+        account=user.account_number,
+        account_code=user.account.code,
+        username=user.username,
+        user_id=user.id,
+        roles=frozenset(user.roles.split()),
+    )
+
+
+# --- Sessions ---
+
+
+def hash_token(token: str) -> str:
+    """What is stored of a token. It is random, so a plain hash cannot be searched for it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def create_session(session: Session, user_id: int, lifetime_seconds: int) -> tuple[str, int]:
+    """A new token and when it expires (ns). Sessions that have expired are cleared away."""
+    now_ns = time.time_ns()
+    session.execute(delete(SessionToken).where(SessionToken.expires_time_ns <= now_ns))
+    token = secrets.token_urlsafe(32)
+    expires_time_ns = now_ns + lifetime_seconds * 1_000_000_000
+    session.add(
+        SessionToken(
+            token_hash=hash_token(token),
+            user_id=user_id,
+            created_time_ns=now_ns,
+            expires_time_ns=expires_time_ns,
+        )
+    )
+    return token, expires_time_ns
+
+
+def find_session(session: Session, token_hash: str) -> Login | None:
+    """Whose session it is, or None; the caller compares the expiry with the time."""
+    row = session.get(SessionToken, token_hash)
+    return Login(_identity(row.user), row.expires_time_ns) if row else None
+
+
+def end_session(session: Session, token_hash: str) -> None:
+    """Log out."""
+    session.execute(delete(SessionToken).where(SessionToken.token_hash == token_hash))
+
+
+# --- API keys ---
+
+
+def create_key(
+    session: Session, user_id: int, name: str, public_key: bytes, scopes: Iterable[str]
+) -> ApiKey:
+    """Register the 32 bytes of an Ed25519 public key."""
+    live = select(func.count()).where(ApiKey.user_id == user_id, ApiKey.revoked_time_ns.is_(None))
+    if (session.scalar(live) or 0) >= MAX_KEYS_PER_USER:
+        raise Refused("conflict", f"A user has at most {MAX_KEYS_PER_USER} keys.")
+    key = ApiKey(
+        key_id=secrets.token_hex(8),
+        user_id=user_id,
+        name=name,
+        public_key=b64encode(public_key).decode(),
+        scopes=" ".join(sorted(scopes)),
+        created_time_ns=time.time_ns(),
+        revoked_time_ns=None,
+    )
+    session.add(key)
+    session.flush()
+    return key
+
+
+def keys_of(session: Session, user_id: int) -> list[ApiKey]:
+    """The user's keys that are in force, newest first."""
+    wanted = ApiKey.user_id == user_id, ApiKey.revoked_time_ns.is_(None)
+    return list(session.scalars(select(ApiKey).where(*wanted).order_by(ApiKey.id.desc())))
+
+
+def find_key(session: Session, key_id: str) -> Key | None:
+    """The key in force with this id, or None."""
+    row = session.scalar(
+        select(ApiKey).where(ApiKey.key_id == key_id, ApiKey.revoked_time_ns.is_(None))
+    )
+    if row is None:
+        return None
+    return Key(_identity(row.user), row.key_id, row.public_key, frozenset(row.scopes.split()))
+
+
+def revoke_key(session: Session, user_id: int, key_id: str) -> None:
+    """Take a key of this user out of force. Raises Refused (not_found)."""
+    row = session.scalar(
+        select(ApiKey).where(
+            ApiKey.key_id == key_id, ApiKey.user_id == user_id, ApiKey.revoked_time_ns.is_(None)
+        )
+    )
+    if row is None:
+        raise Refused("not_found", "There is no such key.")
+    row.revoked_time_ns = time.time_ns()
+
+
+# --- Cash requests ---
+
+
+def request_cash(
+    session: Session,
+    account: int,
+    kind: str,
+    amount_fen: int,
+    *,
+    requested_by: str,
+    needs_approval: bool,
+    idempotency_key: str | None = None,
+) -> tuple[CashRequest, bool]:
+    """The request to deposit or withdraw, and whether the key had been used for it before."""
+    if idempotency_key is not None:
+        known = session.scalar(
+            select(CashRequest).where(CashRequest.idempotency_key == idempotency_key)
+        )
+        if known is not None:
+            if (known.account_number, known.kind, known.amount_fen) != (account, kind, amount_fen):
+                raise Refused("conflict", "The Idempotency-Key was used for another request.")
+            _ = known.account.code  # loaded while the session is open
+            return known, True
+    request = CashRequest(
+        request_id=str(uuid.uuid4()),
+        idempotency_key=idempotency_key,
+        account_number=account,
+        kind=kind,
+        amount_fen=amount_fen,
+        status="pending" if needs_approval else "approved",
+        requested_by=requested_by,
+        requested_time_ns=time.time_ns(),
+    )
+    session.add(request)
+    session.flush()
+    _ = request.account.code
+    return request, False
+
+
+def decide_cash(
+    session: Session, request_id: str, decided_by: str, *, approve: bool
+) -> CashRequest:
+    """Approve or reject a pending request; never by the person who asked for it."""
+    request = find_cash(session, request_id)
+    if request.status != "pending":
+        raise Refused("conflict", "The request has already been decided.")
+    if request.requested_by == decided_by:
+        raise Refused("forbidden", "A second person has to decide.")
+    request.status = "approved" if approve else "rejected"
+    request.decided_by = decided_by
+    request.decided_time_ns = time.time_ns()
+    return request
+
+
+def close_cash(session: Session, request_id: str, refused_code: str | None) -> CashRequest:
+    """Write down what the engine answered to an approved request."""
+    request = find_cash(session, request_id)
+    request.status = "completed" if refused_code is None else "refused"
+    request.refused_code = refused_code
+    return request
+
+
+def find_cash(session: Session, request_id: str) -> CashRequest:
+    """One request. Raises Refused (not_found)."""
+    request = session.scalar(select(CashRequest).where(CashRequest.request_id == request_id))
+    if request is None:
+        raise Refused("not_found", "There is no such request.")
+    _ = request.account.code
+    return request
+
+
+def cash_requests(
+    session: Session, status: str | None, before: int, limit: int
+) -> list[CashRequest]:
+    """Requests with a row id under `before`, newest first."""
+    query = select(CashRequest).where(CashRequest.id < before)
+    if status is not None:
+        query = query.where(CashRequest.status == status)
+    rows = list(session.scalars(query.order_by(CashRequest.id.desc()).limit(limit)))
+    for row in rows:
+        _ = row.account.code
+    return rows
+
+
+# --- Dead-man's switches ---
+
+
+def set_cancel_after(session: Session, account: int, deadline_time_ns: int | None) -> None:
+    """Arm or put off the account's switch; None disarms it."""
+    row = session.get(CancelAfter, account)
+    if deadline_time_ns is None:
+        if row is not None:
+            session.delete(row)
+    elif row is None:
+        session.add(CancelAfter(account_number=account, deadline_time_ns=deadline_time_ns))
+    else:
+        row.deadline_time_ns = deadline_time_ns
+
+
+def cancel_after_deadlines(session: Session) -> dict[int, int]:
+    """All switches that are armed: account number to deadline (ns)."""
+    rows = session.execute(select(CancelAfter.account_number, CancelAfter.deadline_time_ns))
+    return {account: deadline_time_ns for account, deadline_time_ns in rows}
+
+
+# --- Audit ---
+
+
+def audit(session: Session, actor: str, action: str, subject: dict[str, object]) -> None:
+    """Add a record to the chain. `subject` is plain JSON and holds no secret."""
+    last = session.execute(
+        select(AuditRecord.sequence, AuditRecord.hash)
+        .order_by(AuditRecord.sequence.desc())
+        .limit(1)
+    ).first()
+    sequence, previous_hash = (last[0] + 1, last[1]) if last else (1, _GENESIS_HASH)
+    text = json.dumps(subject, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    time_ns = time.time_ns()
+    session.add(
+        AuditRecord(
+            sequence=sequence,
+            time_ns=time_ns,
+            actor=actor,
+            action=action,
+            subject=text,
+            previous_hash=previous_hash,
+            hash=_link_hash(previous_hash, sequence, time_ns, actor, action, text),
+        )
+    )
+    session.flush()
+
+
+def audit_records(session: Session, before: int, limit: int) -> list[AuditRecord]:
+    """Records with a sequence under `before`, newest first."""
+    query = select(AuditRecord).where(AuditRecord.sequence < before)
+    return list(session.scalars(query.order_by(AuditRecord.sequence.desc()).limit(limit)))
+
+
+def first_broken_audit_record(session: Session) -> int | None:
+    """The sequence of the first record that does not continue the chain; None: all do."""
+    expected, previous_hash = 1, _GENESIS_HASH
+    for row in session.scalars(select(AuditRecord).order_by(AuditRecord.sequence)):
+        link = _link_hash(
+            previous_hash, row.sequence, row.time_ns, row.actor, row.action, row.subject
+        )
+        if (row.sequence, row.previous_hash, row.hash) != (expected, previous_hash, link):
+            return row.sequence
+        expected, previous_hash = expected + 1, row.hash
+    return None
+
+
+def _link_hash(
+    previous_hash: str, sequence: int, time_ns: int, actor: str, action: str, subject: str
+) -> str:
+    # A JSON array leaves no doubt where one part ends and the next begins.
+    text = json.dumps([previous_hash, sequence, time_ns, actor, action, subject])
+    return hashlib.sha256(text.encode()).hexdigest()
