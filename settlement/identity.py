@@ -114,7 +114,7 @@ def account_number(session: Session, code: str, *, field: str = "account") -> in
 
 def account_codes(session: Session) -> dict[int, str]:
     """The codes of all accounts by their numbers."""
-    return {number: code for number, code in session.execute(select(Account.number, Account.code))}
+    return {account.number: account.code for account in session.scalars(select(Account))}
 
 
 def create_user(
@@ -356,8 +356,8 @@ def set_cancel_after(session: Session, account: int, deadline_time_ns: int | Non
 
 def cancel_after_deadlines(session: Session) -> dict[int, int]:
     """All switches that are armed: account number to deadline (ns)."""
-    rows = session.execute(select(CancelAfter.account_number, CancelAfter.deadline_time_ns))
-    return {account: deadline_time_ns for account, deadline_time_ns in rows}
+    rows = session.scalars(select(CancelAfter))
+    return {row.account_number: row.deadline_time_ns for row in rows}
 
 
 # --- Audit ---
@@ -381,7 +381,7 @@ def audit(session: Session, actor: str, action: str, subject: dict[str, object])
             action=action,
             subject=text,
             previous_hash=previous_hash,
-            hash=_link_hash(previous_hash, sequence, time_ns, actor, action, text),
+            hash=_link_hash(previous_hash, (sequence, time_ns, actor, action, text)),
         )
     )
     session.flush()
@@ -397,18 +397,14 @@ def first_broken_audit_record(session: Session) -> int | None:
     """The sequence of the first record that does not continue the chain; None: all do."""
     expected, previous_hash = 1, _GENESIS_HASH
     for row in session.scalars(select(AuditRecord).order_by(AuditRecord.sequence)):
-        link = _link_hash(
-            previous_hash, row.sequence, row.time_ns, row.actor, row.action, row.subject
-        )
+        content = row.sequence, row.time_ns, row.actor, row.action, row.subject
+        link = _link_hash(previous_hash, content)
         if (row.sequence, row.previous_hash, row.hash) != (expected, previous_hash, link):
             return row.sequence
         expected, previous_hash = expected + 1, row.hash
     return None
 
 
-def _link_hash(
-    previous_hash: str, sequence: int, time_ns: int, actor: str, action: str, subject: str
-) -> str:
+def _link_hash(previous_hash: str, content: tuple[int, int, str, str, str]) -> str:
     # A JSON array leaves no doubt where one part ends and the next begins.
-    text = json.dumps([previous_hash, sequence, time_ns, actor, action, subject])
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps([previous_hash, *content]).encode()).hexdigest()
