@@ -1,0 +1,76 @@
+"""The shell of the reference engine: which rule a kind of command follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from engine.codes import Code, CommandKind, EventKind
+from engine.matching.reference import administration, orders, quotes
+from engine.matching.reference.events import Command, read_command
+from engine.matching.reference.state import Market, Refusal
+from engine.records import COMMAND
+from engine.state import EngineLimits, EngineState
+
+_RULES: dict[int, Callable[[Market, Command], None]] = {
+    CommandKind.NEW_ORDER: orders.new_order,
+    CommandKind.CANCEL_ORDER: orders.cancel_order,
+    CommandKind.AMEND_ORDER: orders.amend_order,
+    CommandKind.REPLACE_ORDER: orders.replace_order,
+    CommandKind.CANCEL_ALL: orders.cancel_all,
+    CommandKind.SET_QUOTE: quotes.set_quote,
+    CommandKind.DEFINE_INSTRUMENT: administration.define_instrument,
+    CommandKind.OPEN_ACCOUNT: administration.open_account,
+    CommandKind.DEPOSIT_CASH: administration.deposit_cash,
+    CommandKind.WITHDRAW_CASH: administration.withdraw_cash,
+    CommandKind.DEPOSIT_CREDITS: administration.deposit_credits,
+    CommandKind.WITHDRAW_CREDITS: administration.withdraw_credits,
+    CommandKind.SET_PHASE: administration.set_phase,
+    CommandKind.ROLL_DAY: administration.roll_day,
+    CommandKind.SET_HEADROOM: administration.set_headroom,
+    CommandKind.RECORD_SURRENDER: administration.record_surrender,
+    CommandKind.BLOCK_ACCOUNT: administration.block_account,
+    CommandKind.UNBLOCK_ACCOUNT: administration.unblock_account,
+}
+
+
+class ReferenceEngine:
+    """Takes the same commands as the compiled engine and gives the same events, slowly."""
+
+    def __init__(self, limits: EngineLimits = EngineLimits()) -> None:  # noqa: B008 - it is frozen
+        self._market = Market(limits)
+
+    @property
+    def sequence(self) -> int:
+        """The last command's sequence; 0 before the first."""
+        return self._market.sequence
+
+    def apply(self, commands: np.ndarray) -> np.ndarray:
+        """Carry out `commands` (shape (n,), dtype COMMAND) and return their events (EVENT)."""
+        records = commands.view(COMMAND)
+        for index in range(len(records)):
+            self._apply_one(read_command(records[index : index + 1]))
+        return self._market.events.take()
+
+    def export(self) -> EngineState:
+        """A copy of the whole state."""
+        return self._market.export()
+
+    def _apply_one(self, command: Command) -> None:
+        market = self._market
+        market.sequence = command.sequence
+        market.time_ns = command.time_ns
+        market.events.begin(command)
+        try:
+            rule = _RULES.get(command.kind)
+            if rule is None:
+                raise Refusal(Code.INVALID_REQUEST)
+            rule(market, command)
+        except Refusal as refusal:
+            market.events.answer(
+                EventKind.COMMAND_REFUSED,
+                code=refusal.code,
+                order_id=refusal.order_id,
+                command_kind=command.kind,
+            )

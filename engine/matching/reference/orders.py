@@ -1,0 +1,332 @@
+"""The commands of one order: entry, cancellation, amendment; and matching."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.codes import (
+    Code,
+    EventKind,
+    OrderFlag,
+    OrderType,
+    Phase,
+    Purpose,
+    Reason,
+    SelfTradePrevention,
+    Side,
+    Target,
+    TimeInForce,
+)
+from engine.matching.reference import risk
+from engine.matching.reference.book import Order
+from engine.matching.reference.events import Command
+from engine.matching.reference.state import Instrument, Market, Refusal, refuse_if
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ORDER_SLOT_BITS
+
+_CLIENT_FLAGS = OrderFlag.POST_ONLY | OrderFlag.CANCEL_ON_DISCONNECT | OrderFlag.CLIENT_ID_IS_UUID
+
+
+def new_order(market: Market, command: Command) -> None:
+    """NEW_ORDER: all its checks, in their order, then entry."""
+    refuse_if(not _is_well_formed(command), Code.INVALID_REQUEST)
+    account = market.account(command.account)
+    instrument = market.instrument(command.instrument)
+    client_id = (command.account, command.client_id_high, command.client_id_low)
+    market.check_client_id_is_new(*client_id)
+    refuse_if(account.is_blocked, Code.ACCOUNT_BLOCKED)
+    check_phase(instrument)
+    refuse_if(command.quantity_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
+
+    order = _order_from(command)
+    if order.price_ticks == 0:  # a market order without protection price
+        order.price_ticks = (
+            instrument.upper_limit_ticks if order.is_buy else instrument.lower_limit_ticks
+        )
+    refuse_if(not instrument.allows_price(order.price_ticks), Code.PRICE_OUTSIDE_LIMITS)
+    check_book(market, order)
+    risk.check_risk(market, order)
+    refuse_if(not market.has_room_for_orders(1), Code.ENGINE_FULL)
+    has_row = market.has_room_for_position(order.account, order.instrument)
+    refuse_if(not has_row, Code.ENGINE_FULL)
+
+    market.open_order(order)
+    market.register_client_id(*client_id, order.order_id, is_order=True)
+    market.events.order(EventKind.ORDER_ACCEPTED, order)
+    enter(market, order)
+
+
+def cancel_order(market: Market, command: Command) -> None:
+    """CANCEL_ORDER."""
+    refuse_if(command.target not in list(Target), Code.INVALID_REQUEST)
+    market.account(command.account)
+    order = _target(market, command)
+    cancel(market, order, Reason.REQUESTED)
+
+
+def amend_order(market: Market, command: Command) -> None:
+    """AMEND_ORDER: `quantity_lots` is the new total; a mere reduction keeps priority."""
+    order = _check_amendment(market, command)
+    refuse_if(command.quantity_lots <= order.filled_lots, Code.INVALID_REQUEST)
+    keeps_priority = (
+        command.price_ticks == order.price_ticks and command.quantity_lots <= order.quantity_lots
+    )
+    _amend(market, order, command.price_ticks, command.quantity_lots, keeps_priority)
+
+
+def replace_order(market: Market, command: Command) -> None:
+    """REPLACE_ORDER: `quantity_lots` is what shall be open; priority is always lost."""
+    order = _check_amendment(market, command)
+    total_lots = order.filled_lots + command.quantity_lots
+    _amend(market, order, command.price_ticks, total_lots, keeps_priority=False)
+
+
+def cancel_all(market: Market, command: Command) -> None:
+    """CANCEL_ALL: every order that each part of the filter lets through."""
+    known_flags = command.flags in (OrderFlag.NONE, OrderFlag.CANCEL_ON_DISCONNECT)
+    refuse_if(command.side not in list(Side) or not known_flags, Code.INVALID_REQUEST)
+    if command.account != 0:
+        market.account(command.account)
+    if command.instrument != 0:
+        market.instrument(command.instrument)
+
+    chosen = [
+        order
+        for order in orders_by_slot(market)
+        if command.account in (0, order.account)
+        and command.instrument in (0, order.instrument)
+        and command.side in (Side.ANY, order.side)
+        and command.filter_gateway in (0, order.gateway)
+        and command.filter_session in (0, order.session)
+        and order.flags & command.flags == command.flags
+    ]
+    market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(chosen))
+    reason = Reason.DISCONNECTED if command.flags else Reason.MASS_CANCELLED
+    for order in chosen:
+        cancel(market, order, reason)
+
+
+def check_phase(instrument: Instrument) -> None:
+    """Raises Refusal unless the instrument trades continuously."""
+    refuse_if(instrument.phase == Phase.HALTED, Code.MARKET_HALTED)
+    refuse_if(instrument.phase != Phase.CONTINUOUS, Code.MARKET_CLOSED)
+
+
+def check_book(market: Market, order: Order) -> None:
+    """Checks 9 and 10 of NEW_ORDER: whom the order would meet first. Raises Refusal."""
+    first = next(market.books[order.instrument].facing(order), None)
+    if first is not None:
+        refuse_if(order.is_post_only, Code.WOULD_CROSS)
+        refuse_if(first.account == order.account, Code.WOULD_SELF_TRADE)
+
+
+def enter(market: Market, order: Order) -> None:
+    """Hold for `order`, match it, and let what is left rest or be cancelled. Cannot fail."""
+    risk.hold(market, order)
+    reason = _match(market, order)
+    if order.remaining_lots == 0:
+        market.close_order(order)
+    elif reason != Reason.NONE:
+        _cancel_unbooked(market, order, reason)
+    else:
+        market.books[order.instrument].add(order)
+
+
+def cancel(market: Market, order: Order, reason: Reason) -> None:
+    """Take a resting order off the book."""
+    market.books[order.instrument].remove(order)
+    _cancel_unbooked(market, order, reason)
+
+
+def withdraw(market: Market, order: Order) -> None:
+    """Take a resting order out of its queue and give back its hold; it stays open."""
+    market.books[order.instrument].remove(order)
+    risk.release(market, order)
+
+
+def change(
+    market: Market, order: Order, price_ticks: int, remaining_lots: int, reason: Reason
+) -> None:
+    """Give `order` its new price and open quantity, and say so."""
+    order.quantity_lots = order.filled_lots + remaining_lots
+    order.remaining_lots = remaining_lots
+    order.price_ticks = price_ticks
+    market.events.order(EventKind.ORDER_AMENDED, order, reason)
+
+
+def reenter(market: Market, order: Order, price_ticks: int, remaining_lots: int) -> None:
+    """Enter a withdrawn order again: same id and slot, behind all others at its price."""
+    order.entered_time_ns = market.time_ns
+    change(market, order, price_ticks, remaining_lots, Reason.PRIORITY_LOST)
+    enter(market, order)
+
+
+def shrink_in_place(market: Market, order: Order, remaining_lots: int) -> None:
+    """Lower the open quantity of a resting order, which keeps its place in the queue."""
+    risk.release(market, order)
+    change(market, order, order.price_ticks, remaining_lots, Reason.PRIORITY_KEPT)
+    risk.hold(market, order)
+
+
+def orders_by_slot(market: Market) -> list[Order]:
+    """All open orders: the order in which many are cancelled at once."""
+    return sorted(market.orders.values(), key=lambda order: order.slot)
+
+
+def _is_well_formed(command: Command) -> bool:
+    is_market = command.order_type == OrderType.MARKET
+    rests = command.time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+    is_compliance = command.purpose == Purpose.COMPLIANCE
+    return (
+        command.side in (Side.BUY, Side.SELL)
+        and command.order_type in list(OrderType)
+        and command.time_in_force in list(TimeInForce)
+        and command.self_trade_prevention in list(SelfTradePrevention)
+        and command.purpose in list(Purpose)
+        and command.flags & ~_CLIENT_FLAGS == 0
+        and 1 <= command.quantity_lots <= MAX_QUANTITY_LOTS
+        and (0 if is_market else 1) <= command.price_ticks <= MAX_PRICE_TICKS
+        and (not command.flags & OrderFlag.POST_ONLY or (rests and not is_market))
+        and command.stop_price_ticks == 0
+        and command.display_quantity_lots == 0
+        and command.minimum_quantity_lots == 0
+        and command.expires_at_ns == 0
+        and (command.side == Side.BUY or not is_compliance)
+        and (command.scheme >= 1 if is_compliance else command.scheme == 0)
+    )
+
+
+def _order_from(command: Command) -> Order:
+    return Order(
+        order_id=0,
+        client_id_high=command.client_id_high,
+        client_id_low=command.client_id_low,
+        entered_time_ns=command.time_ns,
+        price_ticks=command.price_ticks,
+        quantity_lots=command.quantity_lots,
+        remaining_lots=command.quantity_lots,
+        account=command.account,
+        instrument=command.instrument,
+        scheme=command.scheme,
+        session=command.session,
+        side=command.side,
+        order_type=command.order_type,
+        time_in_force=command.time_in_force,
+        flags=command.flags,
+        self_trade_prevention=command.self_trade_prevention,
+        purpose=command.purpose,
+        gateway=command.gateway,
+    )
+
+
+def _target(market: Market, command: Command) -> Order:
+    """The open order that CANCEL, AMEND or REPLACE names. Raises Refusal."""
+    order_id = command.order_id
+    if command.target == Target.CLIENT_ORDER_ID:
+        client_id = (command.account, command.client_id_high, command.client_id_low)
+        registered = market.client_ids.get(client_id)
+        if registered is None:
+            raise Refusal(Code.ORDER_NOT_FOUND)
+        refuse_if(not registered.is_order, Code.ORDER_NOT_OPEN)
+        order_id = registered.value
+    number = order_id >> ORDER_SLOT_BITS
+    refuse_if(not 1 <= number < market.next_order_number, Code.ORDER_NOT_FOUND)
+    order = market.orders.get(order_id)
+    if order is None:
+        raise Refusal(Code.ORDER_NOT_OPEN)
+    refuse_if(order.account != command.account, Code.ORDER_NOT_FOUND)
+    return order
+
+
+def _check_amendment(market: Market, command: Command) -> Order:
+    """Checks 1 to 3 of AMEND_ORDER; returns the target. Raises Refusal."""
+    refuse_if(
+        command.target not in list(Target)
+        or not 1 <= command.price_ticks <= MAX_PRICE_TICKS
+        or not 1 <= command.quantity_lots <= MAX_QUANTITY_LOTS,
+        Code.INVALID_REQUEST,
+    )
+    account = market.account(command.account)
+    order = _target(market, command)
+    refuse_if(account.is_blocked, Code.ACCOUNT_BLOCKED)
+    return order
+
+
+def _amend(
+    market: Market, order: Order, price_ticks: int, total_lots: int, keeps_priority: bool
+) -> None:
+    """Checks 5 to 9 of AMEND_ORDER, then the amendment."""
+    instrument = market.instruments[order.instrument]
+    remaining_lots = total_lots - order.filled_lots
+    check_phase(instrument)
+    refuse_if(remaining_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
+    refuse_if(not instrument.allows_price(price_ticks), Code.PRICE_OUTSIDE_LIMITS)
+    if keeps_priority:
+        shrink_in_place(market, order, remaining_lots)
+        return
+    wanted = replace(order, price_ticks=price_ticks, remaining_lots=remaining_lots)
+    check_book(market, wanted)
+    risk.check_risk(market, wanted, standing=order)
+    withdraw(market, order)
+    reenter(market, order, price_ticks, remaining_lots)
+
+
+def _match(market: Market, taker: Order) -> Reason:
+    """Trade `taker` as far as it goes. Returns why what is left may not rest, or NONE."""
+    if taker.time_in_force == TimeInForce.FOK and not _can_be_filled(market, taker):
+        return Reason.FILL_OR_KILL
+    book = market.books[taker.instrument]
+    while taker.remaining_lots > 0:
+        maker = next(book.facing(taker), None)
+        if maker is None:
+            break
+        if maker.account == taker.account:
+            return Reason.SELF_TRADE_PREVENTION
+        _trade(market, maker, taker)
+    if taker.order_type == OrderType.MARKET:
+        return Reason.MARKET_REMAINDER
+    if taker.time_in_force == TimeInForce.IOC:
+        return Reason.IMMEDIATE_OR_CANCEL
+    return Reason.NONE
+
+
+def _can_be_filled(market: Market, taker: Order) -> bool:
+    found_lots = 0
+    for resting in market.books[taker.instrument].facing(taker):
+        if resting.account == taker.account:
+            break
+        found_lots += resting.remaining_lots
+    return found_lots >= taker.remaining_lots
+
+
+def _trade(market: Market, maker: Order, taker: Order) -> None:
+    """One match, at the maker's price. A filled maker leaves the book and gives its slot back."""
+    quantity_lots = min(maker.remaining_lots, taker.remaining_lots)
+    maker_fee_fen, taker_fee_fen = risk.exchange(market, maker, taker, quantity_lots)
+    market.instruments[maker.instrument].last_price_ticks = maker.price_ticks
+    market.events.trade(
+        instrument=maker.instrument,
+        trade_id=market.next_trade_id,
+        maker_order_id=maker.order_id,
+        taker_order_id=taker.order_id,
+        price_ticks=maker.price_ticks,
+        quantity_lots=quantity_lots,
+        maker_remaining_lots=maker.remaining_lots,
+        taker_remaining_lots=taker.remaining_lots,
+        maker_fee_fen=maker_fee_fen,
+        taker_fee_fen=taker_fee_fen,
+        maker_account=maker.account,
+        taker_account=taker.account,
+        taker_side=taker.side,
+        maker_purpose=maker.purpose,
+        taker_purpose=taker.purpose,
+    )
+    market.next_trade_id += 1
+    if maker.remaining_lots == 0:
+        market.books[maker.instrument].remove(maker)
+        market.close_order(maker)
+
+
+def _cancel_unbooked(market: Market, order: Order, reason: Reason) -> None:
+    risk.release(market, order)
+    market.events.order(EventKind.ORDER_CANCELLED, order, reason)
+    market.close_order(order)
