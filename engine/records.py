@@ -44,7 +44,11 @@ _EVENT_HEADER = [
 
 
 def _record(header: list[tuple[str, str]], payload: list[tuple[str, str]]) -> np.dtype:
-    """Lay `payload` behind `header`, pad to RECORD_BYTES, and check alignment."""
+    """Lay `payload` behind `header`, pad to RECORD_BYTES, and check alignment.
+
+    The padding is a field of its own: NumPy copies records field by field, so what no field covers
+    would be lost by every copy, selection and concatenation.
+    """
     names, formats, offsets = [], [], []
     offset = 0
     for name, form in header + payload:
@@ -55,6 +59,10 @@ def _record(header: list[tuple[str, str]], payload: list[tuple[str, str]]) -> np
         offsets.append(offset)
         offset += size
     assert offset <= RECORD_BYTES, f"{offset} bytes do not fit a record"
+    if offset < RECORD_BYTES:
+        names.append("padding")
+        formats.append(f"({RECORD_BYTES - offset},)u1")
+        offsets.append(offset)
     return np.dtype(
         {"names": names, "formats": formats, "offsets": offsets, "itemsize": RECORD_BYTES}
     )

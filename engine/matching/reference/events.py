@@ -43,9 +43,13 @@ _LETTERS = {"<i8": "q", "<i4": "i", "<u2": "H", "|u1": "B"}
 
 
 def _packer(layout: np.dtype) -> struct.Struct:
-    fields = "".join(_LETTERS[layout[name].str] for name in layout.names or ())
+    fields = "".join(_LETTERS[layout[name].str] for name in _names(layout))
     padding = RECORD_BYTES - struct.calcsize("<" + fields)
     return struct.Struct(f"<{fields}{padding}x")
+
+
+def _names(layout: np.dtype) -> list[str]:
+    return [name for name in layout.names or () if name != "padding"]
 
 
 _PACKERS = {
@@ -58,7 +62,8 @@ def read_command(record: np.ndarray) -> Command:
     """The one command in `record` (shape (1,), dtype COMMAND)."""
     kind = int(record["kind"][0])
     layout = _LAYOUTS.get(kind, ADMIN_COMMAND)  # type: ignore[call-overload]
-    return Command(**dict(zip(layout.names, record.view(layout)[0].item(), strict=True)))
+    row = record.view(layout)[0]
+    return Command(**{name: int(row[name]) for name in _names(layout)})
 
 
 class EventWriter:
@@ -77,7 +82,7 @@ class EventWriter:
     def take(self) -> np.ndarray:
         """All events since the last call, shape (n,), dtype EVENT."""
         records = [
-            _PACKERS[id(layout)].pack(*(fields.get(name, 0) for name in layout.names or ()))
+            _PACKERS[id(layout)].pack(*(fields.get(name, 0) for name in _names(layout)))
             for layout, fields in self._events
         ]
         self._events.clear()
