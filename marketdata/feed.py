@@ -2,7 +2,7 @@
 
 Each channel of each symbol is a chain of its own: a message's `previous_sequence` is the `sequence`
 of the message before it, so a client that sees another one has missed something and asks for a
-snapshot. A snapshot stands in the chain where the latest message does.
+snapshot. A snapshot stands in the chain where the latest message does, so a subscriber that is too slow can be given one in place of messages.
 
 | Channel | Snapshot | After each step | `sequence` counts |
 |---|---|---|---|
@@ -14,12 +14,10 @@ snapshot. A snapshot stands in the chain where the latest message does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from marketdata.book import LevelView
 from marketdata.instrument import Instrument
 from marketdata.market import InstrumentChange, Market
 
@@ -120,42 +118,6 @@ class Feed:
         }
 
 
-class Conflation:
-    """What a slow subscriber is still owed, in bounded space: at most one message for each chain.
-
-    Deltas of a book are merged, tickers and candles replaced by newer ones. Where neither is
-    possible (trades, or something that a snapshot is better for) a snapshot is taken when the
-    subscriber is ready for it.
-    """
-
-    MERGED_LEVELS = 1_000  # beyond that, a snapshot
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-        # (channel, symbol) -> the message owed; None: a snapshot
-        self._owed: dict[tuple[str, str], Push | None] = {}
-
-    def __len__(self) -> int:
-        return len(self._owed)
-
-    def add(self, push: Push) -> None:
-        """Owe the subscriber one more message."""
-        key = (push["channel"], push["symbol"])
-        if key not in self._owed:
-            self._owed[key] = push
-            return
-        owed = self._owed[key]
-        self._owed[key] = None if owed is None else _merged(owed, push, self.MERGED_LEVELS)
-
-    def drain(self) -> list[Push]:
-        """All that is owed, up to now; nothing is owed afterwards."""
-        owed, self._owed = self._owed, {}
-        return [
-            push if push is not None else self._feed.snapshot(channel, symbol)
-            for (channel, symbol), push in owed.items()
-        ]
-
-
 def _sequence(channel: str, instrument: Instrument) -> int:
     """Where a chain stands."""
     match channel:
@@ -165,25 +127,3 @@ def _sequence(channel: str, instrument: Instrument) -> int:
             return instrument.ticker_sequence
         case _:
             return instrument.trades[-1].trade_id if instrument.trades else 0
-
-
-def _merged(older: Push, newer: Push, most_levels: int) -> Push | None:
-    """One message that does what two neighbours of a chain do, or None if a snapshot must."""
-    if newer["type"] == "snapshot":
-        return newer
-    if newer["channel"] in ("ticker", "candles"):
-        data = newer["data"]
-    elif older["type"] == newer["type"] == "delta":
-        bids = _merged_levels(older["data"]["bids"], newer["data"]["bids"])
-        asks = _merged_levels(older["data"]["asks"], newer["data"]["asks"])
-        if len(bids) + len(asks) > most_levels:
-            return None
-        data = {"bids": bids, "asks": asks, "checksum": newer["data"]["checksum"]}
-    else:
-        return None
-    return {**newer, "previous_sequence": older["previous_sequence"], "data": data}
-
-
-def _merged_levels(older: Iterable[LevelView], newer: Iterable[LevelView]) -> list[LevelView]:
-    """Newer values of a price take the place of older ones."""
-    return list({level[0]: level for levels in (older, newer) for level in levels}.values())
