@@ -42,6 +42,7 @@ class Database:
         self._writer = self._engine.execution_options(**{_IS_WRITER: True})
         self._thread = ThreadPoolExecutor(1, "database-writer", initializer=self._mark_thread)
         self._thread_id: int | None = None
+        self._in_transaction = False
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -51,7 +52,7 @@ class Database:
 
     def write(self, work: Callable[[Session], T]) -> Future[T]:
         """Run `work` in one transaction of the writer thread; if it raises, nothing is changed."""
-        if threading.get_ident() == self._thread_id:
+        if self._in_transaction and threading.get_ident() == self._thread_id:
             raise RuntimeError("a write inside a write would wait for itself for ever")
         return self._thread.submit(self._transact, work)
 
@@ -72,8 +73,12 @@ class Database:
         self._thread_id = threading.get_ident()
 
     def _transact(self, work: Callable[[Session], T]) -> T:
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
-            return work(session)
+        self._in_transaction = True
+        try:
+            with Session(self._writer, expire_on_commit=False) as session, session.begin():
+                return work(session)
+        finally:
+            self._in_transaction = False
 
     def _migrate(self, change: Callable[[Config, str], None], revision: str) -> None:
         config = Config()

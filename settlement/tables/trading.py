@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from settlement.tables.base import Base
 
 SYMBOL_LENGTH = 16
+_HAS_CLIENT_ID = text("client_id_high <> 0 OR client_id_low <> 0")
 
 
 class Instrument(Base):
@@ -38,20 +39,27 @@ class Instrument(Base):
 
 
 class Order(Base):
-    """An order from its acceptance to its end."""
+    """An order from its acceptance to its end; numbers mean what engine.codes says."""
 
     __tablename__ = "orders"
     __table_args__ = (
-        UniqueConstraint("account", "client_order_id"),
         Index("ix_orders_account_order_id", "account", "order_id"),
+        Index(
+            "ix_orders_account_client_id",
+            *("account", "client_id_high", "client_id_low"),
+            unique=True,
+            sqlite_where=_HAS_CLIENT_ID,
+            postgresql_where=_HAS_CLIENT_ID,
+        ),
         CheckConstraint("filled_lots + remaining_lots <= quantity_lots", name="quantities"),
     )
 
     order_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     account: Mapped[int]
     instrument: Mapped[int] = mapped_column(ForeignKey("instruments.number"))
-    client_order_id: Mapped[str | None] = mapped_column(String(36))
-    side: Mapped[int]  # engine.codes.Side, and so on below
+    client_id_high: Mapped[int]
+    client_id_low: Mapped[int]
+    side: Mapped[int]
     order_type: Mapped[int]
     time_in_force: Mapped[int]
     flags: Mapped[int]
@@ -60,11 +68,11 @@ class Order(Base):
     scheme: Mapped[int]
     price_ticks: Mapped[int]  # the limit in force; a market order's protection
     quantity_lots: Mapped[int]
-    filled_lots: Mapped[int]
     remaining_lots: Mapped[int]  # still open; 0 once the order is closed
-    notional_fen: Mapped[int]  # of all fills: the average price is this over filled_lots
+    filled_lots: Mapped[int]
+    filled_ticks: Mapped[int]  # sum of price times quantity: the average price's numerator
     status: Mapped[str] = mapped_column(String(16))
-    cancel_reason: Mapped[int]  # engine.codes.Reason; 0: not cancelled
+    reason: Mapped[int]  # why it was cancelled; 0: it was not
     created_time_ns: Mapped[int]
     updated_time_ns: Mapped[int]
     sequence: Mapped[int]  # of the command that touched it last
