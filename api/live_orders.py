@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from api.order_views import Fill, OrderView
+from api.order_views import OrderView
 from engine.codes import EventKind
 from engine.records import EVENT, ORDER_EVENT, RECORD_BYTES, TRADE_EVENT
+from settlement.history import Fill
 
 Records = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,6 +40,8 @@ def _layout(dtype: np.dtype[Any]) -> struct.Struct:
     form, position = "<", 0
     for name in dtype.names or ():
         kind, offset = fields[name][:2]
+        if kind.subdtype is not None:
+            continue  # the padding at the end
         form += "x" * (offset - position) + codes[kind.str[1:]]
         position = offset + kind.itemsize
     return struct.Struct(form)

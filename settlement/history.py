@@ -116,6 +116,13 @@ def fills(
     return _page(found, limit, [fill.trade_id for fill in found[:limit]])
 
 
+def orders_since(session: Session, account: int, sequence: int, limit: int) -> list[Order]:
+    """The account's orders that changed last at `sequence` or later, the `limit` latest of them,
+    in the order of their latest change."""
+    query = select(Order).where(Order.account == account, Order.sequence >= sequence)
+    return list(session.scalars(query.order_by(Order.sequence.desc()).limit(limit)))[::-1]
+
+
 def fills_of_orders(session: Session, order_ids: Sequence[int]) -> dict[int, list[Fill]]:
     """The fills of each of these orders that has any, oldest first."""
     found: defaultdict[int, list[Fill]] = defaultdict(list)
