@@ -7,13 +7,23 @@ QUERY in any order, and the core sends EVENTS, in sequence and only when durable
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
+from pathlib import Path
+
+from engine.records import RECORD_BYTES
 
 HEADER = struct.Struct("<IHHq")
 PROTOCOL_VERSION = 1
 MAX_PAYLOAD_BYTES = 1 << 30
+# The core refuses longer COMMANDS frames; a longer list of commands is sent as several.
+MAX_FRAME_COMMANDS = 4096
+MAX_COMMANDS_BYTES = MAX_FRAME_COMMANDS * RECORD_BYTES
+MAX_GATEWAY = 255
+SOCKET_NAME = "core.sock"
 
 
 class FrameKind(IntEnum):
@@ -41,6 +51,46 @@ class LinkError(Exception):
 def frame(kind: FrameKind, tag: int, payload: bytes | memoryview = b"") -> bytes:
     """One frame, ready to be sent."""
     return HEADER.pack(len(payload), kind, 0, tag) + bytes(payload)
+
+
+def listening_socket(path: Path) -> socket.socket:
+    """A bound socket that only this user can connect to; call `listen` when ready for it.
+
+    Whoever calls this holds the journal's lock, so a socket that lies there is a dead core's.
+    """
+    path.unlink(missing_ok=True)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        server.bind(_short_name(folder, path))
+        path.chmod(0o600)
+    except OSError:
+        server.close()
+        raise
+    finally:
+        os.close(folder)
+    return server
+
+
+def connected_socket(path: Path) -> socket.socket:
+    """A socket connected to the core at `path`. Raises OSError."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            client.connect(_short_name(folder, path))
+        finally:
+            os.close(folder)
+    except OSError:
+        client.close()
+        raise
+    client.setblocking(False)
+    return client
+
+
+def _short_name(folder: int, path: Path) -> str:
+    """A name within the 107 bytes of a Unix socket's address, however deep the folder lies."""
+    return f"/proc/self/fd/{folder}/{path.name}"
 
 
 class FrameReader:

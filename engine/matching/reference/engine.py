@@ -10,7 +10,7 @@ from engine.codes import Code, CommandKind, EventKind
 from engine.matching.reference import administration, orders, quotes
 from engine.matching.reference.events import Command, read_command
 from engine.matching.reference.state import Market, Refusal
-from engine.records import COMMAND
+from engine.records import ACCOUNT_STATE, COMMAND
 from engine.state import EngineLimits, EngineState
 
 _RULES: dict[int, Callable[[Market, Command], None]] = {
@@ -56,6 +56,17 @@ class ReferenceEngine:
     def export(self) -> EngineState:
         """A copy of the whole state."""
         return self._market.export()
+
+    def export_account(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One row of ACCOUNT_STATE (zeros for an unknown number), and the account's positions and
+        allowances."""
+        state = self.export()
+        account = np.zeros(1, ACCOUNT_STATE)
+        if 0 <= number < len(state.accounts):
+            account[0] = state.accounts[number]
+        positions = state.positions[state.positions["account"] == number]
+        allowances = state.allowances[state.allowances["account"] == number]
+        return account, positions, allowances
 
     def _apply_one(self, command: Command) -> None:
         market = self._market

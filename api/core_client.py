@@ -1,0 +1,361 @@
+"""The gateway's side of the link: commands out, replies and events in, questions and answers.
+
+CoreError
+├── CoreUnavailable     nothing was sent; the command has certainly not been executed
+└── ExecutionUnknown    sent, and the link was lost before the reply: ask for the order later
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Callable, Coroutine
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+import structlog
+
+from engine.link import (
+    MAX_COMMANDS_BYTES,
+    PROTOCOL_VERSION,
+    FrameKind,
+    FrameReader,
+    LinkError,
+    QueryKind,
+    connected_socket,
+    frame,
+)
+from engine.queries import QUESTION, AccountAnswer, BalancesAnswer, MarketAnswer, decode
+from engine.records import COMMAND, EVENT, RECORD_BYTES
+
+CONNECT_SECONDS = 10.0
+FIRST_RETRY_SECONDS = 0.05
+LAST_RETRY_SECONDS = 2.0
+SYNC_SECONDS = 60.0
+_log = structlog.get_logger("core_client")
+
+T = TypeVar("T")
+OnEvents = Callable[[np.ndarray, int], None]
+OnChange = Callable[[], None]
+
+
+class CoreError(Exception):
+    pass
+
+
+class CoreUnavailable(CoreError):  # noqa: N818 - it says what is so
+    pass
+
+
+class ExecutionUnknown(CoreError):  # noqa: N818 - likewise
+    pass
+
+
+class _Submission(NamedTuple):
+    """Commands of one `submit` that wait for their replies, in order."""
+
+    replies: list[np.ndarray | None]
+    done: asyncio.Future[None]
+
+
+class CoreClient:
+    """One gateway's link to the core; keep it over lost connections with `stay_connected`."""
+
+    def __init__(
+        self,
+        socket_path: Path,
+        name: str,
+        on_events: OnEvents | None = None,
+        on_lost: OnChange | None = None,
+    ) -> None:
+        """`connect` makes one and connects it."""
+        self._socket_path = Path(socket_path)
+        self._name = name
+        self._on_events = on_events
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._link: _ClientLink | None = None
+        # Random to begin with: history may hold replies to an earlier gateway of this number.
+        self._request_ids = itertools.count(secrets.randbits(61) + 1)
+        self._tags = itertools.count(1)
+        self._waiting: dict[int, tuple[_Submission, int]] = {}
+        self._asked: dict[int, tuple[QueryKind, asyncio.Future[Any]]] = {}
+        self._outgoing: list[tuple[bytes, _Submission]] = []
+        self._delivered_sequence = 0
+        self._has_subscribed = False
+        self._is_closing = False
+        self._lost = asyncio.Event()
+
+    @classmethod
+    async def connect(
+        cls,
+        socket_path: Path,
+        name: str,
+        on_events: OnEvents | None = None,
+        on_lost: OnChange | None = None,
+    ) -> CoreClient:
+        """`on_events(events, last_sequence)` is called for all events after `subscribe`, whole
+        commands in order without gaps; `on_lost()` when the link is gone. Raises CoreUnavailable.
+        """
+        client = cls(socket_path, name, on_events, on_lost)
+        await client.open()
+        return client
+
+    @property
+    def connected(self) -> bool:
+        return self._link is not None
+
+    @property
+    def delivered_sequence(self) -> int:
+        """The last command whose events `on_events` was given."""
+        return self._delivered_sequence
+
+    async def open(self) -> None:
+        """Connect, and if it had subscribed before, go on from the last command delivered.
+
+        Raises CoreUnavailable.
+        """
+        assert self._link is None
+        self._lost.clear()
+        link = _ClientLink(self)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._loop.create_unix_connection(
+                    lambda: link, sock=connected_socket(self._socket_path)
+                )
+                link.send(frame(FrameKind.HELLO, PROTOCOL_VERSION, self._name.encode()))
+                last_sequence = await link.welcome
+        except (OSError, LinkError, TimeoutError) as error:
+            link.close()
+            raise CoreUnavailable(f"the core at {self._socket_path}: {error}") from error
+        if last_sequence < self._delivered_sequence:
+            link.close()
+            raise CoreUnavailable(
+                f"the core knows {last_sequence} commands, fewer than it has already shown:"
+                f" {self._delivered_sequence}"
+            )
+        self._link = link
+        if self._has_subscribed:
+            link.send(frame(FrameKind.SUBSCRIBE, self._delivered_sequence + 1))
+
+    async def stay_connected(self, on_connected: OnChange | None = None) -> None:
+        """Open the link whenever it is lost, for ever; `on_connected()` after each time."""
+        while not self._is_closing:
+            await self._lost.wait()
+            wait_seconds = FIRST_RETRY_SECONDS
+            while not self.connected:
+                await asyncio.sleep(wait_seconds)
+                wait_seconds = min(2 * wait_seconds, LAST_RETRY_SECONDS)
+                try:
+                    await self.open()
+                except CoreUnavailable as error:
+                    _log.warning("core: not reachable yet", why=str(error))
+            if on_connected:
+                on_connected()
+
+    async def subscribe(self, first_sequence: int) -> None:
+        """Have all events from `first_sequence` on (0: those to come) given to `on_events`."""
+        link = self._need_link()
+        self._has_subscribed = True
+        if first_sequence:
+            self._delivered_sequence = first_sequence - 1
+        else:
+            self._delivered_sequence = link.welcome.result()
+        link.send(frame(FrameKind.SUBSCRIBE, first_sequence))
+
+    async def submit(self, commands: np.ndarray) -> list[np.ndarray]:
+        """Send commands (any layout of engine.records); for each of them its events.
+
+        By then `on_events` has been given them. Raises CoreUnavailable, ExecutionUnknown.
+        """
+        self._need_link()
+        raw = bytearray(np.atleast_1d(commands).tobytes())
+        records = np.frombuffer(raw, COMMAND)
+        count = len(records)
+        first_id = next(self._request_ids)
+        if count == 1:
+            records["request_id"] = first_id
+        else:
+            ids = [first_id, *itertools.islice(self._request_ids, count - 1)]
+            records["request_id"] = ids
+        submission = _Submission([None] * count, self._loop.create_future())
+        for place in range(count):
+            self._waiting[first_id + place] = (submission, place)
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append((bytes(raw), submission))
+        await submission.done
+        return cast(list[np.ndarray], submission.replies)
+
+    async def account(self, number: int) -> AccountAnswer:
+        return cast(AccountAnswer, await self._ask(QueryKind.ACCOUNT, number))
+
+    async def market(self) -> MarketAnswer:
+        return cast(MarketAnswer, await self._ask(QueryKind.MARKET))
+
+    async def balances(self) -> BalancesAnswer:
+        return cast(BalancesAnswer, await self._ask(QueryKind.BALANCES))
+
+    async def state_hash(self) -> tuple[int, str]:
+        return cast(tuple[int, str], await self._ask(QueryKind.STATE_HASH))
+
+    async def close(self) -> None:
+        """Close the link; `on_lost` is not called."""
+        self._is_closing = True
+        if self._link:
+            self._link.close()
+            await self._lost.wait()
+
+    def _need_link(self) -> _ClientLink:
+        if self._link is None:
+            raise CoreUnavailable(f"no connection to the core at {self._socket_path}")
+        return self._link
+
+    async def _ask(self, kind: QueryKind, argument: int = 0) -> object:
+        link = self._need_link()
+        tag = next(self._tags)
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        self._asked[tag] = (kind, answer)
+        link.send(frame(FrameKind.QUERY, tag, QUESTION.pack(kind, argument)))
+        return await answer
+
+    def _flush(self) -> None:
+        """Send what was submitted in this turn of the loop, in as few frames as may be."""
+        data = b"".join([raw for raw, _ in self._outgoing])
+        self._outgoing.clear()
+        if self._link:
+            for start in range(0, len(data), MAX_COMMANDS_BYTES):
+                part = data[start : start + MAX_COMMANDS_BYTES]
+                self._link.send(frame(FrameKind.COMMANDS, 0, part))
+
+    # --- What the link brings ---
+
+    def take_events(self, payload: bytes, number: int, last_sequence: int) -> None:
+        events = np.frombuffer(payload, EVENT)
+        if self._has_subscribed and last_sequence > self._delivered_sequence:
+            if self._on_events:
+                self._on_events(events, last_sequence)
+            self._delivered_sequence = last_sequence
+        mine = np.flatnonzero((events["gateway"] == number) & (events["request_id"] != 0))
+        if not len(mine):
+            return
+        sequences = events["sequence"]
+        ends = np.searchsorted(sequences, sequences[mine], side="right")
+        request_ids = events["request_id"][mine].tolist()
+        for request_id, start, end in zip(request_ids, mine.tolist(), ends.tolist(), strict=True):
+            found = self._waiting.pop(request_id, None)
+            if found is None:
+                continue
+            submission, place = found
+            own = payload[start * RECORD_BYTES : end * RECORD_BYTES]
+            submission.replies[place] = np.frombuffer(own, EVENT)
+            # The core answers in order: with the last reply all others are there.
+            if place == len(submission.replies) - 1 and not submission.done.done():
+                submission.done.set_result(None)
+
+    def take_answer(self, tag: int, payload: bytes) -> None:
+        kind, future = self._asked.pop(tag)
+        if not future.done():
+            future.set_result(decode(kind, payload))
+
+    def lose(self, link: _ClientLink) -> None:
+        if link is not self._link:
+            return
+        self._link = None
+        for _, submission in self._outgoing:
+            if not submission.done.done():
+                submission.done.set_exception(CoreUnavailable("the core was lost"))
+        self._outgoing.clear()
+        waiting, self._waiting = self._waiting, {}
+        for submission, _ in waiting.values():
+            if not submission.done.done():
+                submission.done.set_exception(
+                    ExecutionUnknown("the core was lost before its reply")
+                )
+        asked, self._asked = self._asked, {}
+        for _, future in asked.values():
+            if not future.done():
+                future.set_exception(CoreUnavailable("the core was lost before its answer"))
+        self._lost.set()
+        if self._on_lost and not self._is_closing:
+            self._on_lost()
+
+
+class _ClientLink(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, client: CoreClient) -> None:
+        self.welcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._client = client
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._number = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for kind, tag, payload in self._reader.feed(data):
+                self._take(kind, tag, payload)
+        except Exception:
+            # Whoever keeps a copy of the state has missed something: begin again from the history.
+            _log.exception("core: events could not be taken; the link is closed")
+            self.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.welcome.done():
+            self.welcome.set_exception(LinkError("closed by the core"))
+        self._client.lose(self)
+
+    def send(self, data: bytes) -> None:
+        if self._transport:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.abort()
+
+    def _take(self, kind: FrameKind, tag: int, payload: bytes) -> None:
+        if kind is FrameKind.EVENTS:
+            self._client.take_events(payload, self._number, tag)
+        elif kind is FrameKind.ANSWER:
+            self._client.take_answer(tag, payload)
+        elif kind is FrameKind.WELCOME and not self.welcome.done():
+            self._number = payload[0]
+            self.welcome.set_result(tag)
+        elif kind is FrameKind.GOODBYE:
+            _log.info("core: it is shutting down")
+        else:
+            raise LinkError(f"the core does not send {kind.name} here")
+
+
+class SyncCore:
+    """The client for worker threads: the same questions, waiting for the answer."""
+
+    def __init__(self, client: CoreClient, loop: asyncio.AbstractEventLoop) -> None:
+        self._client = client
+        self._loop = loop
+
+    def submit(self, commands: np.ndarray) -> list[np.ndarray]:
+        """Raises CoreUnavailable, ExecutionUnknown."""
+        return self._wait(self._client.submit(commands))
+
+    def account(self, number: int) -> AccountAnswer:
+        """Raises CoreUnavailable, ExecutionUnknown."""
+        return self._wait(self._client.account(number))
+
+    def balances(self) -> BalancesAnswer:
+        """Raises CoreUnavailable, ExecutionUnknown."""
+        return self._wait(self._client.balances())
+
+    def _wait(self, question: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(question, self._loop)
+        try:
+            return future.result(SYNC_SECONDS)
+        except FutureTimeoutError as error:
+            future.cancel()
+            raise ExecutionUnknown(f"the core gave no answer in {SYNC_SECONDS:.0f} s") from error

@@ -1,0 +1,289 @@
+"""The core: the single writer that numbers commands, makes them durable and lets events go.
+
+Commands of all gateways are gathered into one batch, stamped, and given to the journal's thread
+and to the engine at once. While one batch is being synced, the next may be written and matched,
+and a third forms from what arrives: so a lone command never waits for company, and the busier the
+core, the larger the groups that share a sync. Events, and answers to queries, leave only once
+their commands are on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import structlog
+
+from engine import queries
+from engine.codes import CommandKind, OrderFlag, Side
+from engine.event_log import EventLog
+from engine.group_commit import GroupCommit
+from engine.journal import JOURNAL_FOLDER, Journal
+from engine.link import (
+    MAX_FRAME_COMMANDS,
+    MAX_GATEWAY,
+    SOCKET_NAME,
+    FrameKind,
+    LinkError,
+    frame,
+    listening_socket,
+)
+from engine.queries import MatchingEngine
+from engine.records import COMMAND, EVENT, ORDER_COMMAND, RECORD_BYTES
+from engine.replay import replay
+from engine.server_link import MAX_UNSENT_BYTES, ServerLink
+from engine.state import EngineLimits
+
+EVENTS_FOLDER = "events"
+MAX_BATCH_COMMANDS = MAX_FRAME_COMMANDS
+# One batch that is being synced and one behind it, so that the disk never waits for the core.
+MAX_BATCHES_IN_FLIGHT = 2
+# When more commands than this wait, the core stops reading from its gateways until half are done.
+MAX_PENDING_COMMANDS = 16 * MAX_BATCH_COMMANDS
+CLOSING_SECONDS = 5.0
+_log = structlog.get_logger("core")
+
+
+class _Part(NamedTuple):
+    """Commands of one frame that wait for a batch."""
+
+    gateway: int
+    payload: bytes
+
+
+class _InFlight(NamedTuple):
+    """A batch that was matched and is not yet known to be durable."""
+
+    last_sequence: int
+    payload: bytes
+    answers: list[tuple[ServerLink, int, bytes]]
+
+
+class Core:
+    """One engine, its journal, its event log and its gateways, in the folder `data_dir`."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        make_engine: Callable[[EngineLimits], MatchingEngine],
+        limits: EngineLimits,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        max_unsent_bytes: int = MAX_UNSENT_BYTES,
+    ) -> None:
+        """Open the journal and replay it. Raises JournalError."""
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._data_dir = data_dir
+        self._clock = clock
+        self._max_unsent_bytes = max_unsent_bytes
+        self._journal = Journal(data_dir / JOURNAL_FOLDER, limits)
+        self._event_log = EventLog(data_dir / EVENTS_FOLDER)
+        try:
+            self._engine = make_engine(self._journal.limits)
+            replay(self._journal, self._engine, self._event_log)
+        except BaseException:
+            self._journal.close()
+            self._event_log.close()
+            raise
+        self._next_sequence = self._journal.last_sequence + 1
+        self._time_ns = self._journal.last_time_ns
+        self._pending: deque[_Part] = deque()
+        self._pending_commands = 0
+        self._in_flight: deque[_InFlight] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._step_is_due = False
+        self._is_paused = False
+        self._is_stopping = False
+        self._links: dict[int, ServerLink] = {}
+        self._last_number = 0
+        self._server: asyncio.Server | None = None
+        self._loop = asyncio.get_running_loop()
+        self._commit = GroupCommit(self._journal, self._synced_in_thread, self._failed_in_thread)
+
+    # --- Life ---
+
+    async def start(self) -> None:
+        """Take up what the last run left, and listen."""
+        self._cancel_orphans()
+        await self._idle.wait()
+        listener = listening_socket(self._data_dir / SOCKET_NAME)
+        self._server = await self._loop.create_unix_server(
+            lambda: ServerLink(self, self._max_unsent_bytes), sock=listener
+        )
+        _log.info("core: ready", sequence=self.released_sequence, data_dir=str(self._data_dir))
+
+    async def stop(self) -> None:
+        """Finish what has arrived, say goodbye, close. After a failure, only close."""
+        self._is_stopping = True
+        if self._server:
+            self._server.close()
+            (self._data_dir / SOCKET_NAME).unlink(missing_ok=True)
+        if not self.failed.done():
+            for link in self._links.values():
+                link.pause_reading()
+            await self._idle.wait()
+            await self._close_links()
+        for link in list(self._links.values()):
+            link.abort()
+        self._commit.stop()
+        self._journal.close()
+        self._event_log.close()
+        _log.info("core: stopped", sequence=self.released_sequence)
+
+    async def _close_links(self) -> None:
+        goodbyes = [asyncio.ensure_future(link.say_goodbye()) for link in self._links.values()]
+        if goodbyes:
+            _, late = await asyncio.wait(goodbyes, timeout=CLOSING_SECONDS)
+            for goodbye in late:
+                goodbye.cancel()
+
+    def _cancel_orphans(self) -> None:
+        """No connection outlives the core, so orders that go with theirs go at the next start."""
+        flags = self._engine.export().orders["flags"]
+        if (flags & OrderFlag.CANCEL_ON_DISCONNECT).any():
+            self._take_own(_cancel_of_gateway(0))
+
+    # --- What links ask (engine.server_link.LinkOwner) ---
+
+    @property
+    def released_sequence(self) -> int:
+        return self._event_log.last_sequence
+
+    def open_link(self, link: ServerLink) -> int:
+        if len(self._links) >= MAX_GATEWAY or self._is_stopping:
+            raise LinkError("no more gateways are taken")
+        # A number is used again as late as possible: events of its last owner have left by then.
+        number = self._last_number % MAX_GATEWAY + 1
+        while number in self._links:
+            number = number % MAX_GATEWAY + 1
+        self._last_number = number
+        self._links[number] = link
+        _log.info("core: gateway connected", gateway=number, name=link.name)
+        return number
+
+    def close_link(self, link: ServerLink) -> None:
+        del self._links[link.number]
+        _log.info("core: gateway gone", gateway=link.number, name=link.name)
+        if link.has_sent_commands and not self._is_stopping:
+            self._take_own(_cancel_of_gateway(link.number))
+
+    def take_commands(self, link: ServerLink, payload: bytes) -> None:
+        self._pend(_Part(link.number, payload))
+
+    def take_query(self, link: ServerLink, tag: int, payload: bytes) -> None:
+        answer = queries.answer(self._engine, payload)
+        if self._in_flight:
+            self._in_flight[-1].answers.append((link, tag, answer))
+        else:
+            link.send_answer(tag, answer)
+
+    def read_events(self, first_sequence: int) -> Iterator[np.ndarray]:
+        return self._event_log.read(first_sequence)
+
+    # --- From commands to events ---
+
+    def _take_own(self, command: np.ndarray) -> None:
+        self._pend(_Part(0, command.tobytes()))
+
+    def _pend(self, part: _Part) -> None:
+        self._idle.clear()
+        self._pending.append(part)
+        self._pending_commands += len(part.payload) // RECORD_BYTES
+        if self._pending_commands > MAX_PENDING_COMMANDS and not self._is_paused:
+            self._is_paused = True
+            for link in self._links.values():
+                link.pause_reading()
+        if not self._step_is_due:
+            self._step_is_due = True
+            # Not at once: other links may have frames in this same turn of the loop.
+            self._loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        self._step_is_due = False
+        if self.failed.done():
+            return
+        try:
+            while self._pending and len(self._in_flight) < MAX_BATCHES_IN_FLIGHT:
+                batch = self._take_batch()
+                self._commit.put(batch)
+                payload = self._engine.apply(batch).tobytes()
+                last_sequence = int(batch[-1]["sequence"])
+                self._in_flight.append(_InFlight(last_sequence, payload, []))
+        except Exception as error:
+            self._fail(error)
+        if self._is_paused and self._pending_commands <= MAX_PENDING_COMMANDS // 2:
+            self._is_paused = False
+            if not self._is_stopping:
+                for link in self._links.values():
+                    link.resume_reading()
+
+    def _take_batch(self) -> np.ndarray:
+        """Whole parts, oldest first, stamped with sequence, time and gateway."""
+        parts: list[_Part] = []
+        count = 0
+        while self._pending:
+            size = len(self._pending[0].payload) // RECORD_BYTES
+            if parts and count + size > MAX_BATCH_COMMANDS:
+                break
+            parts.append(self._pending.popleft())
+            count += size
+        self._pending_commands -= count
+        batch = np.frombuffer(bytearray().join(part.payload for part in parts), COMMAND)
+        self._time_ns = max(self._time_ns, self._clock())
+        batch["sequence"] = np.arange(self._next_sequence, self._next_sequence + count)
+        batch["time_ns"] = self._time_ns
+        batch["reserved_header"] = 0
+        start = 0
+        for part in parts:
+            end = start + len(part.payload) // RECORD_BYTES
+            batch["gateway"][start:end] = part.gateway
+            start = end
+        self._next_sequence += count
+        return batch
+
+    def _synced_in_thread(self, sequence: int) -> None:
+        self._loop.call_soon_threadsafe(self._release, sequence)
+
+    def _failed_in_thread(self, error: BaseException) -> None:
+        self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _release(self, durable_sequence: int) -> None:
+        """Let go the events of all batches up to `durable_sequence`, then what waited for them."""
+        try:
+            while self._in_flight and self._in_flight[0].last_sequence <= durable_sequence:
+                batch = self._in_flight.popleft()
+                events = np.frombuffer(batch.payload, EVENT)
+                whole_frame = frame(FrameKind.EVENTS, batch.last_sequence, batch.payload)
+                for link in list(self._links.values()):
+                    link.release(events, whole_frame)
+                for link, tag, answer in batch.answers:
+                    link.send_answer(tag, answer)
+                self._event_log.append(events)
+        except Exception as error:
+            self._fail(error)
+        if self._pending:
+            self._step()
+        elif not self._in_flight:
+            self._idle.set()
+
+    def _fail(self, error: BaseException) -> None:
+        """Nothing that is on the way may leave any more: whoever runs the core must end it."""
+        if not self.failed.done():
+            _log.critical("core: failed", why=str(error), exc_info=error)
+            self.failed.set_exception(error)
+
+
+def _cancel_of_gateway(gateway: int) -> np.ndarray:
+    """The command that takes off what was to go with `gateway`'s connection (0: with any)."""
+    command = np.zeros(1, ORDER_COMMAND)
+    command["kind"] = CommandKind.CANCEL_ALL
+    command["side"] = Side.ANY
+    command["flags"] = OrderFlag.CANCEL_ON_DISCONNECT
+    command["filter_gateway"] = gateway
+    return command

@@ -1,0 +1,209 @@
+"""The journal's bytes: segment headers, batches, and how damage is told from a torn tail.
+
+A segment is a header block of 4,096 bytes and then batches, one behind the other; what follows
+the last batch is zeros. A batch is a header and a footer of 64 bytes each around its COMMAND
+records. Everything starts at a multiple of 64 bytes, so no header or footer ever lies in two of
+the disk's sectors: each is on disk as a whole or not at all.
+
+A write that a power cut tore leaves sectors of zeros. Damage leaves other bytes. So an unfinished
+batch at the very end of the journal may be cut off, and anything else must stop the start.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import astuple
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.records import COMMAND, RECORD_BYTES
+from engine.state import EngineLimits
+
+VERSION = 1
+SEGMENT_HEADER_BYTES = 4096
+BATCH_ALIGNMENT_BYTES = 64
+SECTOR_BYTES = 512
+CHAIN_BYTES = 32
+FIRST_CHAIN = bytes(CHAIN_BYTES)
+
+_SEGMENT_MAGIC = b"PUHUIJNL"
+_BATCH_MAGIC = b"PHBATCH\x01"
+_END_MAGIC = b"PHEND\xff\xff\xff"
+# magic, version, bytes of a record, first sequence, chain so far, the six engine limits
+_SEGMENT = struct.Struct(f"<8sIIq{CHAIN_BYTES}s6q")
+_CHECKSUM = struct.Struct("<I")
+# magic, first sequence, time, number of records, checksum of this header
+_BATCH = struct.Struct("<8sqqI32xI")
+# chain, checksum of header and records and chain, magic
+_FOOTER = struct.Struct(f"<{CHAIN_BYTES}sI20x8s")
+BATCH_OVERHEAD_BYTES = _BATCH.size + _FOOTER.size
+assert _BATCH.size == _FOOTER.size == BATCH_ALIGNMENT_BYTES
+
+
+class JournalError(Exception):
+    """The journal cannot be used.
+
+    JournalError
+    ├── JournalDamagedError   bytes that were once synced have changed or are missing
+    ├── JournalInUseError     another core holds it
+    └── JournalFailedError    a write or sync failed; the process must end and recover from disk
+    """
+
+
+class JournalDamagedError(JournalError):
+    pass
+
+
+class JournalInUseError(JournalError):
+    pass
+
+
+class JournalFailedError(JournalError):
+    pass
+
+
+class SegmentHeader(NamedTuple):
+    first_sequence: int
+    chain: bytes
+    limits: EngineLimits
+
+
+class Batch(NamedTuple):
+    """A batch found whole. `records` is a read-only view of the segment's bytes."""
+
+    records: np.ndarray
+    chain: bytes
+    end: int
+
+
+class Flaw(NamedTuple):
+    """Bytes that are no valid batch, where one was expected."""
+
+    what: str
+    is_torn: bool
+
+
+def encode_segment_header(header: SegmentHeader) -> bytes:
+    fields = _SEGMENT.pack(
+        _SEGMENT_MAGIC,
+        VERSION,
+        RECORD_BYTES,
+        header.first_sequence,
+        header.chain,
+        *astuple(header.limits),
+    )
+    block = fields.ljust(SEGMENT_HEADER_BYTES - _CHECKSUM.size, b"\0")
+    return block + _CHECKSUM.pack(zlib.crc32(block))
+
+
+def decode_segment_header(data: bytes) -> SegmentHeader:
+    """Raises JournalDamagedError."""
+    block, checksum = data[: -_CHECKSUM.size], data[-_CHECKSUM.size :]
+    if len(data) != SEGMENT_HEADER_BYTES or _CHECKSUM.pack(zlib.crc32(block)) != checksum:
+        raise JournalDamagedError("the segment's header fails its checksum")
+    magic, version, record_bytes, first_sequence, chain, *limits = _SEGMENT.unpack_from(block)
+    if (magic, version, record_bytes) != (_SEGMENT_MAGIC, VERSION, RECORD_BYTES):
+        raise JournalDamagedError(f"the segment is of another format: {magic!r} version {version}")
+    return SegmentHeader(first_sequence, chain, EngineLimits(*limits))
+
+
+def batch_bytes(count: int) -> int:
+    return BATCH_OVERHEAD_BYTES + count * RECORD_BYTES
+
+
+def encode_batch(records: np.ndarray, chain: bytes) -> tuple[bytes, memoryview, bytes]:
+    """Header, body and footer of a batch whose records are stamped; the footer opens with the
+    new chain."""
+    body = memoryview(records.view(np.uint8))
+    first = records[0]
+    header = _encode_header(int(first["sequence"]), int(first["time_ns"]), len(records))
+    return header, body, _encode_footer(header, body, chain)
+
+
+def chain_of(footer: bytes) -> bytes:
+    return footer[:CHAIN_BYTES]
+
+
+def _encode_header(first_sequence: int, time_ns: int, count: int) -> bytes:
+    fields = _BATCH.pack(_BATCH_MAGIC, first_sequence, time_ns, count, 0)[: -_CHECKSUM.size]
+    return fields + _CHECKSUM.pack(zlib.crc32(fields))
+
+
+def _encode_footer(header: bytes, body: memoryview, chain: bytes) -> bytes:
+    digest = blake2b(chain, digest_size=CHAIN_BYTES)
+    digest.update(header)
+    digest.update(body)
+    new_chain = digest.digest()
+    checksum = zlib.crc32(new_chain, zlib.crc32(body, zlib.crc32(header)))
+    return _FOOTER.pack(new_chain, checksum, _END_MAGIC)
+
+
+def decode_batch(data: memoryview, offset: int, sequence: int, chain: bytes) -> Batch | Flaw | None:
+    """The batch at `offset`, which must begin with `sequence` and continue `chain`.
+
+    None where only zeros follow: the journal's end. `data` is the whole segment.
+    """
+    rest = data[offset:]
+    header = bytes(rest[: _BATCH.size])
+    if not _is_header(header):
+        length = _length_without_zeros(rest)
+        return _judge_header(rest, length) if length else None
+    _, first_sequence, _, count, _ = _BATCH.unpack(header)
+    size = batch_bytes(count)
+    body = rest[_BATCH.size : size - _FOOTER.size]
+    footer = bytes(rest[size - _FOOTER.size : size])
+    if footer != _encode_footer(header, body, chain):
+        return _judge_batch(data, offset, size)
+    records = np.frombuffer(body, COMMAND)
+    if first_sequence != sequence or int(records[0]["sequence"]) != sequence:
+        return Flaw(f"it begins with command {first_sequence}, not {sequence}", is_torn=False)
+    return Batch(records, chain_of(footer), offset + size)
+
+
+def _is_header(header: bytes) -> bool:
+    if len(header) < _BATCH.size:
+        return False
+    _, first_sequence, time_ns, count, _ = _BATCH.unpack(header)
+    return count > 0 and header == _encode_header(first_sequence, time_ns, count)
+
+
+def _judge_header(rest: memoryview, length: int) -> Flaw:
+    """A header lies in one sector, so it is missing, cut off in a shortened file, or damaged."""
+    if length < _BATCH.size:
+        return Flaw("its header is cut off", is_torn=True)
+    if any(rest[: _BATCH.size]):
+        return Flaw("its header fails its checksum", is_torn=False)
+    for start in range(0, length, BATCH_ALIGNMENT_BYTES):
+        if _is_header(bytes(rest[start : start + _BATCH.size])):
+            return Flaw("zeros where valid batches follow", is_torn=False)
+    return Flaw("its header was never written", is_torn=True)
+
+
+def _judge_batch(data: memoryview, offset: int, size: int) -> Flaw:
+    """The header is sound and the batch is not: torn if it is the last and some part is missing."""
+    length = _length_without_zeros(data[offset:])
+    if length > size:
+        return Flaw("it fails its checksum, and valid data may follow", is_torn=False)
+    if length < size:
+        return Flaw("its end was never written", is_torn=True)
+    # No sector inside a batch is ever all zeros: it would hold the start of a stamped record.
+    first_boundary = -(-offset // SECTOR_BYTES) * SECTOR_BYTES
+    for start in range(first_boundary, offset + size - SECTOR_BYTES + 1, SECTOR_BYTES):
+        if not any(data[start : start + SECTOR_BYTES]):
+            return Flaw("a part of it was never written", is_torn=True)
+    return Flaw("it fails its checksum", is_torn=False)
+
+
+def _length_without_zeros(rest: memoryview) -> int:
+    """How many bytes are left when the zeros at the end are taken off."""
+    end = len(rest)
+    step = 1 << 20
+    while end and not np.frombuffer(rest[max(0, end - step) : end], np.uint8).any():
+        end = max(0, end - step)
+    if end == 0:
+        return 0
+    last = np.flatnonzero(np.frombuffer(rest[max(0, end - step) : end], np.uint8))[-1]
+    return max(0, end - step) + int(last) + 1
