@@ -1,0 +1,336 @@
+"""What a websocket client can ask for: one method for each operation of docs/asyncapi.yaml.
+
+Orders, cancels and quotes go the way of the REST routes (api.order_entry), with the session's
+number and, where it is wanted, the flag by which the core finds them when the connection ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import structlog
+
+from api import order_entry
+from api.auth import Caller, check_scope
+from api.core_client import CoreUnavailable, ExecutionUnknown
+from api.errors import Problem, to_problem
+from api.order_entry import OrderName
+from api.schemas import AmendBody, Body, OrderBody, QuoteBody, QuoteSide
+from api.stream_hub import PRIVATE_CHANNELS, Subscriber
+from api.stream_outbox import Channel
+from api.stream_replay import begin, read_past
+from api.strict_json import decode
+from marketdata.feed import CHANNELS
+from marketdata.times import format_time
+
+if TYPE_CHECKING:
+    from api.gateway import Gateway
+
+logger = structlog.get_logger(__name__)
+
+Answer = Callable[[Any], None]
+MAX_CHANNELS_PER_REQUEST = 100
+MAX_PUBLIC_CHANNELS = 500
+MAX_QUOTES_PER_REQUEST = 100
+# Operations that wait for the core; several of one connection may be under way at once.
+CONCURRENT = frozenset(
+    {"order.place", "order.amend", "order.cancel", "order.cancel_all", "quote.set"}
+)
+
+
+class _Nothing(Body):
+    pass
+
+
+class _Login(Body):
+    """Either a session's token, or a key's signature over "timestamp\\nGET\\n/v1/stream\\n"
+    followed by the SHA-256 (hex) of nothing."""
+
+    token: str | None = None
+    api_key: str | None = None
+    timestamp: str | None = None
+    signature: str | None = None
+
+
+class _WantedChannel(Body):
+    name: str
+    symbol: str | None = None
+    # Private channels: everything from this sequence on is sent first.
+    replay_from: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+
+
+class _Channels(Body):
+    channels: Annotated[
+        list[_WantedChannel], msgspec.Meta(min_length=1, max_length=MAX_CHANNELS_PER_REQUEST)
+    ]
+
+
+class _Order(Body):
+    """Names an order by one of its two ids."""
+
+    order_id: str | None = None
+    client_order_id: str | None = None
+
+
+class _Amendment(_Order):
+    price: str | None = None
+    quantity: str | None = None
+
+
+class _CancelAll(Body):
+    symbol: str | None = None
+
+
+class _Quotes(Body):
+    """Many quotes, or the members of one as in PUT /v1/quotes."""
+
+    quotes: (
+        Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_QUOTES_PER_REQUEST)]
+        | None
+    ) = None
+    symbol: str | None = None
+    bid: QuoteSide | None = None
+    ask: QuoteSide | None = None
+
+
+class _CancelOnDisconnect(Body):
+    enabled: bool
+
+
+class Operations:
+    """The operations of one connection, and the little that it remembers between them."""
+
+    def __init__(
+        self, gateway: Gateway, subscriber: Subscriber, session: int, address: str, language: str
+    ) -> None:
+        self._gateway = gateway
+        self._hub = gateway.streams
+        self._subscriber = subscriber
+        self._session = session
+        self._address = address
+        self._language = language
+        # Asks for the caller again, since a session can end and a key be revoked meanwhile.
+        self._authenticate: Callable[[], Awaitable[Caller]] | None = None
+        # None: quotes only.
+        self._cancel_on_disconnect: bool | None = None
+        self._has_flagged_orders = False
+
+    async def run(self, op: str, params: msgspec.Raw, answer: Answer) -> None:
+        """Carry out one operation and answer it. Raises Problem and what `to_problem` knows."""
+        operation = _OPERATIONS.get(op)
+        if operation is None:
+            raise Problem("invalid_request", "There is no such operation.", field="op")
+        await operation(self, params, answer)
+
+    async def end(self) -> None:
+        """The connection is gone: take back the orders that were to go with it."""
+        if not self._has_flagged_orders:
+            return
+        try:
+            await order_entry.cancel_all(
+                self._gateway,
+                self._subscriber.account,
+                session=self._session,
+                only_on_disconnect=True,
+            )
+        except (CoreUnavailable, ExecutionUnknown):
+            # When a gateway's link drops, the core cancels the flagged orders by itself.
+            logger.info("cancel_on_disconnect_left_to_the_core", session=self._session)
+
+    # --- Who is asking ---
+
+    async def _login(self, params: msgspec.Raw, answer: Answer) -> None:
+        wanted = decode(params, _Login)
+        authenticator = self._gateway.authenticator
+        try:
+            if wanted.token is not None:
+                token = wanted.token
+                caller = await authenticator.token(token)
+                authenticate = functools.partial(authenticator.token, token)
+            elif wanted.api_key is not None:
+                caller = await authenticator.signature(
+                    wanted.api_key,
+                    wanted.timestamp or "",
+                    wanted.signature or "",
+                    method="GET",
+                    target="/v1/stream",
+                    body=b"",
+                )
+                authenticate = functools.partial(authenticator.key, wanted.api_key)
+            else:
+                raise Problem("invalid_request", "A token, or a key's signature, is needed.")
+        except Problem:
+            self._gateway.rate_limits.take("failures", self._address)
+            raise
+        if self._subscriber.account not in (0, caller.account):
+            raise Problem("conflict", "This connection belongs to another account.")
+        self._subscriber.account = caller.account
+        self._authenticate = authenticate
+        answer({"account": caller.account_code, "roles": sorted(caller.roles)})
+
+    async def _caller(self, scope: str) -> Caller:
+        """Whoever logged in, if that still holds. Raises Problem."""
+        if self._authenticate is None:
+            raise Problem("unauthenticated", "Log in first.")
+        caller = await self._authenticate()
+        check_scope(caller, scope)
+        return caller
+
+    def _limit_order(self, caller: Caller, orders: int = 1) -> None:
+        self._gateway.rate_limits.take("orders", caller.account_code, orders)
+
+    # --- Channels ---
+
+    async def _subscribe(self, params: msgspec.Raw, answer: Answer) -> None:
+        wanted = decode(params, _Channels).channels
+        public = [_public_channel(self._gateway, one) for one in wanted if not _is_private(one)]
+        private = [one for one in wanted if _is_private(one)]
+        if len(self._subscriber.public.union(public)) > MAX_PUBLIC_CHANNELS:
+            raise Problem("too_many_requests", "Too many channels.", limit=MAX_PUBLIC_CHANNELS)
+        if private:
+            await self._caller("read")
+        account = self._subscriber.account
+        pasts = [await read_past(self._gateway, account, c.name, c.replay_from) for c in private]
+        sequence = self._gateway.live_orders.sequence
+        answer({"channels": [_named(one) for one in wanted], "sequence": sequence})
+        for channel in public:
+            self._hub.subscribe_public(self._subscriber, channel)
+        for one, past in zip(private, pasts, strict=True):
+            begin(self._gateway, self._subscriber, one.name, one.replay_from, past)
+        if "balances" in (one.name for one in private):
+            await self._hub.send_balances(self._subscriber)
+
+    async def _unsubscribe(self, params: msgspec.Raw, answer: Answer) -> None:
+        wanted = decode(params, _Channels).channels
+        for one in wanted:
+            if _is_private(one):
+                self._hub.unsubscribe_private(self._subscriber, one.name)
+            else:
+                channel = _public_channel(self._gateway, one)
+                self._hub.unsubscribe_public(self._subscriber, channel)
+        answer({"channels": [_named(one) for one in wanted]})
+
+    async def _resync(self, params: msgspec.Raw, answer: Answer) -> None:
+        """New snapshots of public channels that the client follows and has lost track of."""
+        wanted = decode(params, _Channels).channels
+        channels = [_public_channel(self._gateway, one) for one in wanted]
+        for channel in channels:
+            if channel not in self._subscriber.public:
+                raise Problem("conflict", "The channel is not subscribed to.", field="channels")
+        answer({"channels": [_named(one) for one in wanted]})
+        for channel in channels:
+            self._hub.subscribe_public(self._subscriber, channel)
+
+    # --- Orders ---
+
+    async def _place(self, params: msgspec.Raw, answer: Answer) -> None:
+        caller = await self._caller("trade")
+        self._limit_order(caller)
+        body = decode(params, OrderBody)
+        is_flagged = self._cancel_on_disconnect is True
+        self._has_flagged_orders |= is_flagged
+        order, replayed = await order_entry.place(
+            self._gateway, caller, body, self._session, cancel_on_disconnect=is_flagged
+        )
+        answer({**order, "replayed": True} if replayed else order)
+
+    async def _amend(self, params: msgspec.Raw, answer: Answer) -> None:
+        caller = await self._caller("trade")
+        self._limit_order(caller)
+        wanted = decode(params, _Amendment)
+        body = AmendBody(price=wanted.price, quantity=wanted.quantity)
+        answer(await order_entry.amend(self._gateway, caller, _order_name(wanted), body))
+
+    async def _cancel(self, params: msgspec.Raw, answer: Answer) -> None:
+        caller = await self._caller("trade")
+        wanted = decode(params, _Order)
+        answer(await order_entry.cancel(self._gateway, caller, _order_name(wanted)))
+
+    async def _cancel_all(self, params: msgspec.Raw, answer: Answer) -> None:
+        caller = await self._caller("trade")
+        wanted = decode(params, _CancelAll)
+        cancelled = await order_entry.cancel_all(self._gateway, caller.account, wanted.symbol)
+        answer({"cancelled": cancelled})
+
+    async def _set_quotes(self, params: msgspec.Raw, answer: Answer) -> None:
+        """All quotes go to the core together; each is answered, or refused, on its own."""
+        caller = await self._caller("trade")
+        wanted = decode(params, _Quotes)
+        self._limit_order(caller, len(wanted.quotes or (wanted,)))
+        if wanted.quotes is None:
+            answer(await self._set_quote(caller, decode(params, QuoteBody)))
+            return
+
+        async def set_one(raw: msgspec.Raw) -> dict[str, Any]:
+            try:
+                return await self._set_quote(caller, decode(raw, QuoteBody))
+            except Exception as error:
+                return to_problem(error, "POST", "/v1/orders").members(self._language)
+
+        answer({"results": await asyncio.gather(*map(set_one, wanted.quotes))})
+
+    async def _set_quote(self, caller: Caller, body: QuoteBody) -> dict[str, Any]:
+        is_flagged = self._cancel_on_disconnect is not False
+        self._has_flagged_orders |= is_flagged
+        return await order_entry.set_quote(
+            self._gateway, caller, body, self._session, cancel_on_disconnect=is_flagged
+        )
+
+    async def _set_cancel_on_disconnect(self, params: msgspec.Raw, answer: Answer) -> None:
+        await self._caller("trade")
+        self._cancel_on_disconnect = decode(params, _CancelOnDisconnect).enabled
+        answer({"enabled": self._cancel_on_disconnect})
+
+    async def _ping(self, params: msgspec.Raw, answer: Answer) -> None:
+        decode(params, _Nothing)
+        answer({"time": format_time(time.time_ns())})
+
+
+_OPERATIONS: dict[str, Callable[[Operations, msgspec.Raw, Answer], Awaitable[None]]] = {
+    "login": Operations._login,
+    "subscribe": Operations._subscribe,
+    "unsubscribe": Operations._unsubscribe,
+    "resync": Operations._resync,
+    "order.place": Operations._place,
+    "order.amend": Operations._amend,
+    "order.cancel": Operations._cancel,
+    "order.cancel_all": Operations._cancel_all,
+    "quote.set": Operations._set_quotes,
+    "cancel_on_disconnect": Operations._set_cancel_on_disconnect,
+    "ping": Operations._ping,
+}
+
+
+def _is_private(wanted: _WantedChannel) -> bool:
+    return wanted.name in PRIVATE_CHANNELS
+
+
+def _named(wanted: _WantedChannel) -> dict[str, str | None]:
+    return {"name": wanted.name, "symbol": wanted.symbol}
+
+
+def _public_channel(gateway: Gateway, wanted: _WantedChannel) -> Channel:
+    """The public channel that is meant. Raises Problem."""
+    if wanted.name not in CHANNELS:
+        raise Problem("invalid_request", "There is no such channel.", field="channels.name")
+    if wanted.replay_from is not None:
+        raise Problem(
+            "invalid_request", "Only private channels replay.", field="channels.replay_from"
+        )
+    if wanted.symbol is None:
+        raise Problem("invalid_request", "A symbol is needed.", field="channels.symbol")
+    return Channel(wanted.name, gateway.instruments.get(wanted.symbol).symbol)
+
+
+def _order_name(wanted: _Order) -> OrderName:
+    """The order that is meant, named as in the routes' paths. Raises Problem."""
+    if (wanted.order_id is None) == (wanted.client_order_id is None):
+        raise Problem(
+            "invalid_request", "Either order_id or client_order_id is needed.", field="order_id"
+        )
+    return order_entry.parse_order_name(wanted.order_id or f"client:{wanted.client_order_id}")

@@ -1,0 +1,110 @@
+"""What waits to be sent to one websocket client, bounded.
+
+Answers and private messages must all arrive, in order: a client that lets too many of them pile up
+is closed and can replay. Public market data may be skipped: once a client is too far behind, its
+channels are marked stale, and each gets one fresh snapshot when the client has caught up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+PUBLIC_CHARACTERS_KEPT = 256 * 1024
+PRIVATE_CHARACTERS_KEPT = 4 * 1024 * 1024
+
+
+class Channel(NamedTuple):
+    """A public channel of one instrument."""
+
+    name: str
+    symbol: str
+
+
+class Closing(NamedTuple):
+    """The end of a connection: a websocket close code and the reason in one word."""
+
+    code: int
+    reason: str
+
+
+SLOW_CONSUMER = Closing(4008, "slow_consumer")
+
+
+class Outbox:
+    """The queue between those who publish, who never wait, and the task that sends."""
+
+    def __init__(
+        self,
+        snapshot: Callable[[Channel], str],
+        public_characters_kept: int = PUBLIC_CHARACTERS_KEPT,
+        private_characters_kept: int = PRIVATE_CHARACTERS_KEPT,
+    ) -> None:
+        self._snapshot = snapshot
+        self._public_kept = public_characters_kept
+        self._private_kept = private_characters_kept
+        self._messages: deque[tuple[bool, str]] = deque()
+        self._public_characters = 0
+        self._private_characters = 0
+        # In the order in which they fell behind.
+        self._stale: dict[Channel, None] = {}
+        self._closing: Closing | None = None
+        self._changed = asyncio.Event()
+        # Set once the connection is to end.
+        self.closing = asyncio.Event()
+
+    def put(self, message: str) -> None:
+        """Queue an answer or a private message; too many of them close the connection."""
+        if self._closing is not None:
+            return
+        self._private_characters += len(message)
+        if self._private_characters > self._private_kept:
+            self._messages.clear()
+            self._stale.clear()
+            self.close(SLOW_CONSUMER)
+            return
+        self._messages.append((False, message))
+        self._changed.set()
+
+    def put_public(self, channel: Channel, message: str) -> None:
+        """Queue market data, or mark the channel stale if the client is too far behind."""
+        if self._closing is not None or channel in self._stale:
+            return
+        if self._public_characters + len(message) > self._public_kept and self._public_characters:
+            self._stale[channel] = None
+            return
+        self._public_characters += len(message)
+        self._messages.append((True, message))
+        self._changed.set()
+
+    def drop_channel(self, channel: Channel) -> None:
+        """The client no longer wants the channel; what is queued already is still sent."""
+        self._stale.pop(channel, None)
+
+    def close(self, closing: Closing) -> None:
+        """Send what is queued, then end the connection; the first reason given stands."""
+        if self._closing is None:
+            self._closing = closing
+            self.closing.set()
+            self._changed.set()
+
+    async def get(self) -> str | Closing:
+        """The next message to send, or how to close when there is nothing left to be sent."""
+        while True:
+            if self._messages:
+                is_public, message = self._messages.popleft()
+                if is_public:
+                    self._public_characters -= len(message)
+                else:
+                    self._private_characters -= len(message)
+                return message
+            if self._closing is not None:
+                return self._closing
+            if self._stale:
+                channel = next(iter(self._stale))
+                del self._stale[channel]
+                return self._snapshot(channel)
+            self._changed.clear()
+            await self._changed.wait()

@@ -1,0 +1,174 @@
+"""The websocket /v1/stream: one session for each connection, from its handshake to its end.
+
+A session reads requests, hands them to api.stream_operations, and sends what its outbox holds. It
+never waits for a slow reader: api.stream_outbox bounds what may pile up. Texts of one JSON object
+are the only messages; other subprotocols would be entered in SUBPROTOCOLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import secrets
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from api.errors import Problem, to_problem
+from api.messages import preferred_language
+from api.stream_hub import StreamHub, Subscriber
+from api.stream_operations import CONCURRENT, Operations
+from api.stream_outbox import Closing, Outbox
+from api.strict_json import check, decode
+
+if TYPE_CHECKING:
+    from api.gateway import Gateway
+
+router = APIRouter()
+logger = structlog.get_logger(__name__)
+
+SUBPROTOCOLS = ("puhui.json.v1",)
+MAX_MESSAGE_BYTES = 64 * 1024
+# Orders of one connection that may be under way at once; the next waits to be read.
+MAX_UNDER_WAY = 256
+# How long a client may take to read what was sent before its connection is cut.
+_CLOSE_SECONDS = 5.0
+
+MESSAGE_TOO_BIG = Closing(1009, "message_too_big")
+NOT_TEXT = Closing(1003, "text_messages_only")
+
+# They start anywhere, so that no other gateway, and none before this one, had the same.
+_numbers = itertools.count(secrets.randbits(30) + 1)
+
+
+class _Identified(msgspec.Struct):
+    """The part of a request that its answer repeats, read first so that refusals carry it too."""
+
+    id: str | int | None = None
+
+
+class _Request(msgspec.Struct, forbid_unknown_fields=True):
+    op: str
+    id: str | int | None = None
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+@router.websocket("/stream")
+async def stream(websocket: WebSocket) -> None:
+    """Accept the connection and serve it to its end."""
+    gateway: Gateway = websocket.app.state.gateway
+    offered = websocket.scope.get("subprotocols", [])
+    chosen = next((name for name in SUBPROTOCOLS if name in offered), None)
+    await websocket.accept(subprotocol=chosen)
+    await _Session(gateway, websocket).run()
+
+
+class _Session:
+    """One connection. Its number marks its orders, so that they can be found when it ends."""
+
+    def __init__(self, gateway: Gateway, websocket: WebSocket) -> None:
+        self._hub: StreamHub = gateway.streams
+        self._websocket = websocket
+        self._language = preferred_language(websocket.headers.get("accept-language", ""))
+        self._outbox = Outbox(self._hub.snapshot)
+        self._subscriber = Subscriber(self._outbox)
+        address = websocket.client.host if websocket.client else ""
+        self._operations = Operations(
+            gateway, self._subscriber, next(_numbers), address, self._language
+        )
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve until the client leaves, the server stops, or the outbox gives up on the client."""
+        self._hub.connect(self._subscriber)
+        tasks = [
+            asyncio.create_task(self._receive()),
+            asyncio.create_task(self._send()),
+            asyncio.create_task(self._expire()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._hub.disconnect(self._subscriber)
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            # What was asked for before the end is done before its orders are looked for.
+            await asyncio.gather(*self._under_way)
+            await self._operations.end()
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
+                logger.error("stream_failed", exc_info=result)
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if text is None:
+                self._outbox.close(NOT_TEXT)
+                await asyncio.Event().wait()  # the sender ends the session
+                return
+            raw = text.encode(errors="surrogatepass")
+            if len(raw) > MAX_MESSAGE_BYTES:
+                self._outbox.close(MESSAGE_TOO_BIG)
+                await asyncio.Event().wait()
+            await self._handle(raw)
+
+    async def _handle(self, raw: bytes) -> None:
+        """Answer one request; orders are answered when the core does, without holding up others."""
+        request_id: str | int | None = None
+        try:
+            check(raw)
+            request_id = decode(raw, _Identified).id
+            request = decode(raw, _Request)
+        except Problem as problem:
+            self._answer(request_id, error=problem)
+            return
+        if request.op not in CONCURRENT:
+            await self._operate(request)
+            return
+        if len(self._under_way) >= MAX_UNDER_WAY:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(self._operate(request))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        # Let it reach the core before the next request is read: commands keep their order.
+        await asyncio.sleep(0)
+
+    async def _operate(self, request: _Request) -> None:
+        try:
+            await self._operations.run(
+                request.op, request.params, functools.partial(self._answer, request.id)
+            )
+        except Exception as error:  # every failure is answered, as a problem
+            method = "POST" if request.op in CONCURRENT else "GET"
+            self._answer(request.id, error=to_problem(error, method, "/v1/orders"))
+
+    def _answer(
+        self, request_id: str | int | None, result: object = None, error: Problem | None = None
+    ) -> None:
+        answer: dict[str, object] = {"id": request_id}
+        if error is not None:
+            answer["error"] = error.members(self._language)
+        else:
+            answer["result"] = result
+        self._outbox.put(msgspec.json.encode(answer).decode())
+
+    async def _send(self) -> None:
+        while True:
+            message = await self._outbox.get()
+            if isinstance(message, Closing):
+                await self._websocket.close(message.code, message.reason)
+                return
+            await self._websocket.send_text(message)
+
+    async def _expire(self) -> None:
+        """End the session of a client that does not even read why it is closed."""
+        await self._outbox.closing.wait()
+        await asyncio.sleep(_CLOSE_SECONDS)
