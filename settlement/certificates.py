@@ -1,0 +1,189 @@
+"""Certificates of retirement: issued once, shown to anyone who knows their id, printed as PDF."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+import segno
+from fpdf import FPDF
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from settlement import times
+from settlement.errors import Refused
+from settlement.tables.registry import Block, Movement, Operation, Retirement
+
+# Crockford's base 32 has no I, L, O or U, so a printed id can be read aloud and typed again.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_GROUPS, _GROUP_LENGTH = 4, 4  # 80 bits: not to be guessed
+_MISREAD = str.maketrans("OIL", "011")
+_QR_MILLIMETRES = 32.0
+
+
+def issue(session: Session, operation: Operation, time_ns: int) -> str:
+    """Write the certificate of an operation that retires credits; returns its id."""
+    assert operation.certificate is not None
+    certificate_id = new_id()
+    session.add(
+        Retirement(
+            certificate_id=certificate_id,
+            account=operation.account,
+            source=operation.operation_id,
+            kind=operation.kind,
+            quantity=operation.quantity,
+            time_ns=time_ns,
+            **operation.certificate,
+        )
+    )
+    session.flush()
+    return certificate_id
+
+
+def new_id() -> str:
+    """A fresh certificate id, such as PH-7K3M-0Q9T-XW2B-6DHE."""
+    groups = (
+        "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS)
+    )
+    return "-".join(("PH", *groups))
+
+
+def find(session: Session, certificate_id: str) -> Retirement:
+    """The retirement by its certificate's id, as printed or as typed. Raises Refused."""
+    typed = certificate_id.strip().upper()
+    if typed.startswith("PH-"):
+        typed = "PH-" + typed.removeprefix("PH-").translate(_MISREAD)
+    found = session.scalar(select(Retirement).where(Retirement.certificate_id == typed))
+    if found is None:
+        raise Refused("not_found", "There is no such certificate.")
+    return found
+
+
+def of_operation(session: Session, operation_id: str) -> dict[str, Any] | None:
+    """The certificate's own fields, for the answer to the operation that earned it."""
+    found = session.scalar(select(Retirement).where(Retirement.source == operation_id))
+    return None if found is None else _summary(found)
+
+
+def certificate(session: Session, found: Retirement) -> dict[str, Any]:
+    """Everything that the certificate says; nothing of it is private."""
+    retired = session.scalars(
+        select(Block)
+        .where(Block.certificate_id == found.certificate_id)
+        .order_by(Block.batch_number, Block.start_number)
+    ).all()
+    batches = {block.batch.number: block.batch for block in retired}
+    return _summary(found) | {
+        "serials": [serial_range(block) for block in retired],
+        "credits": [
+            {
+                "batch_id": batch.batch_id,
+                "vintage": batch.vintage,
+                "symbol": batch.project.symbol,
+                "project_id": batch.project_id,
+                "project": batch.project.name,
+                "methodology": batch.project.methodology,
+                "region": batch.project.region,
+                "type": batch.project.type,
+            }
+            for batch in batches.values()
+        ],
+    }
+
+
+def serial_range(part: Block | Movement) -> dict[str, str]:
+    """A range of serials as every answer of the registry writes it."""
+    return {
+        "start": part.batch.serial(part.start_number),
+        "end": part.batch.serial(part.end_number),
+        "quantity": str(part.end_number - part.start_number + 1),
+        "batch_id": part.batch.batch_id,
+    }
+
+
+def pdf(content: dict[str, Any]) -> bytes:
+    """The certificate on paper; the same content gives the same bytes.
+
+    The built-in font knows only Latin letters. A text with others is left to the public record,
+    which the page points to, rather than printed with holes.
+    """
+    document = FPDF(format="A4")
+    document.set_creation_date(datetime.fromisoformat(content["retired_at"]).astimezone(UTC))
+    document.set_title(f"Certificate of retirement {content['certificate_id']}")
+    document.set_auto_page_break(True, margin=20)
+    document.add_page()
+    _draw_code(document, content["verify_path"])
+    document.set_font("Helvetica", "B", 20)
+    document.cell(0, 14, "Certificate of retirement", new_x="LMARGIN", new_y="NEXT")
+    document.set_font("Helvetica", "", 11)
+    document.cell(0, 8, "Puhui carbon-inclusion registry", new_x="LMARGIN", new_y="NEXT")
+    document.ln(16)
+    for label, value in _lines(content):
+        document.set_font("Helvetica", "B", 10)
+        document.cell(42, 7, label)
+        document.set_font("Helvetica", "", 10)
+        document.multi_cell(0, 7, _latin(value), new_x="LMARGIN", new_y="NEXT")
+    document.ln(4)
+    document.set_font("Helvetica", "B", 10)
+    document.cell(0, 7, "Serial numbers, retired for good", new_x="LMARGIN", new_y="NEXT")
+    document.set_font("Courier", "", 8)
+    for part in content["serials"]:
+        line = f"{part['start']} to {part['end']} ({part['quantity']} t)"
+        document.multi_cell(0, 5, _latin(line), new_x="LMARGIN", new_y="NEXT")
+    return bytes(document.output())
+
+
+def _summary(found: Retirement) -> dict[str, Any]:
+    return {
+        "certificate_id": found.certificate_id,
+        "kind": found.kind,
+        "quantity": str(found.quantity),
+        "beneficiary": found.beneficiary,
+        "reason": found.reason,
+        "details": found.details,
+        "event_id": found.event_id,
+        "scheme": found.scheme,
+        "year": found.year,
+        "retired_at": times.iso(found.time_ns),
+        "verify_path": f"/v1/verify/{found.certificate_id}",
+    }
+
+
+def _lines(content: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = [
+        ("Certificate", content["certificate_id"]),
+        ("Quantity", f"{content['quantity']} t CO2e"),
+        ("On behalf of", content["beneficiary"]),
+        ("Reason", content["reason"]),
+        ("Retired at", content["retired_at"]),
+    ]
+    if content["event_id"] is not None:
+        lines.append(("Event", content["event_id"]))
+    if content["scheme"] is not None:
+        lines.append(("Scheme", f"{content['scheme']}, {content['year']}"))
+    lines += [
+        ("Credits", f"{row['project']}, {row['region']}, {row['methodology']}, {row['vintage']}")
+        for row in content["credits"]
+    ]
+    return [*lines, ("Verify at", content["verify_path"])]
+
+
+def _latin(text: str) -> str:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return "(not in Latin letters: see the public record)"
+    return text
+
+
+def _draw_code(document: FPDF, text: str) -> None:
+    """The verification path as a QR code in the upper right corner."""
+    matrix = segno.make(text, error="m", micro=False).matrix
+    module = _QR_MILLIMETRES / len(matrix)
+    left = document.w - document.r_margin - _QR_MILLIMETRES
+    for row, modules in enumerate(matrix):
+        for column, is_dark in enumerate(modules):
+            if is_dark:
+                x, y = left + column * module, document.t_margin + row * module
+                document.rect(x, y, module, module, style="F")

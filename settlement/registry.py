@@ -1,0 +1,198 @@
+"""The registry: methodologies, projects, issues, transfers and pledges."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from engine.units import MAX_TOTAL_CREDITS_LOTS
+from settlement import blocks
+from settlement.blocks import Criteria, Status
+from settlement.errors import Refused
+from settlement.operations import Plan, Prepare, Request
+from settlement.tables.identity import Account
+from settlement.tables.registry import Batch, Block, Methodology, Operation, Project
+
+
+class NewProject(NamedTuple):
+    """A project to be registered; without `project_id` it gets a number of its own."""
+
+    name: str
+    methodology: str
+    region: str
+    type: str
+    account: int
+    symbol: str | None = None
+    project_id: str | None = None
+
+
+class NewBatch(NamedTuple):
+    """An issue; imported ones bring their own id, serial numbers and time."""
+
+    project_id: str
+    vintage: int
+    quantity: int
+    serial_prefix: str
+    batch_id: str | None = None
+    serial_template: str | None = None
+    first_number: int | None = None
+    issued_time_ns: int | None = None
+
+
+def add_methodology(
+    session: Session, code: str, title: str, version: str, status: str = "published"
+) -> Methodology:
+    """Record a methodology. Raises Refused `conflict` if the code is taken."""
+    if session.scalar(select(Methodology).where(Methodology.code == code)) is not None:
+        raise Refused("conflict", "There is a methodology with this code.", field="code")
+    methodology = Methodology(
+        code=code, title=title, version=version, status=status, created_time_ns=time.time_ns()
+    )
+    session.add(methodology)
+    session.flush()
+    return methodology
+
+
+def add_project(session: Session, new: NewProject) -> Project:
+    """Register a project under a published methodology. Raises Refused."""
+    methodology = session.scalar(select(Methodology).where(Methodology.code == new.methodology))
+    if methodology is None:
+        raise Refused("not_found", "There is no such methodology.", field="methodology")
+    if methodology.status != "published":
+        raise Refused("conflict", "The methodology is not in force.", field="methodology")
+    project_id = new.project_id or f"P{_next_number(session, Project.number):06}"
+    if session.scalar(select(Project).where(Project.project_id == project_id)) is not None:
+        raise Refused("conflict", "There is a project with this id.", field="project_id")
+    project = Project(
+        **(new._asdict() | {"project_id": project_id}), created_time_ns=time.time_ns()
+    )
+    session.add(project)
+    session.flush()
+    return project
+
+
+def issue(session: Session, new: NewBatch) -> Batch:
+    """Issue a batch as one block to the project's account. Raises Refused.
+
+    Serial numbers of one prefix and vintage go on where the issue before ended.
+    """
+    project = session.scalar(select(Project).where(Project.project_id == new.project_id))
+    if project is None:
+        raise Refused("not_found", "There is no such project.", field="project_id")
+    template = new.serial_template or f"{new.serial_prefix}-{new.vintage}-{{number}}"
+    first_number = new.first_number or 1 + (
+        session.scalar(select(func.max(Batch.last_number)).where(Batch.serial_template == template))
+        or 0
+    )
+    last_number = first_number + new.quantity - 1
+    if last_number > MAX_TOTAL_CREDITS_LOTS:
+        raise Refused("quantity_too_large", "The serial numbers run out.", field="quantity")
+    if new.first_number is not None:
+        _refuse_overlap(session, template, first_number, last_number)
+    batch = Batch(
+        batch_id=new.batch_id or f"B{_next_number(session, Batch.number):08}",
+        project_id=project.project_id,
+        project=project,
+        vintage=new.vintage,
+        quantity=new.quantity,
+        serial_prefix=new.serial_prefix,
+        serial_template=template,
+        first_number=first_number,
+        last_number=last_number,
+        issued_time_ns=new.issued_time_ns or time.time_ns(),
+    )
+    session.add(batch)
+    session.flush()
+    blocks.create(session, batch)
+    return batch
+
+
+def account_number(session: Session, code: str, field: str) -> int:
+    """The number of the account that clients know as `code`. Raises Refused `not_found`."""
+    number = session.scalar(select(Account.number).where(Account.code == code))
+    if number is None:
+        raise Refused("not_found", "There is no such account.", field=field)
+    return number
+
+
+def require(chosen: Sequence[Block], quantity: int) -> list[Block]:
+    """The blocks, if they are enough. Raises Refused `insufficient_credits`."""
+    if sum(block.quantity for block in chosen) < quantity:
+        raise Refused(
+            "insufficient_credits",
+            "The account has not so many of these credits.",
+            field="quantity",
+        )
+    return list(chosen)
+
+
+def transfer(to_account: str, quantity: int, batch_id: str) -> Prepare:
+    """Credits held outside custody go to another account, as a gift or otherwise."""
+
+    def prepare(session: Session, request: Request) -> Plan:
+        receiver = account_number(session, to_account, "to_account")
+        if receiver == request.account:
+            raise Refused("invalid_request", "This is the sender's account.", field="to_account")
+        chosen = _held(session, request.account, batch_id, quantity)
+        return Plan(chosen, Status.HELD, receiver, chosen[0].batch.project.symbol)
+
+    return prepare
+
+
+def pledge(quantity: int, batch_id: str) -> Prepare:
+    """Credits are set aside as a security: held, but not to be moved until they are released."""
+
+    def prepare(session: Session, request: Request) -> Plan:
+        chosen = _held(session, request.account, batch_id, quantity)
+        symbol = chosen[0].batch.project.symbol
+        return Plan(chosen, Status.PLEDGED, request.account, symbol)
+
+    return prepare
+
+
+def release(pledge_id: str) -> Prepare:
+    """A pledge ends and its credits are free again."""
+
+    def prepare(session: Session, request: Request) -> Plan:
+        known = session.scalar(
+            select(Operation).where(
+                Operation.operation_id == pledge_id,
+                Operation.account == request.account,
+                Operation.kind == "pledge",
+            )
+        )
+        if known is None:
+            raise Refused("not_found", "There is no such pledge.")
+        pledged = session.scalars(
+            select(Block).where(Block.operation_id == pledge_id, Block.status == Status.PLEDGED)
+        ).all()
+        if not pledged:
+            raise Refused("conflict", "The pledge is released already.")
+        return Plan(list(pledged), Status.HELD, request.account, known.symbol)
+
+    return prepare
+
+
+def _held(session: Session, account: int, batch_id: str, quantity: int) -> list[Block]:
+    criteria = Criteria(batch_id=batch_id)
+    return require(blocks.gather(session, account, Status.HELD, criteria, quantity), quantity)
+
+
+def _refuse_overlap(session: Session, template: str, first_number: int, last_number: int) -> None:
+    overlapping = session.scalar(
+        select(Batch.batch_id).where(
+            Batch.serial_template == template,
+            Batch.first_number <= last_number,
+            Batch.last_number >= first_number,
+        )
+    )
+    if overlapping is not None:
+        raise Refused("conflict", f"Batch {overlapping} has some of these serial numbers.")
+
+
+def _next_number(session: Session, number: InstrumentedAttribute[int]) -> int:
+    return (session.scalar(select(func.max(number))) or 0) + 1

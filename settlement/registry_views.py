@@ -1,0 +1,124 @@
+"""What the registry shows: pages of methodologies, projects, batches, holdings, retirements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from settlement import certificates, times
+from settlement.blocks import GONE, Status
+from settlement.errors import Refused
+from settlement.tables.registry import Batch, Block, Methodology, Project
+
+Answer = dict[str, Any]
+
+
+def page(
+    session: Session,
+    statement: Select[Any],
+    number: InstrumentedAttribute[int],
+    cursor: str | None,
+    limit: int,
+) -> tuple[Sequence[Any], str | None]:
+    """One page of rows, newest first, and the cursor of the next. Raises Refused."""
+    if cursor is not None:
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+            raise Refused("invalid_request", "The cursor is none of ours.", field="cursor")
+        statement = statement.where(number < int(cursor))
+    rows = session.scalars(statement.order_by(number.desc()).limit(limit + 1)).all()
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]
+    return rows[:limit], str(getattr(last, number.key))
+
+
+def holdings(
+    session: Session, account: int, cursor: str | None, limit: int
+) -> tuple[list[Answer], str | None]:
+    """The account's blocks that still exist, in custody or not."""
+    statement = select(Block).where(Block.holder_account == account, Block.status.not_in(GONE))
+    rows, following = page(session, statement, Block.number, cursor, limit)
+    return [_holding(block) for block in rows], following
+
+
+def show_methodology(row: Methodology) -> Answer:
+    """A methodology as the public sees it."""
+    return {
+        "code": row.code,
+        "title": row.title,
+        "version": row.version,
+        "status": row.status,
+        "created_at": times.iso(row.created_time_ns),
+    }
+
+
+def show_project(row: Project) -> Answer:
+    """A project as the public sees it."""
+    return {
+        "project_id": row.project_id,
+        "name": row.name,
+        "methodology": row.methodology,
+        "region": row.region,
+        "type": row.type,
+        "symbol": row.symbol,
+        "created_at": times.iso(row.created_time_ns),
+    }
+
+
+def show_batch(row: Batch) -> Answer:
+    """A batch as the public sees it."""
+    return {
+        "batch_id": row.batch_id,
+        "project_id": row.project_id,
+        "project": row.project.name,
+        "methodology": row.project.methodology,
+        "region": row.project.region,
+        "symbol": row.project.symbol,
+        "vintage": row.vintage,
+        "quantity": str(row.quantity),
+        "serial_prefix": row.serial_prefix,
+        "serials": {"start": row.serial(row.first_number), "end": row.serial(row.last_number)},
+        "issued_at": times.iso(row.issued_time_ns),
+    }
+
+
+def show_batch_in_full(session: Session, batch_id: str) -> Answer:
+    """A batch with what has become of its credits. Raises Refused `not_found`."""
+    batch = session.scalar(select(Batch).where(Batch.batch_id == batch_id))
+    if batch is None:
+        raise Refused("not_found", "There is no such batch.")
+    totals = session.execute(
+        select(Block.status, func.sum(Block.quantity))
+        .where(Block.batch_number == batch.number)
+        .group_by(Block.status)
+    )
+    counted = {status: str(quantity) for status, quantity in totals}
+    return show_batch(batch) | {
+        "quantities": {status.value: counted.get(status.value, "0") for status in Status}
+    }
+
+
+def _holding(block: Block) -> Answer:
+    project = block.batch.project
+    return {
+        "block_id": str(block.number),
+        "batch_id": block.batch.batch_id,
+        "symbol": project.symbol,
+        "project_id": project.project_id,
+        "project": project.name,
+        "methodology": project.methodology,
+        "region": project.region,
+        "vintage": block.batch.vintage,
+        "quantity": str(block.quantity),
+        "serials": {
+            name: text
+            for name, text in certificates.serial_range(block).items()
+            if name in ("start", "end")
+        },
+        "status": block.status,
+        "parent_block_id": None if block.parent_number is None else str(block.parent_number),
+        "pledge_id": block.operation_id if block.status == Status.PLEDGED else None,
+    }

@@ -1,0 +1,43 @@
+"""Retirement: credits are used for good, for whoever is named, and a certificate says so."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from settlement import blocks, custody
+from settlement.blocks import Criteria, Status
+from settlement.operations import Plan, Prepare, Request
+from settlement.registry import require
+from settlement.tables.registry import Block
+
+
+def retirement(
+    quantity: int,
+    criteria: Criteria,
+    *,
+    beneficiary: str,
+    reason: str,
+    event_id: str | None = None,
+) -> Prepare:
+    """Retire credits of one symbol or one batch: those outside custody first, then those in it."""
+
+    def prepare(session: Session, request: Request) -> Plan:
+        chosen = usable(session, request.account, criteria, quantity)
+        return Plan(
+            chosen,
+            Status.RETIRED,
+            request.account,
+            chosen[0].batch.project.symbol,
+            custody.withdrawals(session, chosen),
+            {"beneficiary": beneficiary, "reason": reason, "event_id": event_id},
+        )
+
+    return prepare
+
+
+def usable(session: Session, account: int, criteria: Criteria, quantity: int) -> list[Block]:
+    """Blocks that add up to the quantity. Raises Refused `insufficient_credits`."""
+    held = blocks.gather(session, account, Status.HELD, criteria, quantity)
+    missing = quantity - sum(block.quantity for block in held)
+    in_custody = blocks.gather(session, account, Status.CUSTODY, criteria, missing)
+    return require([*held, *in_custody], quantity)
