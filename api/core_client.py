@@ -109,6 +109,11 @@ class CoreClient:
         return self._link is not None
 
     @property
+    def gateway_number(self) -> int:
+        """What the core calls this connection; 0 while there is none."""
+        return self._link.number if self._link else 0
+
+    @property
     def delivered_sequence(self) -> int:
         """The last command whose events `on_events` was given."""
         return self._delivered_sequence
@@ -292,7 +297,7 @@ class _ClientLink(asyncio.Protocol):
         self._client = client
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
-        self._number = 0
+        self.number = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -321,11 +326,11 @@ class _ClientLink(asyncio.Protocol):
 
     def _take(self, kind: FrameKind, tag: int, payload: bytes) -> None:
         if kind is FrameKind.EVENTS:
-            self._client.take_events(payload, self._number, tag)
+            self._client.take_events(payload, self.number, tag)
         elif kind is FrameKind.ANSWER:
             self._client.take_answer(tag, payload)
         elif kind is FrameKind.WELCOME and not self.welcome.done():
-            self._number = payload[0]
+            self.number = payload[0]
             self.welcome.set_result(tag)
         elif kind is FrameKind.GOODBYE:
             _log.info("core: it is shutting down")

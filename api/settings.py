@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     demo: bool = False
     log_format: str = Field(default="console", pattern="^(console|json)$")
+    # What one account may do in a second; cancels are never limited.
+    orders_per_second: int = Field(default=1_000, ge=1)
+    requests_per_second: int = Field(default=200, ge=1)
+    session_hours: int = Field(default=12, ge=1, le=168)
+    # Deposits and withdrawals above it need a second operator.
+    cash_approval_limit_fen: int = Field(default=100_000_000, ge=0)
     # They take effect when the journal is made; an existing journal keeps its own.
     limits: EngineLimits = EngineLimits()
 
