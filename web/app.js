@@ -5,7 +5,7 @@ import { Stream } from "./stream.js";
 import { currentLanguage, setLanguage, text } from "./texts.js";
 
 const DEPTH = 10;
-const TAPE_LENGTH = 24;
+const TAPE_LENGTH = 21;
 const RETRY_MS = 2_000;
 const CONTENT = "-H 'Content-Type: application/json'";
 const THEMES = ["auto", "light", "dark"];
@@ -19,7 +19,7 @@ const state = {
   newTrades: 0, // how many of them came since the last draw; Infinity: all are to be drawn anew
   connection: "connecting",
 };
-const drawn = new Map(); // what each part was last drawn from
+let commandsFor = null; // what the shown commands were made for
 let frameAsked = false;
 
 const byId = (id) => document.getElementById(id);
@@ -170,15 +170,13 @@ function drawTape() {
   state.newTrades = 0;
 }
 
+// The limit is the day's highest price, so that the text stays as it is while the market moves.
 function drawCommands() {
-  const ticker = state.tickers.get(state.symbol);
-  const price = ticker?.ask ?? ticker?.upper_limit;
-  const key = `${state.symbol} ${price}`;
-  // A command that is being read or copied is not to change under the hand.
-  if (!price || drawn.get("commands") === key || byId("market").querySelector("pre:focus")) {
+  const price = state.tickers.get(state.symbol)?.upper_limit;
+  if (!price || commandsFor === `${state.symbol} ${price}`) {
     return;
   }
-  drawn.set("commands", key);
+  commandsFor = `${state.symbol} ${price}`;
   const base = new URL("v1", document.baseURI).href;
   const bearer = '-H "Authorization: Bearer $TOKEN"';
   const order = {

@@ -35,8 +35,9 @@ const TEXTS = {
     no_trades: "No trade yet.",
     next: "What to do next",
     next_text:
-      "Copy these three commands into a terminal: log in as an enterprise, buy ten tonnes at the " +
-      "best ask, and see the trade here and among your fills.",
+      "Copy these three commands into a terminal: log in as an enterprise, buy ten tonnes, and see " +
+      "the trade here and among your fills. You pay the best ask; the price in the order is only " +
+      "the most that you would pay.",
     step_login: "Log in",
     step_order: "Place a first order",
     step_fills: "See what it traded",
@@ -91,7 +92,9 @@ const TEXTS = {
     sell: "卖出",
     no_trades: "暂无成交。",
     next: "下一步",
-    next_text: "把下面三条命令复制到终端：以企业身份登录，按最优卖价买入十吨，然后在这里和成交列表中看到它。",
+    next_text:
+      "把下面三条命令复制到终端：以企业身份登录，买入十吨，然后在这里和成交列表中看到它。" +
+      "成交价为最优卖价，委托中的价格只是您愿付的最高价。",
     step_login: "登录",
     step_order: "下第一笔委托",
     step_fills: "查看成交",
