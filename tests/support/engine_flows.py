@@ -1,0 +1,366 @@
+"""Flows of commands for property tests: mostly sensible, sometimes hostile, always repeatable.
+
+Each command is made from one integer seed and what is known so far, so Hypothesis can draw a flow
+as a list of integers, and shrink it by leaving commands out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, NamedTuple
+
+import numpy as np
+from engine_driver import (
+    AnyEngine,
+    command_layout,
+    instrument_fields,
+    make_command,
+    read_events,
+    stamp,
+)
+from hypothesis import strategies as st
+
+from engine.codes import (
+    CommandKind,
+    EventKind,
+    InstrumentFlag,
+    OrderFlag,
+    OrderType,
+    Phase,
+    Purpose,
+    Side,
+    Target,
+    TimeInForce,
+)
+from engine.state import EngineLimits
+
+# Roomy enough for most flows, and tight enough that every pool fills in some.
+ROOMY_LIMITS = EngineLimits(
+    orders=128, accounts=16, positions=32, allowances=8, instruments=6, ladder_levels=512
+)
+TIGHT_LIMITS = EngineLimits(
+    orders=9, accounts=6, positions=6, allowances=2, instruments=4, ladder_levels=160
+)
+
+ACCOUNTS = (1, 2, 3, 4)
+INSTRUMENTS = (1, 2)
+SCHEMES = (1, 2)
+_CENTRE_TICKS = {1: 100, 2: 1_000}
+_EXTREMES = (
+    0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
+    2**60, 2**60 + 1, 2**63 - 1, -(2**63),
+)  # fmt: skip
+
+_seed = st.integers(0, 2**32 - 1)
+# Hypothesis makes most lists short: the second kind makes half of the flows long ones.
+command_seeds = st.lists(_seed, min_size=1, max_size=60) | st.lists(
+    _seed, min_size=50, max_size=150
+)
+engine_limits = st.sampled_from([ROOMY_LIMITS, TIGHT_LIMITS])
+
+
+class Flow(NamedTuple):
+    """A run on one engine: all its commands, and where the events of each one end."""
+
+    commands: np.ndarray
+    events: np.ndarray
+    event_ends: list[int]
+
+
+class FlowMaker:
+    """Makes the next command from a seed; learns order ids, phases and days from the events."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, dict[str, int]] = {}  # ORDER_ACCEPTED or ORDER_AMENDED, by order id
+        self._closed_ids = [1]
+        self._last_client_id = 0
+        self._centres = dict(_CENTRE_TICKS)
+        self._phases = dict.fromkeys(INSTRUMENTS, Phase.CLOSED)
+        self._days = dict.fromkeys(INSTRUMENTS, 20_000)
+        self._blocked: set[int] = set()
+
+    def opening(self) -> list[np.ndarray]:
+        """Two instruments, four accounts with cash and credits, continuous trading."""
+        commands = [
+            _define(1, reference_price_ticks=100, maker_fee_ppm=100, taker_fee_ppm=31_337,
+                    flags=InstrumentFlag.RESALE_LOCK),
+            _define(2, reference_price_ticks=1_000, price_limit_ppm=20_000, tick_fen=7),
+        ]  # fmt: skip
+        for account in ACCOUNTS:
+            commands.append(make_command(CommandKind.OPEN_ACCOUNT, account=account))
+            commands.append(
+                make_command(CommandKind.DEPOSIT_CASH, account=account, amount_fen=300_000)
+            )
+            commands.extend(
+                make_command(
+                    CommandKind.DEPOSIT_CREDITS,
+                    account=account,
+                    instrument=instrument,
+                    quantity_lots=120,
+                )
+                for instrument in INSTRUMENTS[: 1 + account % 2]
+            )
+        commands.append(
+            make_command(CommandKind.SET_HEADROOM, account=1, scheme=1, quantity_lots=60)
+        )
+        commands.extend(_set_phase(instrument, Phase.CONTINUOUS) for instrument in INSTRUMENTS)
+        return commands
+
+    def next(self, seed: int) -> np.ndarray:
+        """A command that mostly makes sense now, stamped with nothing but its sender."""
+        random = Random(seed)
+        command = self._sensible(random)
+        command["gateway"] = random.choice((0, 1, 2))
+        command["session"] = random.choice((0, 1, 2))
+        if random.random() < 0.06:
+            _spoil(random, command)
+        return command
+
+    def learn(self, events: list[dict[str, Any]]) -> None:
+        """Remember what the coming commands may refer to."""
+        for event in events:
+            kind = event["kind"]
+            if kind in (EventKind.ORDER_ACCEPTED, EventKind.ORDER_AMENDED):
+                self._open[event["order_id"]] = event
+            elif kind == EventKind.ORDER_CANCELLED:
+                self._close(event["order_id"])
+            elif kind == EventKind.TRADE:
+                for side in ("maker", "taker"):
+                    if event[f"{side}_remaining_lots"] == 0:
+                        self._close(event[f"{side}_order_id"])
+            elif kind == EventKind.PHASE_CHANGED:
+                self._phases[event["instrument"]] = Phase(event["phase"])
+            elif kind == EventKind.DAY_ROLLED:
+                self._days[event["instrument"]] = event["trading_day"]
+                self._centres[event["instrument"]] = event["reference_price_ticks"]
+            elif kind == EventKind.ACCOUNT_BLOCKED:
+                self._blocked.add(event["account"])
+            elif kind == EventKind.ACCOUNT_UNBLOCKED:
+                self._blocked.discard(event["account"])
+
+    def _close(self, order_id: int) -> None:
+        del self._open[order_id]
+        self._closed_ids.append(order_id)
+
+    def _sensible(self, random: Random) -> np.ndarray:
+        for instrument in INSTRUMENTS:
+            if self._phases[instrument] != Phase.CONTINUOUS and random.random() < 0.3:
+                return self._reopen(random, instrument)
+        if self._blocked and random.random() < 0.4:
+            account = min(self._blocked)
+            return make_command(CommandKind.UNBLOCK_ACCOUNT, account=account)
+        make = random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        return make(self, random)
+
+    def _reopen(self, random: Random, instrument: int) -> np.ndarray:
+        if self._phases[instrument] == Phase.CLOSED and random.random() < 0.5:
+            return self._roll_day(random, instrument)
+        return _set_phase(instrument, Phase.CONTINUOUS)
+
+    def new_order(self, random: Random) -> np.ndarray:
+        instrument = random.choice(INSTRUMENTS)
+        side = random.choice((Side.BUY, Side.SELL))
+        is_market = random.random() < 0.1
+        time_in_force = random.choices(list(TimeInForce), (10, 5, 3, 3))[0]
+        fields = {
+            "account": random.choice(ACCOUNTS),
+            "instrument": instrument,
+            "side": side,
+            "order_type": OrderType.MARKET if is_market else OrderType.LIMIT,
+            "time_in_force": time_in_force,
+            "price_ticks": 0
+            if is_market and random.random() < 0.6
+            else self._price(random, instrument),
+            "quantity_lots": random.choice((1, 2, 3, 5, 8, 13, 40)),
+            "self_trade_prevention": 1,
+            "purpose": random.choice((Purpose.VOLUNTARY, Purpose.EVENT, Purpose.MARKET_MAKING)),
+            "client_id_low": self._client_id(random, 0.7),
+        }
+        if random.random() < 0.3:
+            fields["flags"] = OrderFlag.CANCEL_ON_DISCONNECT
+        rests = time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+        if rests and not is_market and random.random() < 0.15:
+            fields["flags"] = OrderFlag.POST_ONLY
+        if side == Side.BUY and random.random() < 0.2:
+            fields |= {"purpose": Purpose.COMPLIANCE, "scheme": 1, "account": 1}
+        return make_command(CommandKind.NEW_ORDER, **fields)
+
+    def cancel_order(self, random: Random) -> np.ndarray:
+        return make_command(CommandKind.CANCEL_ORDER, **self._target(random))
+
+    def amend_order(self, random: Random) -> np.ndarray:
+        target = self._target(random)
+        target["price_ticks"] += random.choice((0, 0, 0, -2, -1, 1, 2))
+        return make_command(
+            random.choice((CommandKind.AMEND_ORDER, CommandKind.REPLACE_ORDER)),
+            quantity_lots=random.choice((1, 2, 4, 6, 10, 40)),
+            **target,
+        )
+
+    def cancel_all(self, random: Random) -> np.ndarray:
+        return make_command(
+            CommandKind.CANCEL_ALL,
+            account=random.choice((0, *ACCOUNTS, *ACCOUNTS)),
+            instrument=random.choice((0, *INSTRUMENTS)),
+            side=random.choice(list(Side)),
+            filter_gateway=random.choice((0, 0, 1, 2)),
+            filter_session=random.choice((0, 0, 1, 2)),
+            flags=random.choice((0, OrderFlag.CANCEL_ON_DISCONNECT)),
+        )
+
+    def set_quote(self, random: Random) -> np.ndarray:
+        instrument = random.choice(INSTRUMENTS)
+        centre = self._price(random, instrument)
+        return make_command(
+            CommandKind.SET_QUOTE,
+            account=random.choice(ACCOUNTS[:2]),
+            instrument=instrument,
+            bid_price_ticks=centre - random.choice((1, 1, 2, 3)),
+            bid_quantity_lots=random.choice((0, 3, 5, 5, 8)),
+            ask_price_ticks=centre + random.choice((0, 1, 1, 2)),
+            ask_quantity_lots=random.choice((0, 3, 5, 5, 8)),
+            flags=random.choice((0, OrderFlag.CANCEL_ON_DISCONNECT)),
+        )
+
+    def move_cash(self, random: Random) -> np.ndarray:
+        kind = random.choice((CommandKind.DEPOSIT_CASH, CommandKind.WITHDRAW_CASH))
+        accounts = ACCOUNTS if kind == CommandKind.DEPOSIT_CASH else (0, *ACCOUNTS)
+        return make_command(
+            kind,
+            account=random.choice(accounts),
+            amount_fen=random.choice((1, 5_000, 60_000)),
+            client_id_low=self._client_id(random, 0.5),
+        )
+
+    def move_credits(self, random: Random) -> np.ndarray:
+        return make_command(
+            random.choice((CommandKind.DEPOSIT_CREDITS, CommandKind.WITHDRAW_CREDITS)),
+            account=random.choice(ACCOUNTS),
+            instrument=random.choice(INSTRUMENTS),
+            quantity_lots=random.choice((1, 20, 50)),
+            client_id_low=self._client_id(random, 0.5),
+        )
+
+    def use_allowance(self, random: Random) -> np.ndarray:
+        kind = random.choice((CommandKind.SET_HEADROOM, CommandKind.RECORD_SURRENDER))
+        return make_command(
+            kind,
+            account=random.choice(ACCOUNTS),
+            scheme=random.choice(SCHEMES),
+            quantity_lots=random.choice((1, 10, 30, 100)),
+            client_id_low=self._client_id(random, 0.5),
+        )
+
+    def set_phase(self, random: Random) -> np.ndarray:
+        return _set_phase(random.choice(INSTRUMENTS), random.choice(list(Phase)))
+
+    def block_account(self, random: Random) -> np.ndarray:
+        return make_command(CommandKind.BLOCK_ACCOUNT, account=random.choice(ACCOUNTS))
+
+    def enlarge(self, random: Random) -> np.ndarray:
+        """More accounts and instruments, until their pools are full."""
+        if random.random() < 0.5:
+            return make_command(CommandKind.OPEN_ACCOUNT, account=random.randrange(1, 8))
+        return _define(random.randrange(1, 7), reference_price_ticks=random.choice((50, 200)))
+
+    def _roll_day(self, random: Random, instrument: int) -> np.ndarray:
+        centre = self._centres[instrument]
+        return make_command(
+            CommandKind.ROLL_DAY,
+            instrument=instrument,
+            reference_price_ticks=centre + random.choice((-7, -2, 0, 0, 3, 9, 900)),
+            trading_day=self._days[instrument] + random.choice((0, 1, 1, 1, 3)),
+        )
+
+    def _target(self, random: Random) -> dict[str, int]:
+        """The name of an order: mostly an open one of the sender's own, with its price."""
+        if not self._open or random.random() < 0.12:
+            order_id = random.choice(self._closed_ids)
+            return {"account": random.choice(ACCOUNTS), "order_id": order_id, "price_ticks": 100}
+        order = self._open[random.choice(list(self._open))]
+        is_own = random.random() < 0.95
+        return {
+            "account": order["account"] if is_own else random.choice(ACCOUNTS),
+            "instrument": order["instrument"],
+            "price_ticks": order["price_ticks"],
+            "target": Target.CLIENT_ORDER_ID if order["client_id_low"] else Target.ORDER_ID,
+            "client_id_low": order["client_id_low"],
+            "order_id": order["order_id"],
+        }
+
+    def _client_id(self, random: Random, share: float) -> int:
+        """None, a new one, or now and then one that was used already."""
+        if random.random() >= share:
+            return 0
+        if self._last_client_id and random.random() < 0.06:
+            return random.randint(1, self._last_client_id)
+        self._last_client_id += 1
+        return self._last_client_id
+
+    def _price(self, random: Random, instrument: int) -> int:
+        """Near the centre, so that books cross; now and then outside the limits."""
+        if random.random() < 0.02:
+            return self._centres[instrument] // 2
+        distance = random.choice((-4, -3, -2, -1, -1, 0, 0, 0, 1, 1, 2, 3, 4))
+        return self._centres[instrument] + distance
+
+
+_WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
+    FlowMaker.new_order: 50,
+    FlowMaker.cancel_order: 10,
+    FlowMaker.amend_order: 16,
+    FlowMaker.cancel_all: 2,
+    FlowMaker.set_quote: 16,
+    FlowMaker.move_cash: 4,
+    FlowMaker.move_credits: 4,
+    FlowMaker.use_allowance: 3,
+    FlowMaker.set_phase: 2,
+    FlowMaker.block_account: 1,
+    FlowMaker.enlarge: 2,
+}
+
+
+def run_flow(engine: AnyEngine, seeds: list[int], after: Callable[..., None] | None = None) -> Flow:
+    """Make a command from each seed and apply it to `engine`, one at a time.
+
+    `after(command, events)`, with events as dicts, is called after each command.
+    """
+    maker = FlowMaker()
+    opening = maker.opening()
+    commands: list[np.ndarray] = []
+    events: list[np.ndarray] = []
+    event_ends: list[int] = []
+    for number in range(len(opening) + len(seeds)):
+        is_opening = number < len(opening)
+        made = opening[number] if is_opening else maker.next(seeds[number - len(opening)])
+        command = stamp(made, number + 1)
+        answer = engine.apply(command).copy()
+        read = read_events(answer)
+        maker.learn(read)
+        commands.append(command)
+        events.append(answer)
+        event_ends.append(len(answer) + (event_ends[-1] if event_ends else 0))
+        if after is not None:
+            after(command, read)
+    return Flow(np.concatenate(commands), np.concatenate(events), event_ends)
+
+
+def _define(instrument: int, **changes: int) -> np.ndarray:
+    small = {"maximum_order_lots": 60, "maximum_holding_lots": 260, "ladder_levels": 64}
+    fields = instrument_fields(instrument=instrument, **(small | changes))
+    return make_command(CommandKind.DEFINE_INSTRUMENT, **fields)
+
+
+def _set_phase(instrument: int, phase: Phase) -> np.ndarray:
+    return make_command(CommandKind.SET_PHASE, instrument=instrument, phase=phase)
+
+
+def _spoil(random: Random, command: np.ndarray) -> None:
+    """Put an extreme value into one field, or change the kind."""
+    layout = command_layout(int(command["kind"][0]))
+    stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
+    name = random.choice([field for field in layout.names or () if field not in stamped])
+    bounds = np.iinfo(layout[name])
+    value = random.choice([value for value in _EXTREMES if bounds.min <= value <= bounds.max])
+    command.view(layout)[name] = value
