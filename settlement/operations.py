@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -46,7 +46,6 @@ class Request:
     kind: str
     body: dict[str, Any]
     idempotency_key: str | None = None
-    dry_run: bool = False
     operation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -76,12 +75,18 @@ def perform(
     database: Database, port: EnginePort, request: Request, prepare: Prepare
 ) -> dict[str, Any]:
     """Do it and describe it. Raises Refused; whatever the port raises leaves it pending."""
-    if request.dry_run:
-        return _rehearse(database, port, request, prepare)
-    operation_id = database.write(lambda session: _begin(session, request, prepare)).result()
+    operation_id = begin(database, request, prepare)
     execute(database, port, operation_id)
     with database.read() as session:
         return describe(session, find(session, request.account, operation_id))
+
+
+def begin(database: Database, request: Request, prepare: Prepare) -> str:
+    """Accept it, or find what its idempotency key already stands for. Returns the operation's id.
+
+    Raises Refused.
+    """
+    return database.write(lambda session: _begin(session, request, prepare)).result()
 
 
 def execute(database: Database, port: EnginePort, operation_id: str) -> None:
@@ -91,6 +96,35 @@ def execute(database: Database, port: EnginePort, operation_id: str) -> None:
     if operation.status != "completed":
         assert operation.refused_code is not None
         raise refusal(Code(operation.refused_code))
+
+
+def rehearse(
+    database: Database, port: EnginePort, request: Request, prepare: Prepare
+) -> dict[str, Any]:
+    """What `perform` would answer, with nothing changed. Raises Refused.
+
+    The transaction is rolled back, and what the engine would say is foreseen from its state.
+    """
+
+    def work(session: Session) -> None:
+        bare = replace(request, idempotency_key=None)
+        operation = _get(session, _begin(session, bare, prepare))
+        steps = [Step(*numbers) for numbers in operation.steps]
+        _finish(session, operation.operation_id)
+        answer = describe(session, operation)
+        hidden = ("operation_id", "certificate_id", "pledge_id", "verify_path")
+        answer |= {name: None for name in hidden if name in answer}
+        raise _DryRunDone(answer | {"dry_run": True}, operation.account, steps)
+
+    try:
+        database.write(work).result()
+    except _DryRunDone as done:
+        for step in done.steps:
+            code = foresee(port, done.account, step)
+            if code is not Code.OK:
+                raise refusal(code) from None
+        return done.answer
+    raise AssertionError("a rehearsal always rolls back")
 
 
 def resume_pending(database: Database, port: EnginePort) -> int:
@@ -258,29 +292,3 @@ def _give_back(session: Session, operation_id: str) -> Operation:
 
 def _get(session: Session, operation_id: str) -> Operation:
     return session.scalars(select(Operation).where(Operation.operation_id == operation_id)).one()
-
-
-def _rehearse(
-    database: Database, port: EnginePort, request: Request, prepare: Prepare
-) -> dict[str, Any]:
-    """Everything but the commands, rolled back; what the engine would say is asked of its state."""
-
-    def work(session: Session) -> None:
-        bare = Request(request.account, request.kind, request.body)
-        operation = _get(session, _begin(session, bare, prepare))
-        steps = [Step(*numbers) for numbers in operation.steps]
-        _finish(session, operation.operation_id)
-        answer = describe(session, operation)
-        hidden = ("operation_id", "certificate_id", "pledge_id", "verify_path")
-        answer |= {name: None for name in hidden if name in answer}
-        raise _DryRunDone(answer | {"dry_run": True}, operation.account, steps)
-
-    try:
-        database.write(work).result()
-    except _DryRunDone as done:
-        for step in done.steps:
-            code = foresee(port, done.account, step)
-            if code is not Code.OK:
-                raise refusal(code) from None
-        return done.answer
-    raise AssertionError("a rehearsal always rolls back")

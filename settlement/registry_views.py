@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -14,33 +14,30 @@ from settlement.errors import Refused
 from settlement.tables.registry import Batch, Block, Methodology, Project
 
 Answer = dict[str, Any]
+T = TypeVar("T")
 
 
 def page(
     session: Session,
-    statement: Select[Any],
+    statement: Select[T],
     number: InstrumentedAttribute[int],
-    cursor: str | None,
+    before: int,
     limit: int,
-) -> tuple[Sequence[Any], str | None]:
-    """One page of rows, newest first, and the cursor of the next. Raises Refused."""
-    if cursor is not None:
-        if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise Refused("invalid_request", "The cursor is none of ours.", field="cursor")
-        statement = statement.where(number < int(cursor))
-    rows = session.scalars(statement.order_by(number.desc()).limit(limit + 1)).all()
+) -> tuple[Sequence[T], str | None]:
+    """Up to `limit` rows whose number is below `before`, newest first, and the next cursor."""
+    newest = statement.where(number < before).order_by(number.desc()).limit(limit + 1)
+    rows = session.scalars(newest).all()
     if len(rows) <= limit:
         return rows, None
-    last = rows[limit - 1]
-    return rows[:limit], str(getattr(last, number.key))
+    return rows[:limit], str(getattr(rows[limit - 1], number.key))
 
 
 def holdings(
-    session: Session, account: int, cursor: str | None, limit: int
+    session: Session, account: int, before: int, limit: int
 ) -> tuple[list[Answer], str | None]:
     """The account's blocks that still exist, in custody or not."""
     statement = select(Block).where(Block.holder_account == account, Block.status.not_in(GONE))
-    rows, following = page(session, statement, Block.number, cursor, limit)
+    rows, following = page(session, statement, Block.number, before, limit)
     return [_holding(block) for block in rows], following
 
 
