@@ -1,0 +1,99 @@
+"""The command `puhui`: every process and every tool of the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from importlib import import_module
+from importlib.metadata import version as distribution_version
+
+import typer
+
+from api.cli_options import DataDir, Demo, Host, Port, settings_of
+
+# Commands with modules of their own; each has a typer `app`.
+TOOLS = {
+    "settle": "api.cli_settle",
+    "registry": "api.cli_registry",
+    "journal": "api.cli_journal",
+}
+
+app = typer.Typer(
+    name="puhui",
+    help="Puhui (普惠): an exchange for carbon-inclusion credits.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def serve(data: DataDir = None, host: Host = None, port: Port = None, demo: Demo = None) -> None:
+    """Run the exchange: core and gateway, supervised (with --demo, the demo maker too)."""
+    from api.logs import set_up_logs
+    from api.supervisor import Supervisor, free_port
+
+    settings = settings_of(data_dir=data, host=host, port=port, demo=demo)
+    set_up_logs(settings.log_format, "supervisor")
+    try:
+        settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
+    except OSError as error:
+        typer.echo(f"puhui: {settings.host}:{settings.port}: {error.strerror}", err=True)
+        raise typer.Exit(2) from error
+
+    async def run() -> int:
+        return await Supervisor(settings).run(typer.echo)
+
+    raise typer.Exit(asyncio.run(run()))
+
+
+@app.command()
+def core(data: DataDir = None) -> None:
+    """Run the core alone: engine, journal, and the socket for gateways."""
+    from api.processes import run_core
+
+    raise typer.Exit(run_core(settings_of(data_dir=data)))
+
+
+@app.command()
+def gateway(data: DataDir = None, host: Host = None, port: Port = None, demo: Demo = None) -> None:
+    """Run a gateway alone: HTTP and websockets for the core in the same data folder."""
+    from api.processes import run_gateway
+
+    raise typer.Exit(run_gateway(settings_of(data_dir=data, host=host, port=port, demo=demo)))
+
+
+@app.command("demo-maker")
+def demo_maker(host: Host = None, port: Port = None) -> None:
+    """Keep two-sided quotes in the demo market: an ordinary client of the gateway."""
+    from api.processes import run_demo_maker
+
+    raise typer.Exit(run_demo_maker(settings_of(host=host, port=port)))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(distribution_version("puhui-exchange"))
+
+
+def main() -> None:
+    """The entry point: mount the tools, but import only what this call is about."""
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    commands = {
+        command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    if asked in TOOLS:
+        _mount(asked)
+    elif asked.replace("-", "_") not in commands:
+        for name in TOOLS:
+            _mount(name)
+    app()
+
+
+def _mount(name: str) -> None:
+    app.add_typer(import_module(TOOLS[name]).app, name=name)
+
+
+if __name__ == "__main__":
+    main()

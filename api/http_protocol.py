@@ -1,0 +1,75 @@
+"""uvicorn's HTTP protocol with the limits that it leaves open: header size, header time, number.
+
+They come before any route, so they answer with problems of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.errors import Problem
+
+MAX_HEADER_BYTES = 32 << 10
+HEADER_SECONDS = 10.0
+MAX_CONNECTIONS = 20_000
+
+
+class GuardedHttpProtocol(HttpToolsProtocol):
+    """Closes a connection whose request line and headers are too long or too slow to come."""
+
+    _unfinished_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_headers()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._refuse(Problem("service_unavailable", retry_after_ms=1_000))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unfinished_bytes += len(data)
+        super().data_received(data)
+        if self._deadline and self._unfinished_bytes > MAX_HEADER_BYTES:
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            detail = f"Request line and headers are at most {MAX_HEADER_BYTES} bytes."
+            self._refuse(Problem("invalid_request", detail, http_status=status))
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(Problem("invalid_request", msg))
+
+    def _await_headers(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        self._unfinished_bytes = 0
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, problem: Problem) -> None:
+        if self.transport.is_closing():
+            return
+        self._stop_waiting()
+        response = problem.response()
+        reason = HTTPStatus(response.status_code).phrase
+        lines = [f"HTTP/1.1 {response.status_code} {reason}".encode("ascii")]
+        lines += [name + b": " + value for name, value in response.raw_headers]
+        lines += [b"connection: close", b"", bytes(response.body)]
+        self.transport.write(b"\r\n".join(lines))
+        self.transport.close()

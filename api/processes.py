@@ -1,0 +1,150 @@
+"""What runs inside each process: the core, and a gateway.
+
+A process that the supervisor started ends when the supervisor does, however that came about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import resource
+import signal
+import sys
+
+import structlog
+import uvloop
+
+from api.logs import set_up_logs
+from api.settings import Settings
+
+SUPERVISOR_VARIABLE = "PUHUI_SUPERVISOR_PID"
+# A start that will fail in the same way again: sysexits.h calls it a configuration error.
+EXIT_NEEDS_OPERATOR = 78
+EXIT_FAILED = 1
+# A thread that waits for the interpreter (the journal's, when a sync is done) waits at most this.
+CORE_SWITCH_SECONDS = 0.0002
+WEBSOCKET_MAX_BYTES = 1 << 20
+PING_SECONDS = 20.0
+KEEP_ALIVE_SECONDS = 75
+GRACEFUL_SECONDS = 5
+_PR_SET_PDEATHSIG = 1
+_log = structlog.get_logger("process")
+
+
+def run_core(settings: Settings) -> int:
+    """Run the core until it is told to stop; the exit status."""
+    # Here, because the compiled engine is of no use to any other process.
+    from engine.core import Core
+    from engine.journal_format import JournalDamagedError, JournalError, JournalInUseError
+    from engine.matching.engine import Engine
+
+    set_up_logs(settings.log_format, "core")
+    end_with_supervisor()
+    sys.setswitchinterval(CORE_SWITCH_SECONDS)
+
+    async def run() -> int:
+        stop = _stop_on_signals()
+        core = Core(settings.data_dir, Engine, settings.limits)
+        # What the replay made stays for good: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
+        await core.start()
+        await asyncio.wait([core.failed, stop], return_when=asyncio.FIRST_COMPLETED)
+        await core.stop()
+        return EXIT_FAILED if core.failed.done() else 0
+
+    try:
+        return uvloop.run(run())
+    except (JournalDamagedError, JournalInUseError) as error:
+        _log.critical("core: cannot start", why=str(error))
+        return EXIT_NEEDS_OPERATOR
+    except (JournalError, OSError) as error:
+        _log.critical("core: failed", why=str(error))
+        return EXIT_FAILED
+
+
+def run_gateway(settings: Settings) -> int:
+    """Run one gateway until it is told to stop; the exit status."""
+    import uvicorn
+
+    from api.app import create_app
+    from api.http_protocol import GuardedHttpProtocol
+
+    set_up_logs(settings.log_format, "gateway")
+    end_with_supervisor()
+    _raise_descriptor_limit()
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=GuardedHttpProtocol,
+        ws="websockets-sansio",
+        ws_max_size=WEBSOCKET_MAX_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    # uvicorn raises the signal that stopped it once more when it is done; that is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    server.run()
+    return 0 if server.started else EXIT_FAILED
+
+
+def run_demo_maker(settings: Settings) -> int:
+    """Run the demo's market maker until it is told to stop; the exit status."""
+    from api.demo import SYMBOLS
+    from api.demo_maker import DemoMaker
+
+    set_up_logs(settings.log_format, "demo maker")
+    end_with_supervisor()
+
+    async def run() -> None:
+        quoting = asyncio.ensure_future(DemoMaker(settings.base_url, SYMBOLS).run())
+        await asyncio.wait([quoting, _stop_on_signals()], return_when=asyncio.FIRST_COMPLETED)
+        if quoting.done():
+            quoting.result()
+        quoting.cancel()
+
+    uvloop.run(run())
+    return 0
+
+
+def end_with_supervisor() -> None:
+    """If a supervisor started this process, be told to stop when it dies."""
+    supervisor_pid = os.environ.get(SUPERVISOR_VARIABLE)
+    if supervisor_pid is None:
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(supervisor_pid):
+        # It died before the line above, so no signal will come.
+        raise SystemExit(EXIT_FAILED)
+
+
+def _stop_on_signals() -> asyncio.Future[None]:
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[None] = loop.create_future()
+
+    def ask() -> None:
+        if not stop.done():
+            stop.set_result(None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask)
+    return stop
+
+
+def _raise_descriptor_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
