@@ -89,11 +89,7 @@ class LiveOrders:
         for row in orders:
             view = _view_of_state(row)
             if (before := known.get(view.order_id)) is not None:
-                view.created_time_ns = before.created_time_ns
-                view.updated_time_ns = before.updated_time_ns
-                view.sequence = before.sequence
-                view.filled_ticks = before.filled_ticks
-                view.fills = before.fills
+                _complete(view, before, sequence)
             self._add(view)
 
     def get(self, order_id: int) -> OrderView | None:
@@ -219,6 +215,20 @@ def _until(kept: deque[_Item], account: int, sequence: int) -> Iterator[_Item]:
             return
         if item.account == account:
             yield item
+
+
+def _complete(view: OrderView, before: OrderView, sequence: int) -> None:
+    """Add what the database knows of an order, but for what happened after `sequence`: the
+    database may be ahead of the core's answer, and those events are still to come."""
+    early = [fill for fill in before.fills if fill.sequence <= sequence]
+    late = before.fills[len(early) :]
+    view.created_time_ns = before.created_time_ns
+    view.updated_time_ns = before.updated_time_ns
+    view.sequence = min(before.sequence, sequence)
+    view.fills = early
+    view.filled_ticks = before.filled_ticks - sum(
+        fill.price_ticks * fill.quantity_lots for fill in late
+    )
 
 
 def _view_of_state(row: Any) -> OrderView:
