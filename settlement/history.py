@@ -111,7 +111,7 @@ def fills(
         if cursor is not None:
             query = query.where(Trade.trade_id < _read_cursor(cursor))
         query = query.order_by(Trade.trade_id.desc()).limit(limit + 1)
-        found += [_fill(trade, is_maker) for trade in session.scalars(query)]
+        found += [fill_of(trade, is_maker) for trade in session.scalars(query)]
     found.sort(key=lambda fill: fill.trade_id, reverse=True)
     return _page(found, limit, [fill.trade_id for fill in found[:limit]])
 
@@ -131,7 +131,7 @@ def fills_of_orders(session: Session, order_ids: Sequence[int]) -> dict[int, lis
         for is_maker in (True, False):
             column = Trade.maker_order_id if is_maker else Trade.taker_order_id
             for trade in session.scalars(select(Trade).where(column.in_(chunk))):
-                fill = _fill(trade, is_maker)
+                fill = fill_of(trade, is_maker)
                 found[fill.order_id].append(fill)
     for fills_of_order in found.values():
         fills_of_order.sort(key=lambda fill: fill.trade_id)
@@ -157,7 +157,8 @@ def trades_since(session: Session, time_ns: int) -> Iterator[tuple[Trade, str]]:
         session.expunge_all()
 
 
-def _fill(trade: Trade, is_maker: bool) -> Fill:
+def fill_of(trade: Trade, is_maker: bool) -> Fill:
+    """The maker's or the taker's side of a trade."""
     taker_side = Side(trade.taker_side)
     maker_side = Side.SELL if taker_side == Side.BUY else Side.BUY
     return Fill(

@@ -7,6 +7,7 @@ again (after a crash, or because two gateways race) changes nothing, and none is
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from settlement.tables.trading import Instrument, IntakeCheckpoint, Order, Trade
 MAX_PENDING_EVENTS = 1_000_000
 _EVENTS_PER_TRANSACTION = 50_000
 _RETRY_SECONDS = 0.5
+_INTAKE_TIMEOUT_SECONDS = 60
 _LOGGER = structlog.get_logger()
 
 _ORDERS: Table = Order.__table__  # type: ignore[assignment]
@@ -57,6 +59,21 @@ def intake_lease(data_dir: Path) -> Lease:
 def checkpoint(session: Session) -> int:
     """The last sequence whose events are in the tables; 0 at the very beginning."""
     return session.scalar(select(IntakeCheckpoint.sequence)) or 0
+
+
+def wait_for_intake(database: Database, sequence: int) -> None:
+    """Wait until the tables cover `sequence`, whichever process writes them. Raises IntakeError."""
+    deadline = time.monotonic() + _INTAKE_TIMEOUT_SECONDS
+    pause_seconds = 0.002
+    while True:
+        with database.read() as session:
+            done = checkpoint(session)
+        if done >= sequence:
+            return
+        if time.monotonic() > deadline:
+            raise IntakeError(f"the intake stands at {done} and does not reach {sequence}")
+        time.sleep(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, 0.1)
 
 
 class Intake:

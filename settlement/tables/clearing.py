@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import Boolean, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from settlement.tables.base import Base
@@ -20,6 +20,7 @@ class ClearingRun(Base):
     trading_day: Mapped[int] = mapped_column(unique=True)
     next_trading_day: Mapped[int]
     status: Mapped[str] = mapped_column(String(16))
+    reopens: Mapped[bool] = mapped_column(Boolean)  # a demo market goes on around the clock
     step: Mapped[str] = mapped_column(String(16))
     started_time_ns: Mapped[int]
     finished_time_ns: Mapped[int] = mapped_column(default=0)
@@ -31,12 +32,14 @@ class ClearingRun(Base):
 
 
 class ClearingPrice(Base):
-    """An instrument that the run settles: its closing price, and the price it was rolled with."""
+    """An instrument that the run settles, with its closing price and the day's figures."""
 
     __tablename__ = "clearing_prices"
 
     run_id: Mapped[str] = mapped_column(ForeignKey("clearing_runs.run_id"), primary_key=True)
     instrument: Mapped[int] = mapped_column(ForeignKey("instruments.number"), primary_key=True)
+    # The run settles the instrument's trades after this sequence, up to its closing_sequence.
+    after_sequence: Mapped[int]
     previous_price_ticks: Mapped[int]
     closing_price_ticks: Mapped[int]
     method: Mapped[str] = mapped_column(String(16))
@@ -85,4 +88,4 @@ class ReconciliationBreak(Base):
     asset: Mapped[str] = mapped_column(String(SYMBOL_LENGTH))
     engine: Mapped[int]
     ledger: Mapped[int]
-    custody: Mapped[int | None]
+    custody: Mapped[int]

@@ -1,0 +1,238 @@
+"""The steps of the end-of-day run; each can be done again and changes nothing the second time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import structlog
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from engine.codes import Code, CommandKind, EventKind, Phase
+from engine.records import ADMIN_COMMAND, COMMAND
+from settlement import delivery, netting, reconciliation, statements
+from settlement.database import Database
+from settlement.errors import Refused
+from settlement.intake import wait_for_intake
+from settlement.netting import DayFigures
+from settlement.ports import EnginePort
+from settlement.tables.clearing import (
+    ClearingNet,
+    ClearingPrice,
+    ClearingRun,
+    ReconciliationBreak,
+)
+from settlement.tables.trading import Instrument
+
+_LOGGER = structlog.get_logger()
+# A delivery waits for a custody operation under way, and a roll closes a market that somebody has
+# opened again, this many times before the run stops with an error.
+_ATTEMPTS = 60
+_PAUSE_SECONDS = 0.5
+
+
+class ClearingError(Exception):
+    """The run cannot go on until somebody has looked; it can be carried on afterwards."""
+
+
+class Desk(NamedTuple):
+    """What a run works with."""
+
+    database: Database
+    port: EnginePort
+
+
+class Reply(NamedTuple):
+    sequence: int
+    kind: int
+    code: int
+
+
+def close(desk: Desk, run: ClearingRun, step: str) -> None:
+    """Close the day's instruments and wait until the database has their last trade."""
+    with desk.database.read() as session:
+        query = select(Instrument.number).where(Instrument.trading_day == run.trading_day)
+        numbers = list(session.scalars(query.order_by(Instrument.number)))
+    closing_sequence = _set_phase(desk, numbers, Phase.CLOSED)
+    wait_for_intake(desk.database, closing_sequence)
+    _finish(desk, run, step, lambda _, row: setattr(row, "closing_sequence", closing_sequence))
+
+
+def net(desk: Desk, run: ClearingRun, step: str) -> None:
+    """Fix closing prices and net the day's trades, for each account and instrument."""
+
+    def work(session: Session, row: ClearingRun) -> None:
+        trades = netting.unsettled(row.closing_sequence)
+        figures = netting.day_figures(session, trades)
+        query = select(Instrument).where(Instrument.trading_day == row.trading_day)
+        settled = {item.number: item for item in session.scalars(query)}
+        for number, instrument in sorted(settled.items()):
+            day = figures.get(number, DayFigures())
+            price_ticks, method = netting.closing_price(instrument, day)
+            session.add(
+                ClearingPrice(
+                    run_id=row.run_id,
+                    instrument=number,
+                    after_sequence=instrument.settled_sequence,
+                    previous_price_ticks=instrument.reference_price_ticks,
+                    closing_price_ticks=price_ticks,
+                    method=method,
+                    **day._asdict(),
+                )
+            )
+        values = [
+            {"run_id": row.run_id, "instrument": number, "account": account, **vars(of_account)}
+            for (number, account), of_account in netting.nets(session, trades).items()
+            if number in settled
+        ]
+        if values:
+            session.execute(insert(ClearingNet), values)
+        session.flush()
+        row.batches = sum(map(len, delivery.plan(session, row.run_id).values()))
+
+    _finish(desk, run, step, work)
+
+
+def deliver(desk: Desk, run: ClearingRun, step: str) -> None:
+    """Deliver the blocks against cash, one transaction for each batch."""
+    with desk.database.read() as session:
+        planned = delivery.plan(session, run.run_id)
+    for instrument, batches in planned.items():
+        for index in range(len(batches)):
+            _deliver_batch(desk, run.run_id, instrument, batches, index)
+    _finish(desk, run, step)
+
+
+def roll(desk: Desk, run: ClearingRun, step: str) -> None:
+    """Begin the next trading day with the closing price as reference; the resale lock ends."""
+    with desk.database.read() as session:
+        prices = statements.prices_of(session, run.run_id)
+    sequence = 0
+    for price in prices:
+        sequence = max(sequence, _roll_instrument(desk, run, price))
+    wait_for_intake(desk.database, sequence)
+    _finish(desk, run, step)
+
+
+def state(desk: Desk, run: ClearingRun, step: str) -> None:
+    """Write every account's statement."""
+    _finish(desk, run, step, statements.write)
+
+
+def reconcile(desk: Desk, run: ClearingRun, step: str) -> None:
+    """Compare engine, ledger and custody, and keep what does not agree."""
+    outcome = reconciliation.reconcile(desk.database, desk.port)
+
+    def work(session: Session, row: ClearingRun) -> None:
+        session.execute(delete(ReconciliationBreak).where(ReconciliationBreak.run_id == row.run_id))
+        session.add_all(
+            ReconciliationBreak(run_id=row.run_id, **found._asdict()) for found in outcome.breaks
+        )
+
+    _finish(desk, run, step, work)
+
+
+def reopen(desk: Desk, run: ClearingRun, step: str) -> None:
+    """Open the next day at once, in a market around the clock and if nothing is amiss."""
+    with desk.database.read() as session:
+        numbers = [price.instrument for price in statements.prices_of(session, run.run_id)]
+        query = select(ReconciliationBreak.break_id).where(ReconciliationBreak.run_id == run.run_id)
+        is_broken = session.scalar(query.limit(1)) is not None
+    if is_broken:
+        _LOGGER.error("settlement_has_breaks", run_id=run.run_id)
+    elif run.reopens:
+        wait_for_intake(desk.database, _set_phase(desk, numbers, Phase.CONTINUOUS))
+    _finish(desk, run, step)
+
+
+def _finish(
+    desk: Desk,
+    run: ClearingRun,
+    step: str,
+    work: Callable[[Session, ClearingRun], Any] | None = None,
+) -> None:
+    """Do the step's work and record the step as done, in one transaction."""
+
+    def transaction(session: Session) -> None:
+        row = session.get_one(ClearingRun, run.run_id)
+        if row.step != run.step:
+            raise ClearingError(f"the run is at {row.step!r}, this step began at {run.step!r}")
+        if work is not None:
+            work(session, row)
+        row.step = step
+
+    desk.database.write(transaction).result()
+
+
+def _deliver_batch(
+    desk: Desk, run_id: str, instrument: int, batches: Sequence[netting.Batch], index: int
+) -> None:
+    for attempt in range(_ATTEMPTS):
+        try:
+            desk.database.write(
+                lambda session: delivery.deliver_batch(session, run_id, instrument, batches, index)
+            ).result()
+            return
+        except Refused as refused:
+            # A deposit or withdrawal is between the engine and the registry; it ends either way.
+            if attempt == _ATTEMPTS - 1:
+                raise ClearingError(refused.detail) from refused
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _roll_instrument(desk: Desk, run: ClearingRun, price: ClearingPrice) -> int:
+    """Roll one instrument; returns the sequence after which it is rolled."""
+    reference_price_ticks = price.closing_price_ticks
+    for _ in range(_ATTEMPTS):
+        reply = _submit(
+            desk.port,
+            CommandKind.ROLL_DAY,
+            [price.instrument],
+            trading_day=run.next_trading_day,
+            reference_price_ticks=reference_price_ticks,
+        )[0]
+        if reply.kind == EventKind.DAY_ROLLED:
+            return reply.sequence
+        wait_for_intake(desk.database, reply.sequence)
+        with desk.database.read() as session:
+            instrument = session.get_one(Instrument, price.instrument)
+        if instrument.trading_day >= run.next_trading_day:
+            return reply.sequence
+        if reply.code == Code.CONFLICT:
+            # Opened again since the run closed it. Its trades since belong to the next day.
+            _set_phase(desk, [price.instrument], Phase.CLOSED)
+        elif reference_price_ticks != price.previous_price_ticks:
+            # The limits around the closing price would not fit the engine's ladder.
+            _LOGGER.error("reference_price_kept", symbol=instrument.symbol, code=reply.code)
+            reference_price_ticks = price.previous_price_ticks
+        else:
+            break
+    raise ClearingError(f"instrument {price.instrument} cannot be rolled")
+
+
+def _set_phase(desk: Desk, instruments: Sequence[int], phase: Phase) -> int:
+    """Set the phase; returns the sequence after which all of them have it."""
+    if not instruments:
+        return 0
+    replies = _submit(desk.port, CommandKind.SET_PHASE, instruments, phase=phase)
+    for reply in replies:
+        if reply.kind != EventKind.PHASE_CHANGED:
+            raise ClearingError(f"the engine refused a phase: {Code(reply.code).name}")
+    return max(reply.sequence for reply in replies)
+
+
+def _submit(
+    port: EnginePort, kind: CommandKind, instruments: Sequence[int], **fields: int
+) -> list[Reply]:
+    commands = np.zeros(len(instruments), ADMIN_COMMAND)
+    commands["kind"] = kind
+    commands["instrument"] = instruments
+    for name, value in fields.items():
+        commands[name] = value
+    return [
+        Reply(*(int(events[name][0]) for name in Reply._fields))
+        for events in port.submit(commands.view(COMMAND))
+    ]

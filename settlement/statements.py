@@ -1,0 +1,148 @@
+"""The statement of an account's day: opening, deposits, trading, fees, closing, for each asset.
+
+A statement is written once, by the end-of-day run, and kept as JSON of integers (fen, lots, ticks);
+the fills behind it are immutable and read when it is shown.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import and_, insert, or_, select
+from sqlalchemy.orm import Session
+
+from settlement import ledger
+from settlement.history import Fill, fill_of
+from settlement.ledger import CASH, Kind
+from settlement.tables.clearing import ClearingNet, ClearingPrice, ClearingRun, Statement
+from settlement.tables.ledger import LedgerTransaction
+from settlement.tables.trading import Instrument, Trade
+
+# What moved an account's balance besides trading: the kinds of ledger transactions, and the
+# statement's names for them.
+_MOVEMENTS = {
+    "cash_deposited": "deposited",
+    "cash_withdrawn": "withdrawn",
+    "credits_deposited": "deposited",
+    "credits_withdrawn": "withdrawn",
+}
+_NO_MOVEMENT = {"deposited": 0, "withdrawn": 0, "bought": 0, "sold": 0, "fees": 0}
+Body = dict[str, Any]
+
+
+def write(session: Session, run: ClearingRun) -> int:
+    """Write the statement of every account with a balance or a movement; returns how many.
+
+    Nothing after the run's closing sequence counts, so writing again gives the same statements.
+    """
+    prices = {price.instrument: price for price in prices_of(session, run.run_id)}
+    instruments = {item.number: item for item in session.scalars(select(Instrument))}
+    symbols = {item.symbol: item for item in instruments.values()}
+    lines = _lines(session, run, instruments)
+    rows = []
+    for account in sorted(lines):
+        assets = lines[account]
+        credits = {}
+        for symbol in sorted(assets.keys() - {CASH}):
+            price = prices.get(symbols[symbol].number)
+            credits[symbol] = assets[symbol] | {
+                "tick_fen": symbols[symbol].tick_fen,
+                "closing_price_ticks": price.closing_price_ticks
+                if price is not None
+                else symbols[symbol].reference_price_ticks,
+            }
+        cash = assets.get(CASH) or {"opening": 0, **_NO_MOVEMENT, "closing": 0}
+        body: Body = {"cash": {CASH: cash}, "credits": credits}
+        rows.append(
+            {
+                "account": account,
+                "trading_day": run.trading_day,
+                "run_id": run.run_id,
+                "body": json.dumps(body),
+            }
+        )
+    if rows:
+        session.execute(insert(Statement), rows)
+    return len(rows)
+
+
+def prices_of(session: Session, run_id: str) -> list[ClearingPrice]:
+    """The instruments that a run settles, in the order of their numbers."""
+    query = select(ClearingPrice).where(ClearingPrice.run_id == run_id)
+    return list(session.scalars(query.order_by(ClearingPrice.instrument)))
+
+
+def _lines(
+    session: Session, run: ClearingRun, instruments: dict[int, Instrument]
+) -> dict[int, dict[str, dict[str, int]]]:
+    """By account and asset: opening, movements, closing."""
+    until_close = LedgerTransaction.sequence <= run.closing_sequence
+    today = and_(until_close, LedgerTransaction.sequence > run.previous_sequence)
+    movements: defaultdict[int, defaultdict[str, dict[str, int]]] = defaultdict(
+        lambda: defaultdict(lambda: dict(_NO_MOVEMENT))
+    )
+    for kind, name in _MOVEMENTS.items():
+        found = ledger.balances(session, today, LedgerTransaction.kind == kind)
+        for holding, amount in found.items():
+            if holding.kind == Kind.PARTICIPANT:
+                movements[holding.owner][holding.asset][name] += abs(amount)
+    for net in session.scalars(select(ClearingNet).where(ClearingNet.run_id == run.run_id)):
+        cash = movements[net.account][CASH]
+        cash["bought"] += net.bought_fen
+        cash["sold"] += net.sold_fen
+        cash["fees"] += net.fees_fen
+        credits = movements[net.account][instruments[net.instrument].symbol]
+        credits["bought"] += net.bought_lots
+        credits["sold"] += net.sold_lots
+    closing: dict[tuple[int, str], int] = {}
+    for holding, amount in ledger.balances(session, until_close).items():
+        if holding.kind == Kind.PARTICIPANT:
+            closing[holding.owner, holding.asset] = amount
+            movements[holding.owner][holding.asset]
+    return {
+        account: {
+            asset: _line(asset, moved, closing.get((account, asset), 0))
+            for asset, moved in assets.items()
+        }
+        for account, assets in movements.items()
+    }
+
+
+def _line(asset: str, moved: dict[str, int], closing: int) -> dict[str, int]:
+    """An asset's line; what is bought costs cash and brings credits."""
+    traded = moved["bought"] - moved["sold"]
+    change = moved["deposited"] - moved["withdrawn"] - moved["fees"]
+    change += -traded if asset == CASH else traded
+    return {"opening": closing - change, **moved, "closing": closing}
+
+
+def fills_of(session: Session, run: ClearingRun, account: int) -> Iterator[tuple[Fill, str]]:
+    """The account's fills that the run settled, each with its symbol, oldest first."""
+    query = (
+        select(Trade, Instrument.symbol)
+        .join(Instrument, Trade.instrument == Instrument.number)
+        .join(ClearingPrice, ClearingPrice.instrument == Trade.instrument)
+        .where(
+            ClearingPrice.run_id == run.run_id,
+            Trade.sequence > ClearingPrice.after_sequence,
+            Trade.sequence <= run.closing_sequence,
+            or_(Trade.maker_account == account, Trade.taker_account == account),
+        )
+        .order_by(Trade.trade_id)
+    )
+    for trade, symbol in session.execute(query):
+        yield fill_of(trade, trade.maker_account == account), symbol
+
+
+def to_csv(rows: Iterable[dict[str, str]], columns: list[str]) -> str:
+    """Rows as CSV with a line of column names, as spreadsheets read it."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

