@@ -2,7 +2,8 @@
 
 Each channel of each symbol is a chain of its own: a message's `previous_sequence` is the `sequence`
 of the message before it, so a client that sees another one has missed something and asks for a
-snapshot. A snapshot stands in the chain where the latest message does, so a subscriber that is too slow can be given one in place of messages.
+snapshot. A snapshot stands in the chain where the latest message does, so it can take the place of
+any messages that a subscriber was too slow for.
 
 | Channel | Snapshot | After each step | `sequence` counts |
 |---|---|---|---|
@@ -26,8 +27,10 @@ SNAPSHOT_TRADES = 50
 
 
 class Push(TypedDict):
-    """One message to the subscribers of a channel of a symbol; `previous_sequence` of a snapshot
-    is null."""
+    """One message to the subscribers of a channel of a symbol.
+
+    The `previous_sequence` of a snapshot is null.
+    """
 
     channel: str
     symbol: str

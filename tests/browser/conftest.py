@@ -21,7 +21,9 @@ from marketdata.book import checksum
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # As strict as a policy can be: any inline script or style, or foreign host, shows as an error.
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
+)
 SYMBOLS = ("GD-PHCER", "XM-CER")
 
 
@@ -47,11 +49,11 @@ class ScriptedExchange:
             if request["op"] == op and (channel is None or channel in names):
                 return request
 
-    async def push(self, channel: str, kind: str, sequence: int, previous, data, symbol=SYMBOLS[0]):
+    async def push(self, channel: str, kind: str, sequence: int, previous, data):
         """Send one message to every page."""
         message = {
             "channel": channel,
-            "symbol": symbol,
+            "symbol": SYMBOLS[0],
             "type": kind,
             "sequence": sequence,
             "previous_sequence": previous,
@@ -60,9 +62,10 @@ class ScriptedExchange:
         for connection in self.connections:
             await connection.send(json.dumps(message))
 
-    async def push_book(self, kind: str, sequence: int, previous, bids, asks, book=None):
-        """Send a snapshot, or a delta that makes `book` (bids, asks)."""
-        data = {"bids": bids, "asks": asks, "checksum": checksum(*(book or (bids, asks)))}
+    async def push_book(self, kind: str, sequence: int, previous, levels, *, book=None):
+        """Send a snapshot of `levels` (bids, asks), or a delta of `levels` that makes `book`."""
+        bids, asks = levels
+        data = {"bids": bids, "asks": asks, "checksum": checksum(*(book or levels))}
         await self.push("book", kind, sequence, previous, data)
 
     async def talk(self, connection: ServerConnection) -> None:
@@ -114,13 +117,19 @@ async def exchange() -> AsyncIterator[ScriptedExchange]:
 
 
 @pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    """A fresh page; a test in which the browser reports any error fails."""
+def chromium() -> Path:
+    """Debian's browser; playwright's own would have to be fetched from outside."""
     if not CHROMIUM.exists():
         pytest.skip(f"no browser: {CHROMIUM} is not installed")
+    return CHROMIUM
+
+
+@pytest.fixture
+async def page(chromium: Path) -> AsyncIterator[Page]:
+    """A fresh page; a test in which the browser reports any error fails."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
+            executable_path=chromium, args=CHROMIUM_ARGUMENTS
         )
         context = await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
         page = await context.new_page()

@@ -55,7 +55,7 @@ async def open_page(page: Page, exchange) -> None:
     await exchange.expect("subscribe", "book")
     await exchange.push("ticker", "snapshot", 5, None, TICKER)
     await exchange.push("trades", "snapshot", 7, None, {"items": [trade(7), trade(6, "50.00")]})
-    await exchange.push_book("snapshot", 5, None, BIDS, ASKS)
+    await exchange.push_book("snapshot", 5, None, (BIDS, ASKS))
     await expect(page.locator("#bids tr")).to_have_count(2)
 
 
@@ -94,7 +94,7 @@ async def test_messages_after_the_snapshot_change_what_is_shown(page, exchange):
     await open_page(page, exchange)
     after = ([["49.95", "7", 1], ["49.90", "900", 2]], ASKS)
     changes = [["49.80", "0", 0], ["49.90", "900", 2], ["49.95", "7", 1]]
-    await exchange.push_book("delta", 9, 5, changes, [], after)
+    await exchange.push_book("delta", 9, 5, (changes, []), book=after)
     await exchange.push("trades", "event", 8, 7, trade(8, "49.95", "3", "sell"))
     await expect(page.locator("#trades tr")).to_have_count(3)
     assert [row[0] for row in await cells(page, "#bids tr")] == ["49.95", "49.90"]
@@ -111,12 +111,12 @@ async def test_a_gap_is_seen_and_healed(page, exchange, sequence, previous, wron
     """A broken chain or checksum is shown, and a new snapshot asked for, which mends it."""
     await open_page(page, exchange)
     after = ([], []) if wrong_checksum else ([["49.80", "500", 1]], ASKS)
-    await exchange.push_book("delta", sequence, previous, [["49.90", "0", 0]], [], after)
+    await exchange.push_book("delta", sequence, previous, ([["49.90", "0", 0]], []), book=after)
     await exchange.expect("resync", "book")
     await expect(page.locator("#connection-text")).to_have_text(
         "Gap found, fetching a new snapshot"
     )
-    await exchange.push_book("snapshot", 12, None, [["49.70", "1", 1]], ASKS)
+    await exchange.push_book("snapshot", 12, None, ([["49.70", "1", 1]], ASKS))
     await expect(page.locator("#connection-text")).to_have_text("Live")
     await expect(page.locator("#book-state")).to_contain_text("gaps healed: 1")
     assert [row[0] for row in await cells(page, "#bids tr")] == ["49.70"]
@@ -130,7 +130,7 @@ async def test_a_lost_connection_comes_back(page, exchange):
     await expect(page.locator("#connection")).to_have_attribute("data-state", "offline")
     await exchange.expect("subscribe", "book")
     await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
-    await exchange.push_book("snapshot", 30, None, [["49.60", "4", 1]], [])
+    await exchange.push_book("snapshot", 30, None, ([["49.60", "4", 1]], []))
     await expect(page.locator("#bids tr")).to_have_count(1)
     await expect(page.locator("#spread")).to_have_text("–")
 
@@ -179,8 +179,8 @@ async def test_the_page_fits_a_phone(page, exchange):
     """At 360 pixels nothing sticks out sideways, with long numbers too."""
     await page.set_viewport_size({"width": 360, "height": 740})
     await open_page(page, exchange)
-    big = [["49.90", "123456789", 1234]]
-    await exchange.push_book("snapshot", 40, None, big, [["50.10", "987654321", 4321]])
+    big = ([["49.90", "123456789", 1234]], [["50.10", "987654321", 4321]])
+    await exchange.push_book("snapshot", 40, None, big)
     await expect(page.locator("#bids tr")).to_have_count(1)
     width = await page.evaluate("document.documentElement.scrollWidth")
     assert width <= 360
