@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session
 
 from engine.codes import (
     CommandKind,
@@ -39,6 +40,7 @@ from engine.records import (
 )
 from engine.state import EngineLimits
 from settlement import blocks, custody, operations, registry, registry_views
+from settlement import custody, operations, registry
 from settlement.database import Database
 from settlement.intake import Intake
 from settlement.tables.identity import Account
@@ -107,8 +109,7 @@ def database(database_url: str) -> Iterator[Database]:
 class Exchange:
     """An EnginePort whose engine runs in this process and whose events go to the intake.
 
-    Commands can be given by name; `refuse_after` makes submit raise once that many commands have
-    been carried out, as a link does that breaks.
+    Commands can be given by name, too.
     """
 
     def __init__(self, database: Database) -> None:
@@ -193,6 +194,23 @@ class Exchange:
             ADMIN_COMMAND,
             **{"account": account, "instrument": instrument, "quantity_lots": lots},
         )
+
+    def bring_credits(self, account: int, symbol: str, lots: int) -> None:
+        """Issue credits to the account and deposit them through the registry, as clients do."""
+        number = next(self._client_ids)
+
+        def issue(session: Session) -> None:
+            code = f"M{number}"
+            registry.add_methodology(session, code, "Bus rides", "1")
+            project = registry.NewProject("Rides", code, "GD", "transport", account, symbol)
+            project_id = registry.add_project(session, project).project_id
+            registry.issue(session, registry.NewBatch(project_id, 2025, lots, f"S{number}"))
+
+        self.database.write(issue).result()
+        self.intake.flush()
+        request = operations.Request(account, "deposit", {})
+        operations.perform(self.database, self, request, custody.deposit(symbol, lots))
+        self.intake.flush()
 
     def withdraw_credits(self, account: int, instrument: int, lots: int) -> None:
         self.command(
