@@ -73,14 +73,20 @@ class StreamHub:
         # Accounts whose balances have changed and are listened to.
         self._changed_accounts: set[int] = set()
         self._balances_changed = asyncio.Event()
+        self._is_shutting_down = False
+        self._drained = asyncio.Event()
 
     # --- Who listens ---
 
     def connect(self, subscriber: Subscriber) -> None:
         self._subscribers.add(subscriber)
+        if self._is_shutting_down:
+            subscriber.outbox.close(SERVER_SHUTDOWN)
 
     def disconnect(self, subscriber: Subscriber) -> None:
         self._subscribers.discard(subscriber)
+        if self._is_shutting_down and not self._subscribers:
+            self._drained.set()
         for channel in list(subscriber.public):
             self.unsubscribe_public(subscriber, channel)
         for name in list(subscriber.private):
@@ -158,9 +164,16 @@ class StreamHub:
 
     def shut_down(self) -> None:
         """Say goodbye to everybody; the connections close as soon as that is sent."""
+        self._is_shutting_down = True
         self.notify(SERVER_SHUTDOWN.reason)
         for subscriber in self._subscribers:
             subscriber.outbox.close(SERVER_SHUTDOWN)
+        if not self._subscribers:
+            self._drained.set()
+
+    async def drained(self) -> None:
+        """Wait until everybody is gone after `shut_down`."""
+        await self._drained.wait()
 
     async def run_balances(self) -> None:
         """Send changed balances for ever; the gateway keeps this task running."""
