@@ -74,23 +74,21 @@ class BookSide:
 
 
 class Book:
-    """Both sides of one instrument and the sequence of the last change of any level."""
+    """Both sides of one instrument."""
 
-    __slots__ = ("_checksum", "asks", "bids", "sequence", "sides")
+    __slots__ = ("_checksum", "asks", "bids", "sides")
 
     def __init__(self, tick_fen: int) -> None:
         self.bids = BookSide(Side.BUY, tick_fen)
         self.asks = BookSide(Side.SELL, tick_fen)
         self.sides = (self.bids, self.asks)  # indexed by engine.codes.Side
-        self.sequence = 0
         self._checksum: int | None = None
 
-    def take_changes(self, sequence: int) -> tuple[list[LevelView], list[LevelView]] | None:
-        """Changed levels of both sides since the last call, or None; moves `sequence`."""
+    def take_changes(self) -> tuple[list[LevelView], list[LevelView]] | None:
+        """Changed levels of both sides since the last call, or None."""
         bids, asks = self.bids.take_changes(), self.asks.take_changes()
         if not bids and not asks:
             return None
-        self.sequence = sequence
         self._checksum = None
         return bids, asks
 

@@ -19,7 +19,6 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from marketdata.instrument import Instrument
 from marketdata.market import InstrumentChange, Market
 
 CHANNELS = ("book", "trades", "ticker", "candles")
@@ -41,22 +40,16 @@ class Push(TypedDict):
 
 
 class Feed:
-    """Follows a market, once it is loaded, and says what its subscribers are to be told."""
+    """Says what the subscribers of a market are to be told."""
 
     def __init__(self, market: Market) -> None:
         self.market = market
-        # (channel, symbol) -> sequence of the latest message; of a new instrument: 0
-        self._sequences: dict[tuple[str, str], int] = {
-            (channel, instrument.symbol): _sequence(channel, instrument)
-            for instrument in market.instruments
-            for channel in CHANNELS
-        }
 
     def apply(self, events: np.ndarray) -> list[Push]:
         """Let the market follow the events of whole commands; returns the messages, in order."""
         pushes: list[Push] = []
         for change in self.market.apply(events):
-            self._publish(change, pushes)
+            _publish(change, pushes)
         return pushes
 
     def snapshot(self, channel: str, symbol: str) -> Push:
@@ -65,68 +58,56 @@ class Feed:
         Raises KeyError for an unknown channel or symbol.
         """
         instrument = self.market.instrument(symbol)
+        sequences = instrument.sequences
         data: dict[str, Any]
         match channel:
             case "book":
-                data = self.market.book(symbol, depth=None)
+                sequence, data = sequences.book, self.market.book(symbol, depth=None)
             case "trades":
-                data = {"items": self.market.trades(symbol, SNAPSHOT_TRADES)["items"]}
+                page = self.market.trades(symbol, SNAPSHOT_TRADES)
+                sequence, data = sequences.trades, {"items": page["items"]}
             case "ticker":
-                data = instrument.ticker_view()
+                sequence, data = sequences.ticker, instrument.ticker_view()
             case "candles":
-                data = instrument.candles.latest()
+                sequence, data = sequences.trades, instrument.candles.latest()
             case _:
                 raise KeyError(channel)
         return {
             "channel": channel,
             "symbol": symbol,
             "type": "snapshot",
-            "sequence": _sequence(channel, instrument),
+            "sequence": sequence,
             "previous_sequence": None,
             "data": data,
         }
 
-    def _publish(self, change: InstrumentChange, pushes: list[Push]) -> None:
-        """Turn one instrument's changes into messages."""
-        instrument = change.instrument
-        if change.levels is not None:
-            bids, asks = change.levels
-            levels = {"bids": bids, "asks": asks, "checksum": instrument.book.checksum}
-            pushes.append(self._next("book", instrument, instrument.book.sequence, levels))
-        for trade in change.trades:
-            view = instrument.trade_view(trade)
-            pushes.append(self._next("trades", instrument, trade.trade_id, view))
-        if change.ticker:
-            ticker = instrument.ticker_view()
-            pushes.append(self._next("ticker", instrument, instrument.ticker_sequence, ticker))
-        if change.trades:
-            candles = instrument.candles.latest()
-            last_trade_id = change.trades[-1].trade_id
-            pushes.append(self._next("candles", instrument, last_trade_id, candles))
 
-    def _next(
-        self, channel: str, instrument: Instrument, sequence: int, data: dict[str, Any]
-    ) -> Push:
-        """The next message of a chain."""
-        key = (channel, instrument.symbol)
-        previous_sequence = self._sequences.get(key, 0)
-        self._sequences[key] = sequence
-        return {
-            "channel": channel,
-            "symbol": instrument.symbol,
-            "type": "delta" if channel == "book" else "event",
-            "sequence": sequence,
-            "previous_sequence": previous_sequence,
-            "data": data,
-        }
+def _publish(change: InstrumentChange, pushes: list[Push]) -> None:
+    """Turn one instrument's changes into messages."""
+    instrument, previous = change.instrument, change.previous
+    now = instrument.sequences
 
+    def push(channel: str, sequence: int, previous_sequence: int, data: dict[str, Any]) -> None:
+        pushes.append(
+            {
+                "channel": channel,
+                "symbol": instrument.symbol,
+                "type": "delta" if channel == "book" else "event",
+                "sequence": sequence,
+                "previous_sequence": previous_sequence,
+                "data": data,
+            }
+        )
 
-def _sequence(channel: str, instrument: Instrument) -> int:
-    """Where a chain stands."""
-    match channel:
-        case "book":
-            return instrument.book.sequence
-        case "ticker":
-            return instrument.ticker_sequence
-        case _:
-            return instrument.trades[-1].trade_id if instrument.trades else 0
+    if change.levels is not None:
+        bids, asks = change.levels
+        levels = {"bids": bids, "asks": asks, "checksum": instrument.book.checksum}
+        push("book", now.book, previous.book, levels)
+    previous_trade_id = previous.trades
+    for trade in change.trades:
+        push("trades", trade.trade_id, previous_trade_id, instrument.trade_view(trade))
+        previous_trade_id = trade.trade_id
+    if change.ticker:
+        push("ticker", now.ticker, previous.ticker, instrument.ticker_view())
+    if change.trades:
+        push("candles", now.trades, previous.trades, instrument.candles.latest())

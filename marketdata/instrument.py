@@ -26,6 +26,14 @@ class Trade(NamedTuple):
     time_ns: int
 
 
+class Sequences(NamedTuple):
+    """Where the public chains of an instrument stand; 0 before the first change."""
+
+    book: int = 0  # the command after which a level last changed
+    trades: int = 0  # the last trade's id; candles change with trades only
+    ticker: int = 0  # the command after which anything that the ticker shows last changed
+
+
 class Instrument:
     """Everything public about one instrument."""
 
@@ -37,10 +45,10 @@ class Instrument:
         "number",
         "phase",
         "reference_ticks",
+        "sequences",
         "statistics",
         "symbol",
         "tick_fen",
-        "ticker_sequence",
         "trades",
         "trading_day",
         "upper_limit_ticks",
@@ -57,7 +65,7 @@ class Instrument:
         self.trades: deque[Trade] = deque(maxlen=TRADES_KEPT)
         self.candles = Candles(tick_fen)
         self.statistics = DayStatistics()
-        self.ticker_sequence = 0  # of the last change of anything that the ticker shows
+        self.sequences = Sequences()
         self._ticker_state: tuple[Any, ...] = ()
 
     def set_day(self, fields: Mapping[str, Any]) -> None:
@@ -77,8 +85,8 @@ class Instrument:
             turnover_fen = price_ticks * self.tick_fen * quantity_lots
             self.statistics.add(price_ticks, quantity_lots, turnover_fen)
 
-    def ticker_changed(self, sequence: int) -> bool:
-        """Whether the ticker shows something else than at the last call; moves its sequence."""
+    def ticker_changed(self) -> bool:
+        """Whether the ticker shows something else than at the last call."""
         state = (
             self.phase,
             self.trading_day,
@@ -90,7 +98,6 @@ class Instrument:
         if state == self._ticker_state:
             return False
         self._ticker_state = state
-        self.ticker_sequence = sequence
         return True
 
     def trade_view(self, trade: Trade) -> dict[str, Any]:
@@ -109,7 +116,7 @@ class Instrument:
         bid, ask = self.book.bids.best(), self.book.asks.best()
         return {
             "symbol": self.symbol,
-            "sequence": self.ticker_sequence,
+            "sequence": self.sequences.ticker,
             "phase": Phase(self.phase).name.lower(),
             "trading_day": format_day(self.trading_day),
             "reference_price": format_price(self.reference_ticks, self.tick_fen),

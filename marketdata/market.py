@@ -22,7 +22,7 @@ from engine.records import (
     unpack_text,
 )
 from marketdata.book import BookSide, LevelView
-from marketdata.instrument import Instrument, Trade
+from marketdata.instrument import Instrument, Sequences, Trade
 
 # Plain integers: a comparison with a member of an IntEnum costs as much as the work for an event.
 _ACCEPTED = int(EventKind.ORDER_ACCEPTED)
@@ -59,12 +59,13 @@ class PastTrade(NamedTuple):
 
 
 class InstrumentChange(NamedTuple):
-    """What one step changed of one instrument."""
+    """What one step changed of one instrument, and where its sequences stood before."""
 
     instrument: Instrument
     levels: tuple[list[LevelView], list[LevelView]] | None  # bids, asks
     trades: list[Trade]
     ticker: bool
+    previous: Sequences
 
 
 class _OpenOrder:
@@ -115,10 +116,11 @@ class Market:
             instrument = self._by_symbol[past.symbol]
             trade = Trade(past.trade_id, *past[2:6])
             instrument.add_trade(trade, past.trading_day == instrument.trading_day)
+            self._touched[instrument.number] = [trade]
             self._last_trade_id = past.trade_id
         self._take_changes()
         for instrument in self._by_number.values():
-            instrument.book.sequence = sequence
+            instrument.sequences = instrument.sequences._replace(book=sequence, ticker=sequence)
 
     @property
     def instruments(self) -> list[Instrument]:
@@ -134,10 +136,11 @@ class Market:
 
         The checksum is over the best ten levels, whatever the depth.
         """
-        book = self._by_symbol[symbol].book
+        instrument = self._by_symbol[symbol]
+        book = instrument.book
         return {
             "symbol": symbol,
-            "sequence": book.sequence,
+            "sequence": instrument.sequences.book,
             "bids": book.bids.depth(depth),
             "asks": book.asks.depth(depth),
             "checksum": book.checksum,
@@ -279,10 +282,17 @@ class Market:
         changes = []
         for number, trades in touched.items():
             instrument = self._by_number[number]
-            levels = instrument.book.take_changes(self.sequence)
-            ticker = instrument.ticker_changed(self.sequence)
+            previous = instrument.sequences
+            levels = instrument.book.take_changes()
+            ticker = instrument.ticker_changed()
             if levels is not None or trades or ticker:
-                changes.append(InstrumentChange(instrument, levels, trades, ticker))
+                last_trade_id = trades[-1].trade_id if trades else previous.trades
+                instrument.sequences = Sequences(
+                    book=self.sequence if levels is not None else previous.book,
+                    trades=last_trade_id,
+                    ticker=self.sequence if ticker else previous.ticker,
+                )
+                changes.append(InstrumentChange(instrument, levels, trades, ticker, previous))
         return changes
 
 

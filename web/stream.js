@@ -128,7 +128,7 @@ export class Stream {
       this.reconnect();
       return;
     }
-    this.socket.send(JSON.stringify({ op: "ping", id: this.nextId }));
+    this.socket.send(JSON.stringify({ op: "ping", id: this.nextId, params: {} }));
     this.nextId += 1;
   }
 }

@@ -97,8 +97,8 @@ def test_the_chain_goes_on_after_a_load(seeds):
     opening = run_market_flow(engine, [])
     state = engine.export()
     market = Market()
-    market.load(state.sequence, state.instruments, state.orders)
     feed = Feed(market)
+    market.load(state.sequence, state.instruments, state.orders)
     clients = {each.symbol: Client(feed, each.symbol) for each in market.instruments}
     for events in answers[len(opening) :]:
         for push in feed.apply(events):
