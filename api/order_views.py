@@ -22,6 +22,7 @@ from engine.decimals import format_fen, format_price
 from engine.records import unpack_client_id
 from marketdata.times import format_time
 from settlement.history import Fill
+from settlement.tables.trading import Order
 
 # An order lists its latest fills; a quote lives for the day under one id and would gather them
 # without bound. All fills of an order are at GET /v1/fills?order_id=.
@@ -90,6 +91,34 @@ class OrderView:
         kept = FILLS_OF_QUOTE_KEPT if self.flags & OrderFlag.QUOTE else FILLS_OF_ORDER_KEPT
         if len(fills) >= 2 * kept:
             del fills[:-kept]
+
+
+def view_of_row(row: Order, fills: list[Fill]) -> OrderView:
+    """An order as the database has it, with its fills, oldest first."""
+    return OrderView(
+        order_id=row.order_id,
+        account=row.account,
+        instrument=row.instrument,
+        client_id_high=row.client_id_high,
+        client_id_low=row.client_id_low,
+        side=row.side,
+        order_type=row.order_type,
+        time_in_force=row.time_in_force,
+        flags=row.flags,
+        self_trade_prevention=row.self_trade_prevention,
+        purpose=row.purpose,
+        scheme=row.scheme,
+        price_ticks=row.price_ticks,
+        quantity_lots=row.quantity_lots,
+        remaining_lots=row.remaining_lots,
+        created_time_ns=row.created_time_ns,
+        updated_time_ns=row.updated_time_ns,
+        sequence=row.sequence,
+        reason=row.reason,
+        filled_lots=row.filled_lots,
+        filled_ticks=row.filled_ticks,
+        fills=fills,
+    )
 
 
 _SIDES = {int(side): side.name.lower() for side in Side}

@@ -19,7 +19,6 @@ from api import order_entry
 from api.auth import Caller, check_scope
 from api.core_client import CoreUnavailable, ExecutionUnknown
 from api.errors import Problem, to_problem
-from api.order_entry import OrderName
 from api.schemas import AmendBody, Body, OrderBody, QuoteBody, QuoteSide
 from api.stream_hub import PRIVATE_CHANNELS, Subscriber
 from api.stream_outbox import Channel
@@ -43,11 +42,11 @@ CONCURRENT = frozenset(
 )
 
 
-class _Nothing(Body):
+class _Nothing(Body, frozen=True):
     pass
 
 
-class _Login(Body):
+class _Login(Body, frozen=True):
     """Either a session's token, or a key's signature over "timestamp\\nGET\\n/v1/stream\\n"
     followed by the SHA-256 (hex) of nothing."""
 
@@ -57,36 +56,36 @@ class _Login(Body):
     signature: str | None = None
 
 
-class _WantedChannel(Body):
+class _WantedChannel(Body, frozen=True):
     name: str
     symbol: str | None = None
     # Private channels: everything from this sequence on is sent first.
     replay_from: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
 
 
-class _Channels(Body):
+class _Channels(Body, frozen=True):
     channels: Annotated[
         list[_WantedChannel], msgspec.Meta(min_length=1, max_length=MAX_CHANNELS_PER_REQUEST)
     ]
 
 
-class _Order(Body):
+class _Order(Body, frozen=True):
     """Names an order by one of its two ids."""
 
     order_id: str | None = None
     client_order_id: str | None = None
 
 
-class _Amendment(_Order):
+class _Amendment(_Order, frozen=True):
     price: str | None = None
     quantity: str | None = None
 
 
-class _CancelAll(Body):
+class _CancelAll(Body, frozen=True):
     symbol: str | None = None
 
 
-class _Quotes(Body):
+class _Quotes(Body, frozen=True):
     """Many quotes, or the members of one as in PUT /v1/quotes."""
 
     quotes: (
@@ -98,7 +97,7 @@ class _Quotes(Body):
     ask: QuoteSide | None = None
 
 
-class _CancelOnDisconnect(Body):
+class _CancelOnDisconnect(Body, frozen=True):
     enabled: bool
 
 
@@ -244,12 +243,12 @@ class Operations:
         self._limit_order(caller)
         wanted = decode(params, _Amendment)
         body = AmendBody(price=wanted.price, quantity=wanted.quantity)
-        answer(await order_entry.amend(self._gateway, caller, _order_name(wanted), body))
+        answer(await order_entry.amend(self._gateway, caller, _reference(wanted), body))
 
     async def _cancel(self, params: msgspec.Raw, answer: Answer) -> None:
         caller = await self._caller("trade")
         wanted = decode(params, _Order)
-        answer(await order_entry.cancel(self._gateway, caller, _order_name(wanted)))
+        answer(await order_entry.cancel(self._gateway, caller, _reference(wanted)))
 
     async def _cancel_all(self, params: msgspec.Raw, answer: Answer) -> None:
         caller = await self._caller("trade")
@@ -327,10 +326,10 @@ def _public_channel(gateway: Gateway, wanted: _WantedChannel) -> Channel:
     return Channel(wanted.name, gateway.instruments.get(wanted.symbol).symbol)
 
 
-def _order_name(wanted: _Order) -> OrderName:
+def _reference(wanted: _Order) -> str:
     """The order that is meant, named as in the routes' paths. Raises Problem."""
     if (wanted.order_id is None) == (wanted.client_order_id is None):
         raise Problem(
             "invalid_request", "Either order_id or client_order_id is needed.", field="order_id"
         )
-    return order_entry.parse_order_name(wanted.order_id or f"client:{wanted.client_order_id}")
+    return wanted.order_id or f"client:{wanted.client_order_id}"

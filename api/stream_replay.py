@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from api.order_history import views_of
-from api.order_views import OrderView
+from api.order_views import OrderView, view_of_row
 from api.stream_hub import Subscriber
 from settlement import history
 from settlement.history import Fill
@@ -67,7 +66,8 @@ def begin(
 def _read_orders(gateway: Gateway, account: int, sequence: int) -> Past:
     with gateway.database.read() as session:
         rows = history.orders_since(session, account, sequence, MAX_REPLAYED)
-        return Past(views_of(session, rows), [])
+        fills = history.fills_of_orders(session, [row.order_id for row in rows])
+        return Past([view_of_row(row, fills.get(row.order_id, [])) for row in rows], [])
 
 
 def _read_fills(gateway: Gateway, account: int, sequence: int) -> Past:
