@@ -1,0 +1,304 @@
+"""What clients are answered, as types: for OpenAPI, and for the tests that hold answers to it.
+
+Nothing is converted through these at run time; they describe what the routes render.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Answer(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Base of everything that is described here."""
+
+
+class ProblemAnswer(msgspec.Struct, kw_only=True):
+    """application/problem+json; there may be further members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    field: str | None = None
+    limit: str | int | None = None
+    retry_after_ms: int | None = None
+    order_id: str | None = None
+
+
+class FillOfOrder(Answer):
+    """A fill as it stands in its order."""
+
+    trade_id: str
+    price: str
+    quantity: str
+    fee: str
+    liquidity: Literal["maker", "taker"]
+    time: str
+
+
+class Fill(Answer):
+    """A fill on its own."""
+
+    trade_id: str
+    order_id: str
+    symbol: str
+    side: Literal["buy", "sell"]
+    price: str
+    quantity: str
+    fee: str
+    liquidity: Literal["maker", "taker"]
+    time: str
+    sequence: int
+
+
+class Order(Answer):
+    """An order; `price` is null for a market order, `average_price` until something is filled."""
+
+    order_id: str
+    client_order_id: str | None
+    symbol: str
+    side: Literal["buy", "sell"]
+    type: Literal["limit", "market"]
+    price: str | None
+    quantity: str
+    filled_quantity: str
+    remaining_quantity: str
+    average_price: str | None
+    status: Literal[
+        "open",
+        "partially_filled",
+        "filled",
+        "cancelled",
+        "expired",
+        "rejected",
+        "pending_trigger",
+    ]
+    cancel_reason: str | None
+    time_in_force: Literal["day", "gtc", "gtd", "ioc", "fok"]
+    expires_at: str | None
+    post_only: bool
+    display_quantity: str | None
+    stop_price: str | None
+    min_quantity: str | None
+    self_trade_prevention: Literal["cancel_newest", "cancel_oldest", "cancel_both", "decrement"]
+    purpose: Literal["voluntary", "compliance", "event", "market_making"]
+    scheme: str | None
+    event_id: str | None
+    is_quote: bool
+    cancel_on_disconnect: bool
+    fills: list[FillOfOrder]
+    created_at: str
+    updated_at: str
+    sequence: int
+    replayed: bool = False
+    priority: Literal["kept", "lost"] | None = None
+
+
+class Orders(Answer):
+    items: list[Order]
+    next_cursor: str | None
+
+
+class Fills(Answer):
+    items: list[Fill]
+    next_cursor: str | None
+
+
+class BatchResults(Answer):
+    """One order or problem for each order sent, in the same sequence."""
+
+    results: list[dict[str, object]]
+
+
+class Cancelled(Answer):
+    cancelled: int
+
+
+class Quote(Answer):
+    """Both sides as they stand; null where nothing stands."""
+
+    symbol: str
+    bid: Order | None
+    ask: Order | None
+    sequence: int
+
+
+class CancelAfter(Answer):
+    seconds: int
+    cancel_at: str | None
+
+
+class Cash(Answer):
+    available: str
+    held: str
+
+
+class Credits(Answer):
+    available: str
+    held: str
+    locked_today: str
+
+
+class Balances(Answer):
+    account: str
+    sequence: int
+    cash: dict[str, Cash]
+    credits: dict[str, Credits]
+
+
+class PreviewHold(Answer):
+    cash: str
+    credits: str
+
+
+class PreviewFees(Answer):
+    maker: str
+    taker: str
+
+
+class Preview(Answer):
+    """What an order would hold and cost; nothing is placed."""
+
+    symbol: str
+    side: Literal["buy", "sell"]
+    price: str
+    quantity: str
+    notional: str
+    hold: PreviewHold
+    fees: PreviewFees
+    available: PreviewHold
+    headroom: str | None
+    sufficient: bool
+    sequence: int
+
+
+class Session(Answer):
+    token: str
+    expires_at: str
+    account: str
+    username: str
+    roles: list[str]
+
+
+class Key(Answer):
+    key_id: str
+    name: str
+    public_key: str
+    scopes: list[str]
+    created_at: str
+
+
+class Keys(Answer):
+    items: list[Key]
+    next_cursor: str | None
+
+
+class Time(Answer):
+    time: str
+    unix_ms: int
+
+
+class Status(Answer):
+    status: Literal["open", "call_auction", "pre_open", "halted", "closed"]
+    engine: Literal["ready", "unavailable"]
+    sequence: int
+    demo: bool
+
+
+class RateLimit(Answer):
+    quantity: int
+    window_seconds: int
+
+
+class Eligibility(Answer):
+    roles: list[str]
+
+
+class Instrument(Answer):
+    symbol: str
+    currency: str
+    tick: str
+    lot: str
+    phase: Literal["closed", "pre_open", "call_auction", "continuous", "halted"]
+    trading_day: str
+    reference_price: str
+    price_limit: str
+    lower_limit: str
+    upper_limit: str
+    maximum_order: str
+    maximum_holding: str
+    fees: PreviewFees
+    resale_lock: bool
+    rate_limits: dict[str, RateLimit]
+    eligibility: Eligibility
+
+
+class Instruments(Answer):
+    items: list[Instrument]
+    next_cursor: str | None
+
+
+class Book(Answer):
+    """Levels are [price, quantity, number of orders], the best first."""
+
+    symbol: str
+    sequence: int
+    bids: list[tuple[str, str, int]]
+    asks: list[tuple[str, str, int]]
+    checksum: int
+
+
+class StateHash(Answer):
+    sequence: int
+    state_hash: str
+
+
+class CashRequest(Answer):
+    request_id: str
+    account: str
+    kind: Literal["deposit", "withdrawal"]
+    amount: str
+    status: Literal["pending", "approved", "completed", "rejected", "refused"]
+    requested_by: str
+    requested_at: str
+    decided_by: str | None
+    decided_at: str | None
+
+
+class CashRequests(Answer):
+    items: list[CashRequest]
+    next_cursor: str | None
+
+
+# By method and path; routes that are missing here are described by their docstring alone.
+ANSWERS: dict[tuple[str, str], type] = {
+    ("POST", "/v1/sessions"): Session,
+    ("POST", "/v1/keys"): Key,
+    ("GET", "/v1/keys"): Keys,
+    ("POST", "/v1/orders"): Order,
+    ("GET", "/v1/orders"): Orders,
+    ("GET", "/v1/orders/{order_id}"): Order,
+    ("PATCH", "/v1/orders/{order_id}"): Order,
+    ("DELETE", "/v1/orders/{order_id}"): Order,
+    ("DELETE", "/v1/orders"): Cancelled,
+    ("POST", "/v1/orders/batch"): BatchResults,
+    ("POST", "/v1/orders/preview"): Preview,
+    ("PUT", "/v1/quotes"): Quote,
+    ("POST", "/v1/cancel-after"): CancelAfter,
+    ("GET", "/v1/fills"): Fills,
+    ("GET", "/v1/balances"): Balances,
+    ("GET", "/v1/time"): Time,
+    ("GET", "/v1/status"): Status,
+    ("GET", "/v1/instruments"): Instruments,
+    ("GET", "/v1/instruments/{symbol}"): Instrument,
+    ("GET", "/v1/market/{symbol}/book"): Book,
+    ("GET", "/v1/operator/state-hash"): StateHash,
+    ("POST", "/v1/operator/instruments"): Instrument,
+    ("POST", "/v1/operator/cash"): CashRequest,
+    ("GET", "/v1/operator/cash"): CashRequests,
+    ("POST", "/v1/operator/cash/{request_id}/approve"): CashRequest,
+    ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
+}

@@ -1,0 +1,91 @@
+"""The gateway's web application: routes, handlers, pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import FileResponse, Response
+
+import web
+from api import openapi, streams
+from api.edge import PAGE_POLICY, Edge
+from api.errors import Problem, install_handlers
+from api.gateway import Gateway, gateway
+from api.routes import fills, keys, market, operator, orders, sessions
+from api.settings import Settings
+
+_ROUTES = (sessions, keys, orders, fills, market, operator, streams)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application of one gateway process; it connects to the core when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        exchange = Gateway(settings)
+        app.state.gateway = exchange
+        try:
+            await exchange.start()
+            yield
+        finally:
+            await exchange.stop()
+
+    app = FastAPI(
+        title="Puhui 普惠",
+        version="1",
+        summary="An exchange for carbon-inclusion credits",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.add_middleware(Edge)
+    install_handlers(app)
+    for module in _ROUTES:
+        app.include_router(module.router, prefix="/v1")
+    _add_health(app)
+    _add_pages(app)
+    openapi.install(app)
+    return app
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def health() -> dict[str, str]:
+        """The process is alive."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readiness(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, str]:
+        """The core is there and orders are taken."""
+        if not (exchange.is_ready and exchange.core.connected):
+            raise Problem("service_unavailable", retry_after_ms=1_000)
+        return {"status": "ready"}
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        """For Prometheus."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_pages(app: FastAPI) -> None:
+    """One route for each file of the pages: nothing else of the disk can be asked for."""
+    folder = web.folder()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts:
+            name = path.relative_to(folder).as_posix()
+            app.add_route(f"/{name}", _page(str(path)), include_in_schema=False)
+            if name == "index.html":
+                app.add_route("/", _page(str(path)), include_in_schema=False)
+
+
+def _page(path: str) -> Any:
+    async def serve(_: Request) -> Response:
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
+        return FileResponse(path, headers=headers)
+
+    return serve

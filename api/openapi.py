@@ -1,0 +1,203 @@
+"""OpenAPI of the REST interface, and a page that shows it without anything from outside.
+
+Bodies are msgspec structures read by `json_body`; their schemas are put into the document here,
+as are the problems and the ways to authenticate, which are the same for all routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from api import auth
+from api.answers import ANSWERS, ProblemAnswer
+from api.errors import MEDIA_TYPE
+from api.messages import CATALOGUE
+
+_REFERENCE = "#/components/schemas/{name}"
+_PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+_SECURITY_SCHEMES = {
+    "session": {"type": "http", "scheme": "bearer", "description": "From POST /v1/sessions."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "key_time": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Timestamp",
+        "description": "Milliseconds since 1970; at most 5 s off.",
+    },
+    "key_signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Signature",
+        "description": "Base64 Ed25519 over timestamp, METHOD, path?query and SHA-256 (hex) of the "
+        "body, joined by line feeds.",
+    },
+}
+_SECURITY = [{"session": []}, {"key": [], "key_time": [], "key_signature": []}]
+_AUTHENTICATING = (auth.caller, auth.trading_caller, auth.cancelling_caller)
+
+
+def install(app: FastAPI) -> None:
+    """Serve the finished document at /openapi.json and a page of it at /docs."""
+    plain = app.openapi
+    document: dict[str, Any] = {}
+
+    def finished() -> dict[str, Any]:
+        if not document:
+            document.update(_finish(plain(), list(_api_routes(app.routes))))
+        return document
+
+    app.openapi = finished  # type: ignore[method-assign]
+
+    async def page(_: Request) -> Response:
+        headers = {"Content-Security-Policy": _PAGE_POLICY}
+        return HTMLResponse(_page(finished()), headers=headers)
+
+    app.add_route("/docs", page, include_in_schema=False)
+
+
+def _api_routes(routes: Any) -> Iterator[APIRoute]:
+    return (route for route in routes if isinstance(route, APIRoute))
+
+
+def _finish(document: dict[str, Any], routes: list[APIRoute]) -> dict[str, Any]:
+    shown = [route for route in routes if route.include_in_schema]
+    bodies = {route.unique_id: _body_type(route.dependant) for route in shown}
+    types = {body for body in bodies.values() if body is not None} | set(ANSWERS.values())
+    schemas = msgspec.json.schema_components(
+        sorted({*types, ProblemAnswer}, key=lambda each: each.__name__), ref_template=_REFERENCE
+    )[1]
+    components = document.setdefault("components", {})
+    components["schemas"] = {
+        name: schema
+        for name, schema in (components.get("schemas", {}) | schemas).items()
+        if name not in ("HTTPValidationError", "ValidationError")
+    }
+    components["securitySchemes"] = _SECURITY_SCHEMES
+    components["responses"] = {"Problem": _problem_response()}
+    for route in shown:
+        for method in route.methods or ():
+            operation = document["paths"][route.path_format][method.lower()]
+            _finish_operation(operation, route, bodies[route.unique_id], method)
+    return document
+
+
+def _finish_operation(
+    operation: dict[str, Any], route: APIRoute, body: type | None, method: str
+) -> None:
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": _json(body.__name__)}
+    operation["responses"].pop("422", None)
+    operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
+    answer = ANSWERS.get((method, route.path_format))
+    if answer is not None:
+        success = operation["responses"].setdefault(
+            str(route.status_code or 200), {"description": "Done"}
+        )
+        success["content"] = _json(answer.__name__)
+    if _authenticates(route.dependant):
+        operation["security"] = _SECURITY
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=name)}}}
+
+
+def _problem_response() -> dict[str, Any]:
+    codes = ", ".join(f"{code} ({entry.status})" for code, entry in CATALOGUE.items())
+    example = {
+        "type": "urn:puhui:problem:price_off_tick",
+        "title": CATALOGUE["price_off_tick"].title,
+        "status": CATALOGUE["price_off_tick"].status,
+        "detail": CATALOGUE["price_off_tick"].detail,
+        "code": "price_off_tick",
+        "field": "price",
+        "limit": "0.01",
+    }
+    schema = {"$ref": _REFERENCE.format(name=ProblemAnswer.__name__)}
+    return {
+        "description": f"A problem (RFC 9457). Codes: {codes}.",
+        "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
+
+
+def _walk(dependant: Dependant) -> Iterator[Dependant]:
+    for each in dependant.dependencies:
+        yield each
+        yield from _walk(each)
+
+
+def _body_type(dependant: Dependant) -> type | None:
+    for each in _walk(dependant):
+        found: type | None = getattr(each.call, "body_type", None)
+        if found is not None:
+            return found
+    return None
+
+
+def _authenticates(dependant: Dependant) -> bool:
+    return any(each.call in _AUTHENTICATING for each in _walk(dependant))
+
+
+def _page(document: dict[str, Any]) -> str:
+    """The document as plain HTML, in the pages' own style."""
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(document['info']['title'])}: API</title>",
+        '<link rel="stylesheet" href="/style.css"></head><body><main>',
+        f"<h1>{escape(document['info']['title'])}: API</h1>",
+        '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a>.</p>',
+    ]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parts.append(f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>")
+            parts.append(f"<p>{escape(operation.get('description', ''))}</p>")
+            parts.append(_parameters(operation))
+            if "requestBody" in operation:
+                content = operation["requestBody"]["content"]["application/json"]
+                parts.append(_members(document, content["schema"]))
+            parts.append("</section>")
+    return "".join([*parts, "</main></body></html>"])
+
+
+def _parameters(operation: dict[str, Any]) -> str:
+    items = [
+        f"<li><code>{escape(each['name'])}</code> ({escape(each['in'])})</li>"
+        for each in operation.get("parameters", ())
+    ]
+    return f"<ul>{''.join(items)}</ul>" if items else ""
+
+
+def _members(document: dict[str, Any], schema: dict[str, Any]) -> str:
+    """The members of a body as a table."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found = document["components"]["schemas"].get(name, schema)
+    required = found.get("required", ())
+    rows = [
+        f"<tr><td><code>{escape(member)}</code></td><td>{escape(_kind(kind))}</td>"
+        f"<td>{'required' if member in required else ''}</td></tr>"
+        for member, kind in found.get("properties", {}).items()
+    ]
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """A schema in a few words."""
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " | ".join(_kind(each) for each in schema["anyOf"])
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    return str(schema.get("type", "any"))

@@ -1,0 +1,481 @@
+"""Order entry: a validated body becomes a command, and the engine's answer an order or a problem.
+
+REST and the stream both come through here. Nothing on this way reads the database, except for the
+number of a compliance scheme, and orders that left the gateway's memory long ago.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+from api.commands import Records, order_command, quote_command
+from api.core_client import ExecutionUnknown
+from api.errors import Problem
+from api.instruments import Instrument
+from api.messages import ENGINE_CODES
+from api.order_views import OrderView
+from api.schemas import (
+    AmendBody,
+    OrderBody,
+    QuoteBody,
+    QuoteSide,
+    parse_client_id,
+    parse_order_price,
+    parse_quantity,
+)
+from engine import records
+from engine.codes import (
+    Code,
+    CommandKind,
+    EventKind,
+    OrderFlag,
+    OrderType,
+    Purpose,
+    Reason,
+    SelfTradePrevention,
+    Side,
+    Target,
+    TimeInForce,
+)
+from engine.decimals import format_price
+from settlement import compliance
+
+if TYPE_CHECKING:
+    from api.auth import Caller
+    from api.gateway import Gateway
+
+_SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+_TYPES = {"limit": OrderType.LIMIT, "market": OrderType.MARKET}
+_TIMES = {
+    "day": TimeInForce.DAY,
+    "gtc": TimeInForce.GTC,
+    "ioc": TimeInForce.IOC,
+    "fok": TimeInForce.FOK,
+}
+_PURPOSES = {
+    "voluntary": Purpose.VOLUNTARY,
+    "compliance": Purpose.COMPLIANCE,
+    "event": Purpose.EVENT,
+    "market_making": Purpose.MARKET_MAKING,
+}
+# Purposes that only some may state.
+_ROLE_FOR_PURPOSE = {"compliance": "compliance", "market_making": "market_maker"}
+# Members of an order that the engine does not know yet.
+_NOT_YET = ("expires_at", "display_quantity", "stop_price", "min_quantity")
+
+_FIELDS = {
+    Code.DUPLICATE_CLIENT_ORDER_ID: "client_order_id",
+    Code.QUANTITY_TOO_LARGE: "quantity",
+    Code.PRICE_OUTSIDE_LIMITS: "price",
+    Code.WOULD_CROSS: "price",
+    Code.INSUFFICIENT_CREDITS: "quantity",
+    Code.RESALE_LOCKED: "quantity",
+    Code.MAX_HOLDING_EXCEEDED: "quantity",
+    Code.OFFSET_CAP_EXCEEDED: "quantity",
+    Code.NOT_ELIGIBLE: "scheme",
+}
+
+
+class Prepared(NamedTuple):
+    """A command that is ready to be sent, and where to ask if its answer does not come."""
+
+    command: Records
+    instrument: Instrument
+    query_url: str
+
+
+class OrderName(NamedTuple):
+    """How a client names an order: by its id, or by his own."""
+
+    order_id: int = 0
+    client_id: tuple[int, int] = (0, 0)
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """The command's fields that name it."""
+        if self.order_id:
+            return {"target": Target.ORDER_ID, "order_id": self.order_id}
+        high, low = self.client_id
+        return {
+            "target": Target.CLIENT_ORDER_ID,
+            "client_id_high": high,
+            "client_id_low": low,
+        }
+
+
+def parse_order_name(text: str) -> OrderName:
+    """ "123..." or "client:ID". Raises Problem (not_found) for what can name no order."""
+    if text.startswith("client:"):
+        try:
+            high, low, _ = records.pack_client_id(text.removeprefix("client:"))
+        except ValueError:
+            raise Problem("not_found") from None
+        return OrderName(client_id=(high, low))
+    if text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) < 2**63:
+        return OrderName(order_id=int(text))
+    raise Problem("not_found")
+
+
+# --- New orders ---
+
+
+async def place(
+    gateway: Gateway,
+    caller: Caller,
+    body: OrderBody,
+    session: int = 0,
+    *,
+    cancel_on_disconnect: bool = False,
+) -> tuple[dict[str, Any], bool]:
+    """Enter an order; the order as it stands, and whether an earlier request had entered it."""
+    [result] = await place_many(
+        gateway, caller, [body], session, cancel_on_disconnect=cancel_on_disconnect
+    )
+    if isinstance(result, Problem):
+        raise result
+    return result
+
+
+async def place_many(
+    gateway: Gateway,
+    caller: Caller,
+    bodies: list[OrderBody | Problem],
+    session: int = 0,
+    *,
+    cancel_on_disconnect: bool = False,
+) -> list[tuple[dict[str, Any], bool] | Problem]:
+    """Enter orders together, each accepted or refused on its own; problems given are passed on."""
+    flags = OrderFlag.CANCEL_ON_DISCONNECT if cancel_on_disconnect else OrderFlag.NONE
+    results: list[Any] = list(bodies)
+    ready: list[tuple[int, Prepared]] = []
+    for index, body in enumerate(bodies):
+        if isinstance(body, Problem):
+            continue
+        try:
+            ready.append((index, await prepare(gateway, caller, body, session, flags)))
+        except Problem as problem:
+            results[index] = problem
+    if ready:
+        answers = await _submit(gateway, [prepared for _, prepared in ready])
+        for (index, prepared), events in zip(ready, answers, strict=True):
+            try:
+                results[index] = await _placed(gateway, prepared, events)
+            except Problem as problem:
+                results[index] = problem
+    return results
+
+
+async def prepare(
+    gateway: Gateway,
+    caller: Caller,
+    body: OrderBody,
+    session: int = 0,
+    flags: OrderFlag = OrderFlag.NONE,
+) -> Prepared:
+    """Check what can be checked without the engine, field by field. Raises Problem."""
+    client_high, client_low, is_uuid = parse_client_id(body.client_order_id)
+    instrument = gateway.instruments.get(body.symbol)
+    quantity_lots = parse_quantity(body.quantity)
+    is_limit = body.type == "limit"
+    if is_limit and body.price is None:
+        raise Problem("invalid_request", "A limit order needs a price.", field="price")
+    price_ticks = 0 if body.price is None else parse_order_price(body.price, instrument)
+    time_in_force = body.time_in_force or "day"
+    _refuse_unsupported(body, time_in_force)
+    if body.post_only:
+        if not is_limit or time_in_force not in ("day", "gtc"):
+            raise Problem(
+                "invalid_request", "Only an order that may rest is post-only.", field="post_only"
+            )
+        flags |= OrderFlag.POST_ONLY
+    if is_uuid:
+        flags |= OrderFlag.CLIENT_ID_IS_UUID
+    purpose = body.purpose or "voluntary"
+    command = order_command(
+        CommandKind.NEW_ORDER,
+        account=caller.account,
+        instrument=instrument.number,
+        session=session,
+        client_id_high=client_high,
+        client_id_low=client_low,
+        price_ticks=price_ticks,
+        quantity_lots=quantity_lots,
+        scheme=await _scheme(gateway, caller, body, purpose),
+        side=_SIDES[body.side],
+        order_type=_TYPES[body.type],
+        time_in_force=_TIMES[time_in_force],
+        flags=flags,
+        self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST,
+        purpose=_PURPOSES[purpose],
+    )
+    name = quote(body.client_order_id, safe="")
+    return Prepared(command, instrument, f"/v1/orders/client:{name}")
+
+
+def _refuse_unsupported(body: OrderBody, time_in_force: str) -> None:
+    if time_in_force not in _TIMES:
+        raise Problem(
+            "invalid_request", f"{time_in_force} is not offered yet.", field="time_in_force"
+        )
+    for name in _NOT_YET:
+        if getattr(body, name) is not None:
+            raise Problem("invalid_request", f"{name} is not offered yet.", field=name)
+    if body.self_trade_prevention not in (None, "cancel_newest"):
+        raise Problem(
+            "invalid_request",
+            f"{body.self_trade_prevention} is not offered yet.",
+            field="self_trade_prevention",
+        )
+
+
+async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: str) -> int:
+    """The engine's number of the scheme that a compliance order names, else 0."""
+    if (role := _ROLE_FOR_PURPOSE.get(purpose)) and role not in caller.roles:
+        raise Problem("not_eligible", f"The role {role} is needed.", field="purpose")
+    if body.event_id is not None:
+        raise Problem("invalid_request", "event_id is not offered yet.", field="event_id")
+    if purpose != "compliance":
+        if body.scheme is not None:
+            raise Problem(
+                "invalid_request", "Only a compliance order names a scheme.", field="scheme"
+            )
+        return 0
+    if body.side != "buy":
+        raise Problem("invalid_request", "Only buying is for compliance.", field="side")
+    if body.scheme is None:
+        raise Problem("invalid_request", "A compliance order names its scheme.", field="scheme")
+    return await asyncio.to_thread(_read_scheme, gateway, caller.account, body.scheme)
+
+
+def _read_scheme(gateway: Gateway, account: int, scheme: str) -> int:
+    with gateway.database.read() as session:
+        number = compliance.scheme_number(session, scheme, account=account)
+    gateway.scheme_names[number] = scheme
+    return number
+
+
+async def _placed(
+    gateway: Gateway, prepared: Prepared, events: Records
+) -> tuple[dict[str, Any], bool]:
+    """The order that came of it, or the one that the same request made before."""
+    reply = events[0]
+    if reply["kind"] == EventKind.ORDER_ACCEPTED:
+        view = gateway.live_orders.get(int(events[:1].view(records.ORDER_EVENT)["order_id"][0]))
+        assert view is not None, "the events are applied before the command's answer is given"
+        return gateway.render_order(view), False
+    if reply["code"] == Code.DUPLICATE_CLIENT_ORDER_ID:
+        first_id = int(events[:1].view(records.ADMIN_EVENT)["order_id"][0])
+        command = prepared.command.view(records.ORDER_COMMAND)[0]
+        account = int(command["account"])
+        earlier = await gateway.find_order(account, OrderName(order_id=first_id))
+        if earlier is not None and is_same_order(command, earlier):
+            return gateway.render_order(earlier), True
+        raise Problem(
+            "duplicate_client_order_id",
+            field="client_order_id",
+            **({"order_id": str(first_id)} if earlier is not None else {}),
+        )
+    raise refusal(reply, prepared.instrument, prepared.command)
+
+
+def is_same_order(command: Any, earlier: OrderView) -> bool:
+    """Whether a NEW_ORDER asks for what `earlier` was when it was entered."""
+    asked = (
+        *(command["instrument"], command["side"], command["order_type"]),
+        *(command["time_in_force"], command["purpose"], command["scheme"]),
+        *(command["self_trade_prevention"], command["quantity_lots"]),
+        command["flags"] & ~OrderFlag.CANCEL_ON_DISCONNECT,
+    )
+    was = (
+        *(earlier.instrument, earlier.side, earlier.order_type),
+        *(earlier.time_in_force, earlier.purpose, earlier.scheme),
+        *(earlier.self_trade_prevention, earlier.quantity_lots),
+        earlier.flags & ~OrderFlag.CANCEL_ON_DISCONNECT,
+    )
+    # A market order without a protection price got the price limit of its day.
+    same_price = command["price_ticks"] in (0, earlier.price_ticks)
+    return same_price and tuple(int(value) for value in asked) == was
+
+
+# --- Amending and cancelling ---
+
+
+async def amend(
+    gateway: Gateway, caller: Caller, reference: str, body: AmendBody
+) -> dict[str, Any]:
+    """Change price or total quantity; the order, with "priority": "kept" or "lost"."""
+    name = parse_order_name(reference)
+    if body.price is None and body.quantity is None:
+        raise Problem("invalid_request", "Give a price, a quantity, or both.", field="price")
+    view = await gateway.find_order(caller.account, name)
+    if view is None:
+        raise Problem("not_found")
+    instrument = gateway.instruments.by_number[view.instrument]
+    price_ticks = (
+        view.price_ticks if body.price is None else parse_order_price(body.price, instrument)
+    )
+    quantity_lots = view.quantity_lots if body.quantity is None else parse_quantity(body.quantity)
+    if view.remaining_lots and quantity_lots <= view.filled_lots:
+        raise Problem(
+            "invalid_request",
+            "The new total must be more than what is filled.",
+            field="quantity",
+            limit=str(view.filled_lots + 1),
+        )
+    command = order_command(
+        CommandKind.AMEND_ORDER,
+        account=caller.account,
+        price_ticks=price_ticks,
+        quantity_lots=quantity_lots,
+        target=Target.ORDER_ID,
+        order_id=view.order_id,
+    )
+    prepared = Prepared(command, instrument, f"/v1/orders/{view.order_id}")
+    [events] = await _submit(gateway, [prepared])
+    if events[0]["kind"] != EventKind.ORDER_AMENDED:
+        raise refusal(events[0], instrument, command)
+    kept = events[:1].view(records.ORDER_EVENT)["reason"][0] == Reason.PRIORITY_KEPT
+    return gateway.render_order(view) | {"priority": "kept" if kept else "lost"}
+
+
+async def cancel(gateway: Gateway, caller: Caller, reference: str) -> dict[str, Any]:
+    """Take an order off the book; the order as it then stands."""
+    name = parse_order_name(reference)
+    command = order_command(CommandKind.CANCEL_ORDER, account=caller.account, **name.fields)
+    [events] = await gateway.core.submit(command)
+    if events[0]["kind"] != EventKind.ORDER_CANCELLED:
+        raise refusal(events[0], None, command)
+    order_id = int(events[:1].view(records.ORDER_EVENT)["order_id"][0])
+    view = gateway.live_orders.get(order_id)
+    assert view is not None, "an order that was just cancelled is in memory"
+    return gateway.render_order(view)
+
+
+async def cancel_all(
+    gateway: Gateway,
+    account: int,
+    symbol: str | None = None,
+    *,
+    session: int = 0,
+    only_on_disconnect: bool = False,
+) -> int:
+    """Cancel an account's open orders, of one instrument or session if given; how many."""
+    command = order_command(
+        CommandKind.CANCEL_ALL,
+        account=account,
+        instrument=0 if symbol is None else gateway.instruments.get(symbol).number,
+        side=Side.ANY,
+        # Every gateway numbers its own sessions.
+        filter_gateway=gateway.core.gateway_number if session else 0,
+        filter_session=session,
+        flags=OrderFlag.CANCEL_ON_DISCONNECT if only_on_disconnect else OrderFlag.NONE,
+    )
+    [events] = await gateway.core.submit(command)
+    if events[0]["kind"] != EventKind.ORDERS_CANCELLED:
+        raise refusal(events[0], None, command)
+    return int(events[:1].view(records.ADMIN_EVENT)["quantity_lots"][0])
+
+
+# --- Quotes ---
+
+
+async def set_quote(
+    gateway: Gateway,
+    caller: Caller,
+    body: QuoteBody,
+    session: int = 0,
+    *,
+    cancel_on_disconnect: bool = False,
+) -> dict[str, Any]:
+    """Replace the account's two-sided quote; both sides as they then stand."""
+    if "market_maker" not in caller.roles:
+        raise Problem("forbidden", "The role market_maker is needed.")
+    instrument = gateway.instruments.get(body.symbol)
+    bid_price_ticks, bid_quantity_lots = _side(body.bid, instrument, "bid")
+    ask_price_ticks, ask_quantity_lots = _side(body.ask, instrument, "ask")
+    if body.bid is not None and body.ask is not None and bid_price_ticks >= ask_price_ticks:
+        raise Problem("invalid_request", "The bid must be below the ask.", field="bid.price")
+    command = quote_command(
+        account=caller.account,
+        instrument=instrument.number,
+        session=session,
+        bid_price_ticks=bid_price_ticks,
+        bid_quantity_lots=bid_quantity_lots,
+        ask_price_ticks=ask_price_ticks,
+        ask_quantity_lots=ask_quantity_lots,
+        flags=OrderFlag.CANCEL_ON_DISCONNECT if cancel_on_disconnect else OrderFlag.NONE,
+    )
+    url = f"/v1/orders?symbol={instrument.symbol}&status=open"
+    [events] = await _submit(gateway, [Prepared(command, instrument, url)])
+    if events[0]["kind"] != EventKind.QUOTE_SET:
+        raise refusal(events[0], instrument, command)
+    reply = events[:1].view(records.ADMIN_EVENT)[0]
+    return {
+        "symbol": instrument.symbol,
+        "bid": _standing(gateway, int(reply["bid_order_id"])),
+        "ask": _standing(gateway, int(reply["ask_order_id"])),
+        "sequence": int(reply["sequence"]),
+    }
+
+
+def _side(side: QuoteSide | None, instrument: Instrument, name: str) -> tuple[int, int]:
+    if side is None:
+        return 0, 0
+    price_ticks = parse_order_price(side.price, instrument, f"{name}.price")
+    if side.quantity == "0":
+        return 0, 0
+    return price_ticks, parse_quantity(side.quantity, f"{name}.quantity")
+
+
+def _standing(gateway: Gateway, order_id: int) -> dict[str, Any] | None:
+    view = gateway.live_orders.get(order_id) if order_id else None
+    return None if view is None else gateway.render_order(view)
+
+
+# --- To the core and back ---
+
+
+async def _submit(gateway: Gateway, prepared: list[Prepared]) -> list[Records]:
+    """Send commands together; the events of each."""
+    commands = (
+        prepared[0].command
+        if len(prepared) == 1
+        else np.concatenate([each.command.view(records.RAW) for each in prepared]).view(
+            records.COMMAND
+        )
+    )
+    try:
+        return await gateway.core.submit(commands)
+    except ExecutionUnknown:
+        urls = [each.query_url for each in prepared]
+        raise Problem("execution_unknown", query_url=urls[0]) from None
+
+
+def refusal(reply: Any, instrument: Instrument | None, command: Records) -> Problem:
+    """The engine's refusal as a problem, with the limit that was passed where there is one."""
+    code = Code(int(reply["code"]))
+    extra: dict[str, Any] = {}
+    if instrument is not None and code is Code.QUANTITY_TOO_LARGE:
+        extra["limit"] = str(instrument.maximum_order_lots)
+    elif instrument is not None and code is Code.MAX_HOLDING_EXCEEDED:
+        extra["limit"] = str(instrument.maximum_holding_lots)
+    elif instrument is not None and code is Code.PRICE_OUTSIDE_LIMITS:
+        lower, upper = instrument.lower_limit_ticks, instrument.upper_limit_ticks
+        too_low = _lowest_price(command) < lower
+        extra["limit"] = format_price(lower if too_low else upper, instrument.tick_fen)
+    elif code is Code.ENGINE_FULL:
+        extra["retry_after_ms"] = 1_000
+    detail = "The account is blocked." if code is Code.ACCOUNT_BLOCKED else None
+    return Problem(ENGINE_CODES[code], detail, field=_FIELDS.get(code), **extra)
+
+
+def _lowest_price(command: Records) -> int:
+    if command["kind"][0] == CommandKind.SET_QUOTE:
+        quote_fields = command.view(records.QUOTE_COMMAND)[0]
+        sides = (quote_fields["bid_price_ticks"], quote_fields["ask_price_ticks"])
+        return min(int(price) for price in sides if price)
+    return int(command.view(records.ORDER_COMMAND)["price_ticks"][0])

@@ -1,0 +1,144 @@
+"""The public market: time, status, instruments, books, trades, tickers, candles."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from api.auth import anyone
+from api.errors import Problem
+from api.gateway import Gateway, gateway
+from api.instruments import Instrument
+from api.rate_limits import RateLimits
+from api.schemas import Page, page
+from engine.codes import InstrumentFlag, Phase
+from engine.decimals import format_fen, format_price
+from engine.units import ONE_MILLION
+from marketdata.candles import INTERVALS_NS
+from marketdata.times import format_day, format_time
+
+router = APIRouter(tags=["market"], dependencies=[Depends(anyone)])
+
+# The market's status is the liveliest phase of any instrument.
+_STATUS_BY_PHASE = (
+    (Phase.CONTINUOUS, "open"),
+    (Phase.CALL_AUCTION, "call_auction"),
+    (Phase.PRE_OPEN, "pre_open"),
+    (Phase.HALTED, "halted"),
+)
+_TRADING_ROLES = ("trader", "market_maker", "compliance", "event_organiser")
+
+
+@router.get("/time")
+async def server_time() -> dict[str, Any]:
+    """The server's clock, for the timestamps of signed requests."""
+    time_ns = time.time_ns()
+    return {"time": format_time(time_ns), "unix_ms": time_ns // 1_000_000}
+
+
+@router.get("/status")
+async def status(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, Any]:
+    """Whether the market is open, and the engine there."""
+    phases = {instrument.phase for instrument in exchange.instruments.by_number.values()}
+    return {
+        "status": next((name for phase, name in _STATUS_BY_PHASE if phase in phases), "closed"),
+        "engine": "ready" if exchange.is_ready and exchange.core.connected else "unavailable",
+        "sequence": exchange.live_orders.sequence,
+        "demo": exchange.settings.demo,
+    }
+
+
+@router.get("/instruments")
+async def instruments(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, Any]:
+    """All instruments with their rules."""
+    found = sorted(exchange.instruments.by_number.items())
+    items = [render(instrument, exchange.rate_limits) for _, instrument in found]
+    return {"items": items, "next_cursor": None}
+
+
+@router.get("/instruments/{symbol}")
+async def instrument(symbol: str, exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, Any]:
+    """One instrument with its rules."""
+    return render(exchange.instruments.get(symbol, field=None), exchange.rate_limits)
+
+
+@router.get("/market/{symbol}/book")
+async def book(
+    symbol: str,
+    exchange: Annotated[Gateway, Depends(gateway)],
+    depth: Annotated[int, Query(ge=1, le=1_000)] = 10,
+) -> dict[str, Any]:
+    """The best levels of both sides as [price, quantity, orders]."""
+    return exchange.market.book(_symbol(exchange, symbol), depth)
+
+
+@router.get("/market/{symbol}/trades")
+async def trades(
+    symbol: str,
+    exchange: Annotated[Gateway, Depends(gateway)],
+    wanted: Annotated[Page, Depends(page)],
+) -> dict[str, Any]:
+    """The latest trades, newest first."""
+    return exchange.market.trades(_symbol(exchange, symbol), wanted.limit, wanted.cursor)
+
+
+@router.get("/market/{symbol}/ticker")
+async def ticker(symbol: str, exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, Any]:
+    """Best prices, last trade, and the day's figures."""
+    return exchange.market.ticker(_symbol(exchange, symbol))
+
+
+@router.get("/market/{symbol}/candles")
+async def candles(
+    symbol: str,
+    exchange: Annotated[Gateway, Depends(gateway)],
+    wanted: Annotated[Page, Depends(page)],
+    interval: str = "1m",
+) -> dict[str, Any]:
+    """Open, high, low, close and volume for each interval with trades, newest first."""
+    if interval not in INTERVALS_NS:
+        raise Problem("invalid_request", "There is no such interval.", field="interval")
+    known = _symbol(exchange, symbol)
+    return exchange.market.candles(known, interval, wanted.limit, wanted.cursor)
+
+
+def _symbol(exchange: Gateway, symbol: str) -> str:
+    """The symbol, if there is such an instrument. Raises Problem (unknown_instrument)."""
+    return exchange.instruments.get(symbol, field=None).symbol
+
+
+def render(found: Instrument, rate_limits: RateLimits) -> dict[str, Any]:
+    """An instrument as the public contract shows it."""
+    return {
+        "symbol": found.symbol,
+        "currency": "CNY",
+        "tick": format_fen(found.tick_fen),
+        "lot": "1",
+        "phase": found.phase.name.lower(),
+        "trading_day": format_day(found.trading_day),
+        "reference_price": format_price(found.reference_price_ticks, found.tick_fen),
+        "price_limit": format_ratio(found.price_limit_ppm),
+        "lower_limit": format_price(found.lower_limit_ticks, found.tick_fen),
+        "upper_limit": format_price(found.upper_limit_ticks, found.tick_fen),
+        "maximum_order": str(found.maximum_order_lots),
+        "maximum_holding": str(found.maximum_holding_lots),
+        "fees": {
+            "maker": format_ratio(found.maker_fee_ppm),
+            "taker": format_ratio(found.taker_fee_ppm),
+        },
+        "resale_lock": bool(found.flags & InstrumentFlag.RESALE_LOCK),
+        "rate_limits": {
+            name: {"quantity": policy.quantity, "window_seconds": policy.window_seconds}
+            for name, policy in rate_limits.policies.items()
+            if name in ("orders", "requests")
+        },
+        "eligibility": {"roles": list(_TRADING_ROLES)},
+    }
+
+
+def format_ratio(ratio_ppm: int) -> str:
+    """Parts per million as a decimal string without trailing zeros: 100,000 is "0.1"."""
+    whole, fraction = divmod(ratio_ppm, ONE_MILLION)
+    return f"{whole}.{fraction:06}".rstrip("0").rstrip(".")

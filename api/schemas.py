@@ -1,0 +1,269 @@
+"""What clients send, and the step from their decimal strings to the engine's integers.
+
+The structures are decoded by api.strict_json: unknown fields, missing ones and wrong types are
+refused there. A null stands for an optional field that is not given.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import Query
+
+from api.errors import Problem
+from api.instruments import Instrument
+from engine import records
+from engine.decimals import (
+    NotDecimalError,
+    OffStepError,
+    format_price,
+    parse_fen,
+    parse_lots,
+    parse_price,
+)
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_TOTAL_CASH_FEN, ONE_MILLION
+
+MAX_BATCH = 20
+MAX_PAGE = 500
+MAX_ID = 2**63 - 1
+_RATIO = re.compile(r"(0|[1-9][0-9]?)(?:\.([0-9]{1,6}))?", re.ASCII)
+_CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+Role = Literal[
+    "trader",
+    "market_maker",
+    "compliance",
+    "event_organiser",
+    "registry",
+    "settlement",
+    "operator",
+    "auditor",
+]
+Scope = Literal["read", "trade", "settle", "admin"]
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Base of everything that is read from a request."""
+
+
+class OrderBody(Body):
+    """POST /v1/orders, one of a batch, or order.place on the stream."""
+
+    client_order_id: str
+    symbol: str
+    side: Literal["buy", "sell"]
+    type: Literal["limit", "market"]
+    quantity: str
+    price: str | None = None
+    time_in_force: Literal["day", "gtc", "gtd", "ioc", "fok"] | None = None
+    expires_at: str | None = None
+    post_only: bool | None = None
+    display_quantity: str | None = None
+    stop_price: str | None = None
+    min_quantity: str | None = None
+    self_trade_prevention: (
+        Literal["cancel_newest", "cancel_oldest", "cancel_both", "decrement"] | None
+    ) = None
+    purpose: Literal["voluntary", "compliance", "event", "market_making"] | None = None
+    scheme: str | None = None
+    event_id: str | None = None
+
+
+class AmendBody(Body):
+    """PATCH /v1/orders/{order_id}; what is not given stays. `quantity` is the new total."""
+
+    price: str | None = None
+    quantity: str | None = None
+
+
+class BatchBody(Body):
+    """POST /v1/orders/batch; each order is decoded, and refused, on its own."""
+
+    orders: list[msgspec.Raw]
+
+
+class QuoteSide(Body):
+    """One side of a quote: what shall be open there."""
+
+    price: str
+    quantity: str
+
+
+class QuoteBody(Body):
+    """PUT /v1/quotes; a side that is null or not given is withdrawn."""
+
+    symbol: str
+    bid: QuoteSide | None = None
+    ask: QuoteSide | None = None
+
+
+class CancelAfterBody(Body):
+    """POST /v1/cancel-after; 0 disarms."""
+
+    seconds: int | str
+
+
+class SessionBody(Body):
+    """POST /v1/sessions."""
+
+    username: str
+    password: str
+
+
+class KeyBody(Body):
+    """POST /v1/keys; `public_key` is base64 of the 32 bytes of an Ed25519 public key, or PEM."""
+
+    name: str
+    public_key: str
+    scopes: list[Scope]
+
+
+class PhaseBody(Body):
+    """POST /v1/operator/sessions; without a symbol all instruments."""
+
+    phase: Literal["pre_open", "call_auction", "continuous", "halted", "closed"]
+    symbol: str | None = None
+
+
+class AccountBody(Body):
+    """POST /v1/operator/accounts: an account and its first user."""
+
+    account: str
+    name: str
+    username: str
+    password: str
+    roles: list[Role]
+
+
+class CashBody(Body):
+    """POST /v1/operator/cash."""
+
+    account: str
+    kind: Literal["deposit", "withdrawal"]
+    amount: str
+
+
+class InstrumentBody(Body):
+    """POST /v1/operator/instruments; ratios are decimal strings, "0.1" for ten per cent."""
+
+    symbol: str
+    reference_price: str
+    price_limit: str = "0.1"
+    tick: str = "0.01"
+    maximum_order: str = "99999"
+    maximum_holding: str = "1000000"
+    maker_fee: str = "0"
+    taker_fee: str = "0"
+    resale_lock: bool = True
+
+
+class AccountNameBody(Body):
+    """POST /v1/operator/kill and /unblock."""
+
+    account: str
+
+
+def parse_quantity(text: str, field: str = "quantity") -> int:
+    """Lots, at least 1. Raises Problem."""
+    try:
+        quantity_lots = parse_lots(text)
+    except OffStepError:
+        raise Problem("quantity_off_lot", field=field, limit="1") from None
+    except NotDecimalError as error:
+        raise Problem("invalid_request", f"{error}.", field=field) from None
+    if quantity_lots == 0:
+        raise Problem("invalid_request", "The quantity must be positive.", field=field)
+    if quantity_lots > MAX_QUANTITY_LOTS:
+        raise Problem("quantity_too_large", field=field, limit=str(MAX_QUANTITY_LOTS))
+    return quantity_lots
+
+
+def parse_order_price(text: str, instrument: Instrument, field: str = "price") -> int:
+    """Ticks, at least 1. Raises Problem; the price limits are the engine's to check."""
+    tick_fen = instrument.tick_fen
+    try:
+        price_ticks = parse_price(text, tick_fen)
+    except OffStepError:
+        raise Problem("price_off_tick", field=field, limit=format_price(1, tick_fen)) from None
+    except NotDecimalError as error:
+        raise Problem("invalid_request", f"{error}.", field=field) from None
+    if price_ticks == 0:
+        raise Problem("invalid_request", "The price must be positive.", field=field)
+    if price_ticks > MAX_PRICE_TICKS:
+        upper = format_price(instrument.upper_limit_ticks, tick_fen)
+        raise Problem("price_outside_limits", field=field, limit=upper)
+    return price_ticks
+
+
+def parse_amount(text: str, field: str = "amount") -> int:
+    """Fen, at least 1. Raises Problem."""
+    try:
+        amount_fen = parse_fen(text)
+    except (OffStepError, NotDecimalError) as error:
+        raise Problem("invalid_request", f"{error}.", field=field) from None
+    if not 1 <= amount_fen <= MAX_TOTAL_CASH_FEN:
+        raise Problem("invalid_request", "The amount is out of range.", field=field)
+    return amount_fen
+
+
+def parse_ratio_ppm(text: str, field: str) -> int:
+    """A ratio such as "0.1" in parts per million. Raises Problem."""
+    match = _RATIO.fullmatch(text)
+    if match is None:
+        raise Problem("invalid_request", "A ratio is a decimal such as 0.1.", field=field)
+    return int(match[1]) * ONE_MILLION + int((match[2] or "").ljust(6, "0"))
+
+
+def parse_client_id(text: str, field: str = "client_order_id") -> tuple[int, int, bool]:
+    """As records.pack_client_id. Raises Problem."""
+    try:
+        return records.pack_client_id(text)
+    except ValueError:
+        raise Problem(
+            "invalid_request", "A UUID or 1 to 16 visible ASCII characters are needed.", field=field
+        ) from None
+
+
+def plain_text(text: str, field: str, max_length: int) -> str:
+    """A name or reason that people will read: NFC, no control or invisible formatting characters.
+
+    Raises Problem.
+    """
+    is_plain = (
+        1 <= len(text) <= max_length
+        and text == text.strip()
+        and unicodedata.is_normalized("NFC", text)
+        and not any(unicodedata.category(character).startswith("C") for character in text)
+    )
+    if not is_plain:
+        raise Problem(
+            "invalid_request",
+            f"1 to {max_length} printable characters (NFC) without outer blanks are needed.",
+            field=field,
+        )
+    return text
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list is wanted: `limit` items behind `cursor`, the last id before them."""
+
+    limit: int
+    cursor: str | None
+
+    @property
+    def before(self) -> int:
+        """The ids wanted are below this."""
+        return MAX_ID if self.cursor is None else int(self.cursor)
+
+
+async def page(
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    cursor: Annotated[str | None, Query(max_length=18)] = None,
+) -> Page:
+    """The dependency behind ?limit=&cursor=. Raises Problem."""
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        raise Problem("invalid_request", "This is no cursor.", field="cursor")
+    return Page(limit, cursor)
