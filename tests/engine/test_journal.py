@@ -2,7 +2,6 @@
 
 import os
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,12 +57,12 @@ def _same(found: list[np.ndarray], expected: list[np.ndarray]) -> bool:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[tuple[Path, bytes, list[np.ndarray], int]]:
+def small(tmp_path: Path) -> tuple[Path, bytes, list[np.ndarray], int]:
     """A segment of three batches: its path, bytes and batches, and where the last one begins."""
     batches = _write(tmp_path, (2, 5, 4))
     (path,) = tmp_path.glob("*.journal")
     last = SEGMENT_HEADER_BYTES + batch_bytes(2) + batch_bytes(5)
-    yield path, path.read_bytes(), batches, last
+    return path, path.read_bytes(), batches, last
 
 
 def test_what_was_appended_is_read_again(tmp_path: Path) -> None:
