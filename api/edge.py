@@ -104,7 +104,7 @@ def _refuse_body(status: int, detail: str) -> Problem:
         detail,
         http_status=status,
         headers={"Connection": "close"},
-        **({"limit": MAX_BODY_BYTES} if status == 413 else {}),
+        limit=MAX_BODY_BYTES,
     )
 
 

@@ -87,7 +87,8 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
 
 def from_refused(refused: Refused) -> Problem:
     """Settlement's refusal as a problem."""
-    return Problem(refused.code, refused.detail, field=refused.field, **refused.extra)
+    extra: dict[str, Any] = dict(refused.extra)
+    return Problem(refused.code, refused.detail, field=refused.field, **extra)
 
 
 def from_core_failure(error: CoreUnavailable | ExecutionUnknown, query_url: str) -> Problem:

@@ -41,7 +41,10 @@ _SECURITY_SCHEMES = {
         "body, joined by line feeds.",
     },
 }
-_SECURITY = [{"session": []}, {"key": [], "key_time": [], "key_signature": []}]
+_SECURITY: list[dict[str, list[str]]] = [
+    {"session": []},
+    {"key": [], "key_time": [], "key_signature": []},
+]
 _AUTHENTICATING = (auth.caller, auth.trading_caller, auth.cancelling_caller)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.orm import Session
@@ -53,7 +53,9 @@ async def write(gateway: Gateway, work: Callable[[Session], T]) -> T:
     return await asyncio.wrap_future(gateway.database.write(work))
 
 
-async def record(gateway: Gateway, caller: Caller, action: str, subject: dict[str, object]) -> None:
+async def record(
+    gateway: Gateway, caller: Caller, action: str, subject: Mapping[str, object]
+) -> None:
     """An audit record of what `caller` has done."""
     await write(gateway, lambda session: identity.audit(session, caller.username, action, subject))
 

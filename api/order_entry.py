@@ -274,11 +274,8 @@ async def _placed(
         earlier = await gateway.find_order(account, OrderName(order_id=first_id))
         if earlier is not None and is_same_order(command, earlier):
             return gateway.render_order(earlier), True
-        raise Problem(
-            "duplicate_client_order_id",
-            field="client_order_id",
-            **({"order_id": str(first_id)} if earlier is not None else {}),
-        )
+        extra: dict[str, Any] = {} if earlier is None else {"order_id": str(first_id)}
+        raise Problem("duplicate_client_order_id", field="client_order_id", **extra)
     raise refusal(reply, prepared.instrument, prepared.command)
 
 

@@ -45,7 +45,7 @@ Role = Literal[
 Scope = Literal["read", "trade", "settle", "admin"]
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Base of everything that is read from a request."""
 
 

@@ -13,7 +13,7 @@ import secrets
 import time
 import uuid
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import argon2
@@ -363,7 +363,7 @@ def cancel_after_deadlines(session: Session) -> dict[int, int]:
 # --- Audit ---
 
 
-def audit(session: Session, actor: str, action: str, subject: dict[str, object]) -> None:
+def audit(session: Session, actor: str, action: str, subject: Mapping[str, object]) -> None:
     """Add a record to the chain. `subject` is plain JSON and holds no secret."""
     last = session.execute(
         select(AuditRecord.sequence, AuditRecord.hash)
