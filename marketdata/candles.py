@@ -45,6 +45,11 @@ class Candle:
         self.turnover_fen = 0
         self.trades = 0
 
+    @property
+    def start_seconds(self) -> int:
+        """The interval's beginning in whole seconds since the epoch."""
+        return self.start_ns // _SECOND_NS
+
     def add(self, price_ticks: int, quantity_lots: int, turnover_fen: int) -> None:
         """Count one trade in."""
         self.high_ticks = max(self.high_ticks, price_ticks)

@@ -171,7 +171,7 @@ class Market:
         """
         instrument = self._by_symbol[symbol]
         series = instrument.candles.series(interval)
-        items, next_cursor = _page(series, "start_ns", limit, cursor)
+        items, next_cursor = _page(series, "start_seconds", limit, cursor)
         return {
             "items": [candle.view(instrument.tick_fen) for candle in items],
             "next_cursor": next_cursor,

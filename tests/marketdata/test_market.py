@@ -212,6 +212,19 @@ def test_pages_of_trades_follow_the_cursor(exchange):
     assert pages == [["5", "4"], ["3", "2"], ["1"]]
 
 
+def test_pages_of_candles_follow_the_cursor(exchange):
+    """Newest first, one page after the other, until the cursor is null."""
+    instrument = exchange.market.instrument(SYMBOL)
+    start_ns = 1_763_602_200_000_000_000
+    for minute in range(3):
+        instrument.candles.add(start_ns + minute * 60_000_000_000, 5_000 + minute, 1)
+    first = exchange.market.candles(SYMBOL, "1m", limit=2)
+    assert [each["open"] for each in first["items"]] == ["50.02", "50.01"]
+    second = exchange.market.candles(SYMBOL, "1m", limit=2, cursor=first["next_cursor"])
+    assert [each["open"] for each in second["items"]] == ["50.00"]
+    assert second["next_cursor"] is None
+
+
 @pytest.mark.parametrize(
     ("ask", "error"),
     [
