@@ -6,11 +6,9 @@ the fills behind it are immutable and read when it is shown.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import and_, insert, or_, select
@@ -121,10 +119,10 @@ def _line(asset: str, moved: dict[str, int], closing: int) -> dict[str, int]:
     return {"opening": closing - change, **moved, "closing": closing}
 
 
-def fills_of(session: Session, run: ClearingRun, account: int) -> Iterator[tuple[Fill, str]]:
-    """The account's fills that the run settled, each with its symbol, oldest first."""
+def fills_of(session: Session, run: ClearingRun, account: int) -> Iterator[tuple[Fill, Instrument]]:
+    """The account's fills that the run settled, each with its instrument, oldest first."""
     query = (
-        select(Trade, Instrument.symbol)
+        select(Trade, Instrument)
         .join(Instrument, Trade.instrument == Instrument.number)
         .join(ClearingPrice, ClearingPrice.instrument == Trade.instrument)
         .where(
@@ -135,14 +133,19 @@ def fills_of(session: Session, run: ClearingRun, account: int) -> Iterator[tuple
         )
         .order_by(Trade.trade_id)
     )
-    for trade, symbol in session.execute(query):
-        yield fill_of(trade, trade.maker_account == account), symbol
+    for trade, instrument in session.execute(query):
+        yield fill_of(trade, trade.maker_account == account), instrument
 
 
-def to_csv(rows: Iterable[dict[str, str]], columns: list[str]) -> str:
-    """Rows as CSV with a line of column names, as spreadsheets read it."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def of_run(session: Session, run_id: str, after_account: int, limit: int) -> Sequence[Statement]:
+    """A run's statements by ascending account number."""
+    query = select(Statement).where(Statement.run_id == run_id, Statement.account > after_account)
+    return session.scalars(query.order_by(Statement.account).limit(limit)).all()
+
+
+def of_account(session: Session, account: int, before_day: int, limit: int) -> Sequence[Statement]:
+    """An account's statements, newest first."""
+    query = select(Statement).where(
+        Statement.account == account, Statement.trading_day < before_day
+    )
+    return session.scalars(query.order_by(Statement.trading_day.desc()).limit(limit)).all()
