@@ -5,7 +5,7 @@ Nothing is converted through these at run time; they describe what the routes re
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -110,7 +110,7 @@ class Fills(Answer):
 class BatchResults(Answer):
     """One order or problem for each order sent, in the same sequence."""
 
-    results: list[dict[str, object]]
+    results: list[Any]
 
 
 class Cancelled(Answer):
