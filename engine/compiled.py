@@ -1,0 +1,72 @@
+"""How kernels are compiled: one set of flags, one cache folder, and twins for the JIT-off mode.
+
+Import the decorators from here, never from numba: numba reads its cache folder when a function is
+decorated, and its own cache notices edits only in the file of the entry point. So the folder is
+named after a hash of all the engine's sources, numba's version and the flags.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+
+if not __debug__:
+    raise RuntimeError("the engine's bounds are assertions: do not run Python with -O")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+JIT = not numba.config.DISABLE_JIT
+
+
+# All that the kernels are made of: tests/engine/test_compiled_modes.py holds the list complete.
+KERNEL_SOURCES = (
+    "accounts.py",
+    "codes.py",
+    "compiled.py",
+    "matching/*.py",
+    "orderbook/*.py",
+    "records.py",
+    "risk.py",
+    "state.py",
+    "units.py",
+)
+
+
+def _cache_folder() -> Path:
+    """A folder for this very version of the kernels, in the user's cache."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for pattern in KERNEL_SOURCES:
+        for path in sorted(package.glob(pattern)):
+            digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+    flags = (numba.__version__, numba.config.BOUNDSCHECK, numba.config.OPT)
+    digest.update(repr(flags).encode())
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "puhui" / "kernels" / digest.hexdigest()[:16]
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    numba.config.CACHE_DIR = str(_cache_folder())
+
+# Without reference counts: kernels allocate nothing, and the shell keeps their arrays alive.
+_FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function that other kernels call."""
+    return cast(Function, numba.njit(**_FLAGS)(function))
+
+
+def inlined(function: Function) -> Function:
+    """Compile a function into each of its callers: for what every message passes through."""
+    return cast(Function, numba.njit(forceinline=True, **_FLAGS)(function))
+
+
+def entry_point(function: Function) -> Function:
+    """Compile a function that Python calls, and keep its machine code on disk."""
+    return cast(Function, numba.njit(cache=True, **_FLAGS)(function))

@@ -1,0 +1,124 @@
+"""Everything that a kernel works on, as one NamedTuple of arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.accounts import BalanceArrays, allocate_balances
+from engine.orderbook.arrays import BookArrays, aligned_zeros, allocate_book
+from engine.orderbook.client_ids import ClientIdArrays, allocate_client_ids
+from engine.records import (
+    ADMIN_COMMAND,
+    ADMIN_EVENT,
+    COMMAND,
+    COUNTERS_STATE,
+    EVENT,
+    INSTRUMENT_COMMAND,
+    INSTRUMENT_EVENT,
+    INSTRUMENT_STATE,
+    ORDER_COMMAND,
+    ORDER_EVENT,
+    QUOTE_COMMAND,
+    RECORD_BYTES,
+    TRADE_EVENT,
+)
+from engine.state import EngineLimits
+
+EVENT_WORDS = RECORD_BYTES // 8
+# SET_QUOTE gives the most events that take no resting order out of the book: its reply, and for
+# each side an acceptance, one trade that leaves the maker's rest, and the cancelled remainder.
+EVENTS_PER_COMMAND = 7
+# And it enters the most orders; each leaves the book at most once, with one event.
+ORDERS_PER_COMMAND = 2
+
+# One row: how far the engine has come.
+PROGRESS = np.dtype(
+    [
+        ("sequence", "<i8"),
+        ("time_ns", "<i8"),
+        ("instruments", "<i8"),  # the highest number that was defined
+        ("events", "<i8"),  # written by this batch
+    ],
+    align=True,
+)
+
+
+class CommandArrays(NamedTuple):
+    """The batch, once for each layout: five views of one buffer."""
+
+    headers: np.ndarray
+    orders: np.ndarray
+    quotes: np.ndarray
+    instruments: np.ndarray
+    admin: np.ndarray
+
+
+class EventArrays(NamedTuple):
+    """What the batch gives, once for each layout: views of one buffer."""
+
+    words: np.ndarray  # int64, EVENT_WORDS for each event
+    headers: np.ndarray
+    orders: np.ndarray
+    trades: np.ndarray
+    instruments: np.ndarray
+    admin: np.ndarray
+
+
+class EngineArrays(NamedTuple):
+    """The engine's state, and the buffers of the batch in hand."""
+
+    book: BookArrays
+    balances: BalanceArrays
+    client_ids: ClientIdArrays
+    instruments: np.ndarray  # INSTRUMENT_STATE, by number
+    counters: np.ndarray  # COUNTERS_STATE, one row
+    progress: np.ndarray  # PROGRESS, one row
+    commands: CommandArrays
+    events: EventArrays
+
+
+def command_views(buffer: np.ndarray) -> CommandArrays:
+    """All layouts of a buffer of COMMAND records."""
+    return CommandArrays(
+        headers=buffer.view(COMMAND),
+        orders=buffer.view(ORDER_COMMAND),
+        quotes=buffer.view(QUOTE_COMMAND),
+        instruments=buffer.view(INSTRUMENT_COMMAND),
+        admin=buffer.view(ADMIN_COMMAND),
+    )
+
+
+def event_views(buffer: np.ndarray) -> EventArrays:
+    """All layouts of a buffer of EVENT records."""
+    return EventArrays(
+        words=buffer.view(np.int64),
+        headers=buffer.view(EVENT),
+        orders=buffer.view(ORDER_EVENT),
+        trades=buffer.view(TRADE_EVENT),
+        instruments=buffer.view(INSTRUMENT_EVENT),
+        admin=buffer.view(ADMIN_EVENT),
+    )
+
+
+def event_bound(commands: int, open_orders: int) -> int:
+    """How many events a batch can give at most, whatever it asks for, and one for SET_QUOTE."""
+    return (EVENTS_PER_COMMAND + ORDERS_PER_COMMAND) * commands + open_orders + 1
+
+
+def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
+    """The state before the first command, with empty buffers."""
+    arrays = EngineArrays(
+        book=allocate_book(limits),
+        balances=allocate_balances(limits),
+        client_ids=allocate_client_ids(seeds),
+        instruments=aligned_zeros(limits.instruments, INSTRUMENT_STATE),
+        counters=aligned_zeros(1, COUNTERS_STATE),
+        progress=aligned_zeros(1, PROGRESS),
+        commands=command_views(aligned_zeros(0, COMMAND)),
+        events=event_views(aligned_zeros(0, EVENT)),
+    )
+    arrays.counters["next_order_number"] = 1
+    arrays.counters["next_trade_id"] = 1
+    return arrays

@@ -1,0 +1,50 @@
+"""The one compiled entry: a whole batch of commands, one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.codes import Code, CommandKind
+from engine.compiled import entry_point
+from engine.matching.administration import administer
+from engine.matching.arrays import EngineArrays
+from engine.matching.continuous import enter
+from engine.matching.events import refuse
+from engine.matching.mass_cancel import cancel_all
+from engine.matching.orders import amend_order, cancel_order, new_order
+from engine.matching.quotes import set_quote
+
+
+@entry_point
+def apply_batch(arrays: EngineArrays, count: int) -> Any:
+    """Apply the first `count` commands of the buffer and give the number of events.
+
+    A command out of sequence ends the batch: less than 0, and it and what follows is not applied.
+    """
+    progress = arrays.progress[0]
+    progress["events"] = 0
+    for row in range(count):
+        command = arrays.commands.headers[row]
+        if command["sequence"] != progress["sequence"] + 1:
+            return -1
+        progress["sequence"] += 1
+        progress["time_ns"] = command["time_ns"]
+        kind = command["kind"]
+        if kind == CommandKind.CANCEL_ORDER:
+            cancel_order(arrays, row)
+        elif kind <= CommandKind.REPLACE_ORDER and kind != 0:
+            if kind == CommandKind.NEW_ORDER:
+                slot, limit_ticks = new_order(arrays, row)
+            else:
+                slot, limit_ticks = amend_order(arrays, row)
+            if slot != 0:
+                enter(arrays, row, slot, limit_ticks)
+        elif kind == CommandKind.SET_QUOTE:
+            set_quote(arrays, row)
+        elif kind == CommandKind.CANCEL_ALL:
+            cancel_all(arrays, row)
+        elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.UNBLOCK_ACCOUNT:
+            administer(arrays, row)
+        else:
+            refuse(arrays, row, Code.INVALID_REQUEST, 0)
+    return progress["events"]

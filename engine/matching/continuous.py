@@ -1,0 +1,219 @@
+"""Continuous matching: an incoming order against the opposite side, then what is left of it.
+
+What the incoming order pays, earns and holds is booked once, after its trades: between them nobody
+looks at its account, for an order never trades with its own account's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from engine.codes import EventKind, InstrumentFlag, OrderType, Reason, Side, TimeInForce
+from engine.compiled import inlined, kernel
+from engine.matching.arrays import EngineArrays
+from engine.matching.events import add_event
+from engine.matching.lifecycle import add_cancelled, close_filled, rest
+from engine.orderbook.arrays import BookArrays
+from engine.orderbook.ladder import ladder_index, ladder_price, next_level
+from engine.orderbook.queues import give_slot_back
+from engine.risk import fee_of, hold_of
+from engine.units import EXCHANGE_ACCOUNT
+
+_RESALE_LOCK = int(InstrumentFlag.RESALE_LOCK)
+
+
+@inlined
+def best_is_reached(book: BookArrays, instrument: int, side: int, limit_ticks: int) -> Any:
+    """Whether an order of `side` with this limit would meet the best opposite price."""
+    best = book.sides[2 * instrument + 1 - side]["best"]
+    return best <= ladder_index(book, instrument, 1 - side, limit_ticks)
+
+
+@inlined
+def first_opposite(book: BookArrays, instrument: int, side: int) -> Any:
+    """Slot of the order that an order of `side` meets first; the opposite side is not empty."""
+    opposite = book.sides[2 * instrument + 1 - side]
+    return np.int64(book.levels[opposite["first_level"] + opposite["best"]]["head"])
+
+
+@kernel
+def can_fill(book: BookArrays, slot: int, limit_ticks: int) -> Any:
+    """Whether an incoming order would be filled whole, before it meets its own account's."""
+    order = book.orders[slot]
+    instrument = np.int64(order["instrument"])
+    opposite_side = 1 - np.int64(order["side"])
+    opposite = book.sides[2 * instrument + opposite_side]
+    reach = ladder_index(book, instrument, opposite_side, limit_ticks)
+    missing_lots = np.int64(order["remaining_lots"])
+    index = opposite["best"]
+    while index <= reach:
+        resting_slot = book.levels[opposite["first_level"] + index]["head"]
+        while resting_slot != 0:
+            resting = book.orders[resting_slot]
+            if resting["account"] == order["account"]:
+                return False
+            missing_lots -= resting["remaining_lots"]
+            if missing_lots <= 0:
+                return True
+            resting_slot = resting["next"]
+        index = next_level(book, instrument, opposite_side, index)
+    return False
+
+
+@inlined
+def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> None:
+    """Match an accepted order that is in no queue, then rest, cancel or close what is left.
+
+    Its slot holds the whole order and `remaining_lots` what to trade. Nothing can fail here.
+    """
+    order = arrays.book.orders[slot]
+    reason = np.int64(Reason.NONE)
+    is_fill_or_kill = order["time_in_force"] == TimeInForce.FOK
+    if is_fill_or_kill and not can_fill(arrays.book, slot, limit_ticks):
+        reason = np.int64(Reason.FILL_OR_KILL)
+        remaining_lots = np.int64(order["remaining_lots"])
+    else:
+        remaining_lots, met_own = _match(arrays, row, slot, limit_ticks)
+        if met_own:
+            reason = np.int64(Reason.SELF_TRADE_PREVENTION)
+        elif order["order_type"] == OrderType.MARKET:
+            reason = np.int64(Reason.MARKET_REMAINDER)
+        elif order["time_in_force"] == TimeInForce.IOC:
+            reason = np.int64(Reason.IMMEDIATE_OR_CANCEL)
+    if remaining_lots == 0:
+        give_slot_back(arrays.book, slot)
+    elif reason == Reason.NONE:
+        rest(arrays, slot, remaining_lots)
+    else:
+        add_cancelled(arrays, row, slot, limit_ticks, remaining_lots, reason)
+        give_slot_back(arrays.book, slot)
+
+
+@inlined
+def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
+    """Trade as far as the limit reaches; what remains, and whether its own account stopped it."""
+    book = arrays.book
+    order = book.orders[slot]
+    instrument_number = np.int64(order["instrument"])
+    instrument = arrays.instruments[instrument_number]
+    side = np.int64(order["side"])
+    opposite_side = 1 - side
+    opposite = book.sides[2 * instrument_number + opposite_side]
+    reach = ladder_index(book, instrument_number, opposite_side, limit_ticks)
+    quantity_lots = np.int64(order["remaining_lots"])
+    remaining_lots = quantity_lots
+    notional_fen = np.int64(0)
+    taker_fees_fen = np.int64(0)
+    maker_fees_fen = np.int64(0)
+    met_own = False
+    while remaining_lots > 0 and opposite["best"] <= reach:
+        index = opposite["best"]
+        price_ticks = ladder_price(book, instrument_number, opposite_side, index)
+        level = book.levels[opposite["first_level"] + index]
+        maker_slot = np.int64(level["head"])
+        maker = book.orders[maker_slot]
+        if maker["account"] == order["account"]:
+            met_own = True
+            break
+        traded_lots = min(remaining_lots, np.int64(maker["remaining_lots"]))
+        remaining_lots -= traded_lots
+        trade_fen = price_ticks * instrument["tick_fen"] * traded_lots
+        maker_fee_fen = fee_of(trade_fen, instrument["maker_fee_ppm"])
+        taker_fee_fen = fee_of(trade_fen, instrument["taker_fee_ppm"])
+        notional_fen += trade_fen
+        maker_fees_fen += maker_fee_fen
+        taker_fees_fen += taker_fee_fen
+        maker["remaining_lots"] -= traded_lots
+        level["quantity_lots"] -= traded_lots
+        instrument["last_price_ticks"] = price_ticks
+        _settle_maker(arrays, maker, instrument, traded_lots, trade_fen, maker_fee_fen)
+
+        place = add_event(arrays, row, EventKind.TRADE, instrument_number)
+        event = arrays.events.trades[place]
+        event["trade_id"] = arrays.counters[0]["next_trade_id"]
+        arrays.counters[0]["next_trade_id"] += 1
+        event["maker_order_id"] = maker["order_id"]
+        event["taker_order_id"] = order["order_id"]
+        event["price_ticks"] = price_ticks
+        event["quantity_lots"] = traded_lots
+        event["maker_remaining_lots"] = maker["remaining_lots"]
+        event["taker_remaining_lots"] = remaining_lots
+        event["maker_fee_fen"] = maker_fee_fen
+        event["taker_fee_fen"] = taker_fee_fen
+        event["maker_account"] = maker["account"]
+        event["taker_account"] = order["account"]
+        event["taker_side"] = side
+        event["maker_purpose"] = maker["purpose"]
+        event["taker_purpose"] = order["purpose"]
+        if maker["remaining_lots"] == 0:
+            close_filled(arrays, maker_slot)
+    traded_lots = quantity_lots - remaining_lots
+    if traded_lots > 0:
+        exchange = arrays.balances.accounts[EXCHANGE_ACCOUNT]
+        exchange["available_fen"] += maker_fees_fen + taker_fees_fen
+        _settle_taker(arrays, order, instrument, traded_lots, notional_fen, taker_fees_fen)
+    return remaining_lots, met_own
+
+
+@inlined
+def _settle_maker(
+    arrays: EngineArrays,
+    maker: Any,
+    instrument: Any,
+    traded_lots: int,
+    notional_fen: int,
+    fee_fen: int,
+) -> None:
+    """Book one trade for the resting order, whose `remaining_lots` is already what is left."""
+    account = arrays.balances.accounts[maker["account"]]
+    position = arrays.balances.positions[maker["position"]]
+    if maker["side"] == Side.SELL:
+        position["held_lots"] -= traded_lots
+        account["available_fen"] += notional_fen - fee_fen
+        return
+    hold_fen = hold_of(
+        instrument, np.int64(maker["price_ticks"]), np.int64(maker["remaining_lots"])
+    )
+    released_fen = maker["held_fen"] - hold_fen
+    maker["held_fen"] = hold_fen
+    account["held_fen"] -= released_fen
+    account["available_fen"] += released_fen - notional_fen - fee_fen
+    position["buying_lots"] -= traded_lots
+    _deliver(position, instrument, traded_lots)
+    if maker["allowance"] != 0:
+        allowance = arrays.balances.allowances[maker["allowance"]]
+        allowance["open_lots"] -= traded_lots
+        allowance["held_lots"] += traded_lots
+
+
+@inlined
+def _settle_taker(
+    arrays: EngineArrays,
+    order: Any,
+    instrument: Any,
+    traded_lots: int,
+    notional_fen: int,
+    fees_fen: int,
+) -> None:
+    """Book all trades of the incoming order, which held nothing for them."""
+    account = arrays.balances.accounts[order["account"]]
+    position = arrays.balances.positions[order["position"]]
+    if order["side"] == Side.SELL:
+        position["available_lots"] -= traded_lots
+        account["available_fen"] += notional_fen - fees_fen
+        return
+    account["available_fen"] -= notional_fen + fees_fen
+    _deliver(position, instrument, traded_lots)
+    if order["allowance"] != 0:
+        arrays.balances.allowances[order["allowance"]]["held_lots"] += traded_lots
+
+
+@inlined
+def _deliver(position: Any, instrument: Any, traded_lots: int) -> None:
+    """Credits that were bought: to be sold at once, or from the next day on."""
+    if instrument["flags"] & _RESALE_LOCK:
+        position["locked_lots"] += traded_lots
+    else:
+        position["available_lots"] += traded_lots

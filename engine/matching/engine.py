@@ -1,0 +1,120 @@
+"""The compiled engine: a thin shell that owns the arrays and hands batches to the kernel."""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+
+from engine.matching.account_export import export_account
+from engine.matching.arrays import (
+    EngineArrays,
+    allocate_engine,
+    command_views,
+    event_bound,
+    event_views,
+)
+from engine.matching.batch import apply_batch
+from engine.orderbook.arrays import aligned_zeros
+from engine.orderbook.client_ids import copy_client_ids, grown_client_ids
+from engine.orderbook.export import open_orders
+from engine.records import COMMAND, EVENT, RECORD_BYTES
+from engine.state import EngineLimits, EngineState
+
+_RAW = np.dtype(f"V{RECORD_BYTES}")
+
+
+class SequenceError(Exception):
+    """Commands came out of order: the engine has applied those before the gap and no other."""
+
+
+class Engine:
+    """The state machine: commands in, events out. docs/protocol.md says which.
+
+    Not safe for use by several threads at once. `apply` releases the interpreter's lock while it
+    runs.
+    """
+
+    def __init__(self, limits: EngineLimits | None = None) -> None:
+        # Where client ids lie in their table is nobody's business: see orderbook/client_ids.py.
+        seeds = np.frombuffer(secrets.token_bytes(16), np.int64).copy()
+        self._arrays = allocate_engine(limits or EngineLimits(), seeds)
+        self._commands = np.zeros(0, _RAW)
+        self._events = np.zeros(0, EVENT)
+
+    def warm_up(self) -> None:
+        """Compile, or load from disk, all that `apply` needs. Without it the first call does."""
+        apply_batch(self._arrays, 0)
+        copy_client_ids(self._arrays.client_ids, self._arrays.client_ids)
+        self.export_account(0)
+
+    @property
+    def sequence(self) -> int:
+        """Number of the last command applied; 0 before the first."""
+        return int(self._arrays.progress[0]["sequence"])
+
+    @property
+    def arrays(self) -> EngineArrays:
+        """The live state, to be looked at: by invariants, depth views and tests."""
+        return self._arrays
+
+    def apply(self, commands: np.ndarray) -> np.ndarray:
+        """Apply commands (COMMAND, stamped) in order and give their events (EVENT).
+
+        The events are a view that is good until the next call. Raises SequenceError if the first
+        command does not follow on the last one applied, or a later one on the one before it.
+        """
+        count = len(commands)
+        self._make_room(count)
+        self._commands[:count] = commands.view(_RAW)
+        events = int(apply_batch(self._arrays, count))
+        if events < 0:
+            raise SequenceError(f"command {self.sequence + 1} was to be next")
+        assert events < len(self._events), "the bound on events is wrong"
+        return self._events[:events]
+
+    def _make_room(self, count: int) -> None:
+        """Let the buffers and the client-id table hold whatever `count` commands may bring."""
+        arrays = self._arrays
+        client_ids = grown_client_ids(
+            arrays.client_ids, int(arrays.counters[0]["client_ids"]), count
+        )
+        if client_ids is not arrays.client_ids:
+            arrays = arrays._replace(client_ids=client_ids)
+        if count > len(self._commands):
+            buffer = aligned_zeros(_rounded_up(count), COMMAND)
+            self._commands = buffer.view(_RAW)
+            arrays = arrays._replace(commands=command_views(buffer))
+        bound = event_bound(count, int(arrays.book.pool[0]["open_orders"]))
+        if bound > len(self._events):
+            self._events = aligned_zeros(_rounded_up(bound), EVENT)
+            arrays = arrays._replace(events=event_views(self._events))
+        self._arrays = arrays
+
+    def export(self) -> EngineState:
+        """A copy of the state in its canonical form."""
+        arrays = self._arrays
+        balances, pool, progress = arrays.balances, arrays.book.pool[0], arrays.progress[0]
+        used = balances.used[0]
+        return EngineState(
+            sequence=int(progress["sequence"]),
+            time_ns=int(progress["time_ns"]),
+            slots_used=int(pool["slots_used"]),
+            counters=arrays.counters.copy(),
+            instruments=arrays.instruments[: progress["instruments"] + 1].copy(),
+            accounts=balances.accounts[: used["accounts"] + 1].copy(),
+            positions=balances.positions[1 : used["positions"] + 1].copy(),
+            allowances=balances.allowances[1 : used["allowances"] + 1].copy(),
+            orders=open_orders(arrays.book, int(progress["instruments"])),
+            free_slots=arrays.book.free_slots[: pool["free_slots"]].copy(),
+        )
+
+    def export_account(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One account's part of `export`: see account_export.py."""
+        instruments = int(self._arrays.progress[0]["instruments"])
+        return export_account(self._arrays.balances, number, instruments)
+
+
+def _rounded_up(count: int) -> int:
+    """The next power of two, so that a buffer grows a few times only."""
+    return 1 << (count - 1).bit_length()

@@ -1,0 +1,114 @@
+"""Taking many orders off at once, in ascending order of slot."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.accounts import is_open_account
+from engine.codes import Code, EventKind, OrderFlag, Reason, Side
+from engine.compiled import inlined, kernel
+from engine.matching.arrays import EngineArrays
+from engine.matching.events import add_admin_reply, refuse
+from engine.matching.lifecycle import cancel
+from engine.matching.orders import is_defined
+
+_CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
+# Orders at all prices lie outside a range that is empty.
+EMPTY_RANGE = (1, 0)
+
+
+class Filter(NamedTuple):
+    """Which open orders are meant; a field that is 0 (for the side: ANY) takes all."""
+
+    account: int
+    instrument: int
+    side: int
+    gateway: int
+    session: int
+    flags: int  # all of these must be set
+    time_in_force: int
+    # Only orders outside these prices.
+    lower_ticks: int
+    upper_ticks: int
+
+
+@inlined
+def _takes(wanted: int, value: int) -> Any:
+    """Whether one field of the filter takes an order's value."""
+    if wanted == 0:
+        return True
+    return value == wanted
+
+
+@inlined
+def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
+    """Whether the filter takes the open order in this slot."""
+    order = arrays.book.orders[slot]
+    price_ticks = order["price_ticks"]
+    return (
+        _takes(wanted.account, order["account"])
+        and _takes(wanted.instrument, order["instrument"])
+        and (wanted.side == Side.ANY or order["side"] == wanted.side)
+        and _takes(wanted.gateway, order["gateway"])
+        and _takes(wanted.session, arrays.book.details[slot]["session"])
+        and np.int64(order["flags"]) & wanted.flags == wanted.flags
+        and _takes(wanted.time_in_force, order["time_in_force"])
+        and (price_ticks < wanted.lower_ticks or price_ticks > wanted.upper_ticks)
+    )
+
+
+@kernel
+def cancel_matching(arrays: EngineArrays, row: int, wanted: Filter, reason: int) -> Any:
+    """Cancel all open orders that the filter takes, each with its event; how many they were."""
+    book = arrays.book
+    cancelled = np.int64(0)
+    # Nothing is left to find once all open orders (of the account) have been looked at.
+    if wanted.account != 0:
+        unseen = np.int64(arrays.balances.accounts[wanted.account]["open_orders"])
+    else:
+        unseen = np.int64(book.pool[0]["open_orders"])
+    slot = np.int64(1)
+    while unseen > 0:
+        order = book.orders[slot]
+        if order["order_id"] != 0 and _takes(wanted.account, order["account"]):
+            unseen -= 1
+            if _matches(arrays, slot, wanted):
+                cancel(arrays, row, slot, reason)
+                cancelled += 1
+        slot += 1
+    return cancelled
+
+
+@kernel
+def cancel_all(arrays: EngineArrays, row: int) -> None:
+    """CANCEL_ALL."""
+    command = arrays.commands.orders[row]
+    flags = np.int64(command["flags"])
+    account = np.int64(command["account"])
+    instrument = np.int64(command["instrument"])
+    code = Code.OK
+    if command["side"] > Side.ANY or flags & ~_CANCEL_ON_DISCONNECT:
+        code = Code.INVALID_REQUEST
+    elif account != 0 and not is_open_account(arrays.balances, account):
+        code = Code.UNKNOWN_ACCOUNT
+    elif instrument != 0 and not is_defined(arrays, instrument):
+        code = Code.UNKNOWN_INSTRUMENT
+    if code != Code.OK:
+        refuse(arrays, row, code, 0)
+        return
+    wanted = Filter(
+        account,
+        instrument,
+        np.int64(command["side"]),
+        np.int64(command["filter_gateway"]),
+        np.int64(command["filter_session"]),
+        flags,
+        np.int64(0),
+        np.int64(EMPTY_RANGE[0]),
+        np.int64(EMPTY_RANGE[1]),
+    )
+    reason = np.int64(Reason.DISCONNECTED) if flags else np.int64(Reason.MASS_CANCELLED)
+    place = add_admin_reply(arrays, row, EventKind.ORDERS_CANCELLED)
+    arrays.events.admin[place]["quantity_lots"] = cancel_matching(arrays, row, wanted, reason)

@@ -1,0 +1,135 @@
+"""The book's memory: records, arrays and their sizes. Slot, row and level 0 mean "none" in links.
+
+All arrays are reserved at their full size and committed by the operating system page by page as
+they are touched, so nothing grows while the market runs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.state import EngineLimits
+from engine.units import MAX_LADDER_LEVELS
+
+CACHE_LINE_BYTES = 64
+WORD_BITS = 64
+# A ladder has at most 2^18 levels: 4,096 words of leaves, 64 words above them, one word on top.
+MIDDLE_WORDS = MAX_LADDER_LEVELS // (WORD_BITS * WORD_BITS)
+# Better than no level, so that "best" can be compared without asking first whether there is one.
+NO_LEVEL = 1 << 40
+
+# What matching touches of an order: one cache line.
+ORDER = np.dtype(
+    [
+        ("order_id", "<i8"),  # 0: the slot is free
+        ("quantity_lots", "<i8"),  # filled + remaining
+        ("held_fen", "<i8"),  # of a buy order
+        ("price_ticks", "<i4"),
+        ("remaining_lots", "<i4"),
+        ("next", "<i4"),  # slots of the neighbours in the queue
+        ("previous", "<i4"),
+        ("account", "<i4"),
+        ("instrument", "<i4"),
+        ("position", "<i4"),  # row of (account, instrument)
+        ("allowance", "<i4"),  # row of (account, scheme); 0: not for compliance
+        ("side", "u1"),
+        ("order_type", "u1"),
+        ("time_in_force", "u1"),
+        ("flags", "u1"),
+        ("self_trade_prevention", "u1"),
+        ("purpose", "u1"),
+        ("gateway", "u1"),
+        ("reserved", "u1"),
+    ],
+    align=True,
+)
+assert ORDER.itemsize == CACHE_LINE_BYTES
+
+# What only entering, cancelling and reporting touch.
+ORDER_DETAILS = np.dtype(
+    [
+        ("client_id_high", "<i8"),
+        ("client_id_low", "<i8"),
+        ("entered_time_ns", "<i8"),
+        ("session", "<i4"),
+        ("scheme", "<i4"),
+    ],
+    align=True,
+)
+assert ORDER_DETAILS.itemsize == 32
+
+# One price of one side: a queue of orders.
+LEVEL = np.dtype(
+    [
+        ("quantity_lots", "<i8"),
+        ("head", "<i4"),
+        ("tail", "<i4"),
+        ("orders", "<i4"),
+        ("reserved", "<i4"),
+    ],
+    align=True,
+)
+assert LEVEL.itemsize == 24
+
+# One side of one instrument's book, at row 2 * instrument + side.
+BOOK_SIDE = np.dtype(
+    [
+        ("best", "<i8"),  # ladder index of the best level; NO_LEVEL: the side is empty
+        ("top_word", "<i8"),  # bit n: word n of the middle words is not 0
+        ("origin_ticks", "<i8"),  # price of ladder index 0, the best price that can be
+        ("first_level", "<i8"),  # where this ladder begins in `levels`
+        ("levels", "<i8"),
+    ],
+    align=True,
+)
+
+# One row of running totals.
+POOL = np.dtype(
+    [
+        ("slots_used", "<i8"),
+        ("free_slots", "<i8"),  # how many wait on the stack
+        ("open_orders", "<i8"),
+        ("levels_used", "<i8"),  # of each side's ladder pool
+    ],
+    align=True,
+)
+
+
+class BookArrays(NamedTuple):
+    """All books of all instruments."""
+
+    orders: np.ndarray  # ORDER, by slot
+    details: np.ndarray  # ORDER_DETAILS, by slot
+    free_slots: np.ndarray  # int32 stack
+    levels: np.ndarray  # LEVEL; all buy ladders, then all sell ladders
+    leaf_words: np.ndarray  # int64; bit n of word w: level 64 * w + n has orders
+    middle_words: np.ndarray  # int64, MIDDLE_WORDS for each row of `sides`
+    sides: np.ndarray  # BOOK_SIDE
+    pool: np.ndarray  # POOL, one row
+
+
+def aligned_zeros(count: int, dtype: np.dtype | type) -> np.ndarray:
+    """Zeros that begin at a cache line, uncommitted until they are touched."""
+    size_bytes = count * np.dtype(dtype).itemsize
+    raw = np.zeros(size_bytes + CACHE_LINE_BYTES, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE_BYTES
+    return raw[start : start + size_bytes].view(dtype)
+
+
+def allocate_book(limits: EngineLimits) -> BookArrays:
+    """An empty book for `limits`."""
+    assert limits.ladder_levels % WORD_BITS == 0, "ladders are cut from whole words"
+    sides = aligned_zeros(2 * limits.instruments, BOOK_SIDE)
+    sides["best"] = NO_LEVEL
+    return BookArrays(
+        orders=aligned_zeros(limits.orders, ORDER),
+        details=aligned_zeros(limits.orders, ORDER_DETAILS),
+        free_slots=aligned_zeros(limits.orders, np.int32),
+        levels=aligned_zeros(2 * limits.ladder_levels, LEVEL),
+        leaf_words=aligned_zeros(2 * limits.ladder_levels // WORD_BITS, np.int64),
+        middle_words=aligned_zeros(2 * limits.instruments * MIDDLE_WORDS, np.int64),
+        sides=sides,
+        pool=aligned_zeros(1, POOL),
+    )

@@ -1,0 +1,104 @@
+"""What an order holds, and the documented checks that it can be paid for and delivered.
+
+Checks return a code and change nothing; the order of checks is that of docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.accounts import BalanceArrays
+from engine.codes import Code, Phase, Side
+from engine.compiled import inlined
+from engine.units import ONE_MILLION
+
+
+@inlined
+def fee_of(notional_fen: int, fee_ppm: int) -> Any:
+    """A fee, rounded down to whole fen."""
+    return notional_fen * fee_ppm // ONE_MILLION
+
+
+@inlined
+def hold_of(instrument: Any, price_ticks: int, quantity_lots: int) -> Any:
+    """Cash that covers a buy order whatever its trades will cost: notional and the higher fee."""
+    notional_fen = price_ticks * instrument["tick_fen"] * quantity_lots
+    fee_ppm = max(instrument["maker_fee_ppm"], instrument["taker_fee_ppm"])
+    return notional_fen + fee_of(notional_fen, fee_ppm)
+
+
+@inlined
+def check_phase(instrument: Any) -> Any:
+    """Whether orders may be entered now."""
+    if instrument["phase"] == Phase.CONTINUOUS:
+        return Code.OK
+    if instrument["phase"] == Phase.HALTED:
+        return Code.MARKET_HALTED
+    return Code.MARKET_CLOSED
+
+
+@inlined
+def check_quantity_and_price(instrument: Any, quantity_lots: int, price_ticks: int) -> Any:
+    """Whether what shall be open keeps to the instrument's rules."""
+    if quantity_lots > instrument["maximum_order_lots"]:
+        return Code.QUANTITY_TOO_LARGE
+    if not instrument["lower_limit_ticks"] <= price_ticks <= instrument["upper_limit_ticks"]:
+        return Code.PRICE_OUTSIDE_LIMITS
+    return Code.OK
+
+
+@inlined
+def check_allowance(
+    balances: BalanceArrays, allowance_row: int, quantity_lots: int, own_lots: int
+) -> Any:
+    """Whether a compliance order fits its cap, with `own_lots` of it given back first."""
+    if allowance_row == 0:
+        return Code.NOT_ELIGIBLE
+    allowance = balances.allowances[allowance_row]
+    spoken_for_lots = allowance["used_lots"] + allowance["held_lots"] + allowance["open_lots"]
+    if spoken_for_lots - own_lots + quantity_lots > allowance["cap_lots"]:
+        return Code.OFFSET_CAP_EXCEEDED
+    return Code.OK
+
+
+@inlined
+def check_means(
+    balances: BalanceArrays,
+    instrument: Any,
+    side: int,
+    account: int,
+    position_row: int,
+    quantity_lots: int,
+    hold_fen: int,
+    own_lots: int,
+    own_hold_fen: int,
+) -> Any:
+    """Whether the account has room, cash or credits, with its own order given back first."""
+    position = balances.positions[position_row]
+    if side == Side.BUY:
+        total_lots = (
+            position["available_lots"]
+            + position["held_lots"]
+            + position["locked_lots"]
+            + position["buying_lots"]
+        )
+        if total_lots - own_lots + quantity_lots > instrument["maximum_holding_lots"]:
+            return Code.MAX_HOLDING_EXCEEDED
+        if hold_fen > balances.accounts[account]["available_fen"] + own_hold_fen:
+            return Code.INSUFFICIENT_FUNDS
+        return Code.OK
+    return check_credits(balances, position_row, quantity_lots, own_lots)
+
+
+@inlined
+def check_credits(
+    balances: BalanceArrays, position_row: int, quantity_lots: int, own_lots: int
+) -> Any:
+    """Whether credits can be sold or withdrawn today."""
+    position = balances.positions[position_row]
+    available_lots = position["available_lots"] + own_lots
+    if quantity_lots <= available_lots:
+        return Code.OK
+    if quantity_lots <= available_lots + position["locked_lots"]:
+        return Code.RESALE_LOCKED
+    return Code.INSUFFICIENT_CREDITS
