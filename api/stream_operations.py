@@ -332,4 +332,4 @@ def _reference(wanted: _Order) -> str:
         raise Problem(
             "invalid_request", "Either order_id or client_order_id is needed.", field="order_id"
         )
-    return wanted.order_id or f"client:{wanted.client_order_id}"
+    return f"client:{wanted.client_order_id}" if wanted.order_id is None else wanted.order_id
