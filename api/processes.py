@@ -18,6 +18,7 @@ import uvloop
 
 from api.logs import set_up_logs
 from api.settings import Settings
+from engine.state import EngineLimits
 
 SUPERVISOR_VARIABLE = "PUHUI_SUPERVISOR_PID"
 # A start that will fail in the same way again: sysexits.h calls it a configuration error.
@@ -44,9 +45,16 @@ def run_core(settings: Settings) -> int:
     end_with_supervisor()
     sys.setswitchinterval(CORE_SWITCH_SECONDS)
 
+    def warm_engine(limits: EngineLimits) -> Engine:
+        engine = Engine(limits)
+        _log.info("core: loading the engine; the first time, it is compiled for a minute")
+        engine.warm_up()
+        return engine
+
     async def run() -> int:
+        core = Core(settings.data_dir, warm_engine, settings.limits)
+        # Only now: until here a signal may end the process at once, and nothing is lost.
         stop = _stop_on_signals()
-        core = Core(settings.data_dir, Engine, settings.limits)
         # What the replay made stays for good: no collection need look at it again.
         gc.collect()
         gc.freeze()
