@@ -15,10 +15,11 @@ from api import openapi, streams
 from api.edge import PAGE_POLICY, Edge
 from api.errors import Problem, install_handlers
 from api.gateway import Gateway, gateway
-from api.routes import fills, keys, market, operator, orders, sessions
+from api.routes import fills, keys, market, operator, orders, sessions, settlements
 from api.settings import Settings
 
-_ROUTES = (sessions, keys, orders, fills, market, operator, streams)
+# Orders come first: routes are tried in this order.
+_ROUTES = (orders, streams, fills, market, sessions, keys, settlements, operator)
 
 
 def create_app(settings: Settings) -> FastAPI:

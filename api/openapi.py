@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -55,7 +55,7 @@ def install(app: FastAPI) -> None:
 
     def finished() -> dict[str, Any]:
         if not document:
-            document.update(_finish(plain(), list(_api_routes(app.routes))))
+            document.update(_finish(plain(), _shown_routes(app)))
         return document
 
     app.openapi = finished  # type: ignore[method-assign]
@@ -67,14 +67,18 @@ def install(app: FastAPI) -> None:
     app.add_route("/docs", page, include_in_schema=False)
 
 
-def _api_routes(routes: Any) -> Iterator[APIRoute]:
-    return (route for route in routes if isinstance(route, APIRoute))
+def _shown_routes(app: FastAPI) -> list[RouteContext]:
+    """All routes of the document, with the paths and dependencies of the routers around them."""
+    return [
+        route
+        for route in iter_route_contexts(app.routes)
+        if isinstance(route.original_route, APIRoute) and route.include_in_schema
+    ]
 
 
-def _finish(document: dict[str, Any], routes: list[APIRoute]) -> dict[str, Any]:
-    shown = [route for route in routes if route.include_in_schema]
-    bodies = {route.unique_id: _body_type(route.dependant) for route in shown}
-    types = {body for body in bodies.values() if body is not None} | set(ANSWERS.values())
+def _finish(document: dict[str, Any], routes: list[RouteContext]) -> dict[str, Any]:
+    bodies = [_body_type(route.dependant) for route in routes]
+    types = {body for body in bodies if body is not None} | set(ANSWERS.values())
     schemas = msgspec.json.schema_components(
         sorted({*types, ProblemAnswer}, key=lambda each: each.__name__), ref_template=_REFERENCE
     )[1]
@@ -86,21 +90,21 @@ def _finish(document: dict[str, Any], routes: list[APIRoute]) -> dict[str, Any]:
     }
     components["securitySchemes"] = _SECURITY_SCHEMES
     components["responses"] = {"Problem": _problem_response()}
-    for route in shown:
+    for route, body in zip(routes, bodies, strict=True):
         for method in route.methods or ():
             operation = document["paths"][route.path_format][method.lower()]
-            _finish_operation(operation, route, bodies[route.unique_id], method)
+            _finish_operation(operation, route, body, method)
     return document
 
 
 def _finish_operation(
-    operation: dict[str, Any], route: APIRoute, body: type | None, method: str
+    operation: dict[str, Any], route: RouteContext, body: type | None, method: str
 ) -> None:
     if body is not None:
         operation["requestBody"] = {"required": True, "content": _json(body.__name__)}
     operation["responses"].pop("422", None)
     operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
-    answer = ANSWERS.get((method, route.path_format))
+    answer = ANSWERS.get((method, route.path_format or ""))
     if answer is not None:
         success = operation["responses"].setdefault(
             str(route.status_code or 200), {"description": "Done"}
