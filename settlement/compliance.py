@@ -15,14 +15,13 @@ from sqlalchemy.orm import Session
 
 from engine.codes import Code, CommandKind
 from engine.units import MAX_TOTAL_CREDITS_LOTS
-from settlement import custody, times
+from settlement import custody, identity, times
 from settlement.blocks import Status
 from settlement.database import Database
 from settlement.engine_steps import Step, refusal, send
 from settlement.errors import Refused
 from settlement.operations import Plan, Prepare, Request
 from settlement.ports import EnginePort
-from settlement.registry import account_number
 from settlement.retirement import usable
 from settlement.scheme_rules import Rule, rule, rules
 from settlement.tables.compliance import Obligation, SchemeYear
@@ -41,14 +40,19 @@ def set_obligation(
     scheme: str,
     year: int,
     base_quantity: int,
+    actor: str = "system",
 ) -> dict[str, Any]:
     """Lay down what the account owes, and give the engine the cap that follows. Raises Refused.
 
     The same call with another base replaces the obligation.
     """
-    number = database.write(
-        lambda session: _write_obligation(session, account, scheme, year, base_quantity)
-    ).result()
+
+    def work(session: Session) -> int:
+        subject = {"account": account, "scheme": scheme, "year": year, "base": str(base_quantity)}
+        identity.audit(session, actor, "obligation_set", subject)
+        return _write_obligation(session, account, scheme, year, base_quantity)
+
+    number = database.write(work).result()
     apply_obligation(database, port, number)
     with database.read() as session:
         obligation = session.get_one(Obligation, number)
@@ -216,7 +220,7 @@ def _write_obligation(
     cap = found.cap(base_quantity)
     if cap > MAX_TOTAL_CREDITS_LOTS:
         raise Refused("quantity_too_large", "The base is too large.", field="base_quantity")
-    holder = account_number(session, account, "account")
+    holder = identity.account_number(session, account)
     scheme_year = session.scalar(
         select(SchemeYear).where(SchemeYear.scheme == scheme, SchemeYear.year == year)
     )

@@ -10,11 +10,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from engine.units import MAX_TOTAL_CREDITS_LOTS
-from settlement import blocks
+from settlement import blocks, identity
 from settlement.blocks import Criteria, Status
 from settlement.errors import Refused
 from settlement.operations import Plan, Prepare, Request
-from settlement.tables.identity import Account
 from settlement.tables.registry import Batch, Block, Methodology, Operation, Project
 
 
@@ -38,9 +37,12 @@ class NewBatch(NamedTuple):
     quantity: int
     serial_prefix: str
     batch_id: str | None = None
+    number_space: str | None = None
     serial_template: str | None = None
     first_number: int | None = None
     issued_time_ns: int | None = None
+    # A repeated request with the same key is the same issue.
+    issue_key: str | None = None
 
 
 def add_methodology(
@@ -80,19 +82,21 @@ def issue(session: Session, new: NewBatch) -> Batch:
 
     Serial numbers of one prefix and vintage go on where the issue before ended.
     """
+    earlier = _issued_before(session, new)
+    if earlier is not None:
+        return earlier
     project = session.scalar(select(Project).where(Project.project_id == new.project_id))
     if project is None:
         raise Refused("not_found", "There is no such project.", field="project_id")
-    template = new.serial_template or f"{new.serial_prefix}-{new.vintage}-{{number}}"
+    space = new.number_space or f"{new.serial_prefix}-{new.vintage}"
     first_number = new.first_number or 1 + (
-        session.scalar(select(func.max(Batch.last_number)).where(Batch.serial_template == template))
-        or 0
+        session.scalar(select(func.max(Batch.last_number)).where(Batch.number_space == space)) or 0
     )
     last_number = first_number + new.quantity - 1
     if last_number > MAX_TOTAL_CREDITS_LOTS:
         raise Refused("quantity_too_large", "The serial numbers run out.", field="quantity")
     if new.first_number is not None:
-        _refuse_overlap(session, template, first_number, last_number)
+        _refuse_overlap(session, space, first_number, last_number)
     batch = Batch(
         batch_id=new.batch_id or f"B{_next_number(session, Batch.number):08}",
         project_id=project.project_id,
@@ -100,23 +104,17 @@ def issue(session: Session, new: NewBatch) -> Batch:
         vintage=new.vintage,
         quantity=new.quantity,
         serial_prefix=new.serial_prefix,
-        serial_template=template,
+        number_space=space,
+        serial_template=new.serial_template or f"{space}-{{number}}",
         first_number=first_number,
         last_number=last_number,
         issued_time_ns=new.issued_time_ns or time.time_ns(),
+        issue_key=new.issue_key,
     )
     session.add(batch)
     session.flush()
     blocks.create(session, batch)
     return batch
-
-
-def account_number(session: Session, code: str, field: str) -> int:
-    """The number of the account that clients know as `code`. Raises Refused `not_found`."""
-    number = session.scalar(select(Account.number).where(Account.code == code))
-    if number is None:
-        raise Refused("not_found", "There is no such account.", field=field)
-    return number
 
 
 def require(chosen: Sequence[Block], quantity: int) -> list[Block]:
@@ -134,7 +132,7 @@ def transfer(to_account: str, quantity: int, batch_id: str) -> Prepare:
     """Credits held outside custody go to another account, as a gift or otherwise."""
 
     def prepare(session: Session, request: Request) -> Plan:
-        receiver = account_number(session, to_account, "to_account")
+        receiver = identity.account_number(session, to_account, field="to_account")
         if receiver == request.account:
             raise Refused("invalid_request", "This is the sender's account.", field="to_account")
         chosen = _held(session, request.account, batch_id, quantity)
@@ -182,10 +180,25 @@ def _held(session: Session, account: int, batch_id: str, quantity: int) -> list[
     return require(blocks.gather(session, account, Status.HELD, criteria, quantity), quantity)
 
 
-def _refuse_overlap(session: Session, template: str, first_number: int, last_number: int) -> None:
+def _issued_before(session: Session, new: NewBatch) -> Batch | None:
+    """What the issue key already stands for. Raises Refused `conflict` if that differs."""
+    if new.issue_key is None:
+        return None
+    batch = session.scalar(select(Batch).where(Batch.issue_key == new.issue_key))
+    if batch is None:
+        return None
+    same = ("project_id", "vintage", "quantity", "serial_prefix")
+    if any(getattr(batch, name) != getattr(new, name) for name in same):
+        raise Refused(
+            "conflict", "This idempotency key was used for another issue.", field="Idempotency-Key"
+        )
+    return batch
+
+
+def _refuse_overlap(session: Session, space: str, first_number: int, last_number: int) -> None:
     overlapping = session.scalar(
         select(Batch.batch_id).where(
-            Batch.serial_template == template,
+            Batch.number_space == space,
             Batch.first_number <= last_number,
             Batch.last_number >= first_number,
         )

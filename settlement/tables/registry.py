@@ -53,8 +53,8 @@ class Batch(Base):
 
     __tablename__ = "batches"
     __table_args__ = (
-        UniqueConstraint("serial_template", "first_number"),
-        UniqueConstraint("serial_template", "last_number"),
+        UniqueConstraint("number_space", "first_number"),
+        UniqueConstraint("number_space", "last_number"),
         CheckConstraint("first_number >= 1", name="first_number"),
         CheckConstraint("last_number >= first_number", name="order"),
         CheckConstraint("quantity = last_number - first_number + 1", name="quantity"),
@@ -66,11 +66,15 @@ class Batch(Base):
     vintage: Mapped[int]
     quantity: Mapped[int]
     serial_prefix: Mapped[str] = mapped_column(String(CODE_LENGTH))
-    # A serial as text, with "{number}" where its number stands; ranges of one template never meet.
+    # Within which numbers are unique: ranges of one space never meet.
+    number_space: Mapped[str] = mapped_column(String(CODE_LENGTH))
+    # A serial as text, with "{number}" where its number stands.
     serial_template: Mapped[str] = mapped_column(String(200))
     first_number: Mapped[int]
     last_number: Mapped[int]
     issued_time_ns: Mapped[int]
+    # The registrar's idempotency key: a repeated request issues nothing twice.
+    issue_key: Mapped[str | None] = mapped_column(String(200), unique=True)
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
 
     def serial(self, number: int) -> str:
@@ -203,7 +207,7 @@ class Retirement(Base):
     account: Mapped[int] = mapped_column(index=True)
     # The operation, or the imported record, that it came from.
     source: Mapped[str] = mapped_column(String(200), unique=True)
-    kind: Mapped[str] = mapped_column(String(16))  # retirement, surrender or import
+    kind: Mapped[str] = mapped_column(String(16))  # retirement, surrender or imported
     quantity: Mapped[int]
     beneficiary: Mapped[str] = mapped_column(String(TEXT_LENGTH))
     reason: Mapped[str] = mapped_column(String(TEXT_LENGTH))

@@ -1,0 +1,85 @@
+"""What anyone may see of the registry: projects, issues, retirements, certificates, schemes."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from sqlalchemy import select
+
+from api.auth import anyone
+from api.gateway import Gateway, gateway
+from api.schemas import Page, page
+from settlement import certificates, compliance, registry_views
+from settlement.tables.registry import Batch, Methodology, Project, Retirement
+
+router = APIRouter(tags=["registry"], dependencies=[Depends(anyone)])
+
+Exchange = Annotated[Gateway, Depends(gateway)]
+Wanted = Annotated[Page, Depends(page)]
+
+
+@router.get("/methodologies")
+def methodologies(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
+    """All methodologies, newest first."""
+    with exchange.database.read() as session:
+        rows, following = registry_views.page(
+            session, select(Methodology), Methodology.number, wanted.before, wanted.limit
+        )
+        items = [registry_views.show_methodology(row) for row in rows]
+    return {"items": items, "next_cursor": following}
+
+
+@router.get("/projects")
+def projects(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
+    """All projects, newest first."""
+    with exchange.database.read() as session:
+        rows, following = registry_views.page(
+            session, select(Project), Project.number, wanted.before, wanted.limit
+        )
+        items = [registry_views.show_project(row) for row in rows]
+    return {"items": items, "next_cursor": following}
+
+
+@router.get("/registry/batches")
+def batches(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
+    """All issues, newest first."""
+    with exchange.database.read() as session:
+        rows, following = registry_views.page(
+            session, select(Batch), Batch.number, wanted.before, wanted.limit
+        )
+        items = [registry_views.show_batch(row) for row in rows]
+    return {"items": items, "next_cursor": following}
+
+
+@router.get("/registry/batches/{batch_id}")
+def batch(batch_id: str, exchange: Exchange) -> dict[str, Any]:
+    """One issue, and how much of it is held, in custody, retired."""
+    with exchange.database.read() as session:
+        return registry_views.show_batch_in_full(session, batch_id)
+
+
+@router.get("/registry/retirements")
+def retirements(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
+    """All retirements, newest first."""
+    with exchange.database.read() as session:
+        rows, following = registry_views.page(
+            session, select(Retirement), Retirement.number, wanted.before, wanted.limit
+        )
+        items = [certificates.certificate(session, row) for row in rows]
+    return {"items": items, "next_cursor": following}
+
+
+@router.get("/verify/{certificate_id}")
+def verify(certificate_id: str, exchange: Exchange) -> dict[str, Any]:
+    """Whether a certificate is genuine, and what it certifies."""
+    with exchange.database.read() as session:
+        found = certificates.find(session, certificate_id)
+        return {"valid": True} | certificates.certificate(session, found)
+
+
+@router.get("/schemes")
+def schemes() -> dict[str, Any]:
+    """The offset rules of every scheme and open compliance year."""
+    return {"items": compliance.show_schemes(time.time_ns()), "next_cursor": None}
