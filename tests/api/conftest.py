@@ -1,84 +1,13 @@
-"""A whole exchange for tests of the API: a real core and the real application in one loop.
-
-The core runs the reference engine, which needs no compiling. The demo's seed gives accounts,
-instruments and credits; requests go to the application without a socket.
-"""
+"""A whole exchange for tests of the API, and client ids for its orders."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import httpx
 import pytest
-from fastapi import FastAPI
-
-from api.app import create_app
-from api.gateway import Gateway
-from api.settings import Settings
-from engine.core import Core
-from engine.matching.reference import ReferenceEngine
-from engine.state import EngineLimits
-
-PASSWORD = "demo"
-LIMITS = EngineLimits(
-    orders=20_000, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=1 << 18
-)
-
-
-class Exchange(NamedTuple):
-    """A running exchange, and clients who are logged in to it."""
-
-    app: FastAPI
-    gateway: Gateway
-    public: httpx.AsyncClient
-    clients: dict[str, httpx.AsyncClient]
-
-    def client(self, username: str) -> httpx.AsyncClient:
-        """The client of one of the demo's users."""
-        return self.clients[username]
-
-    async def state_hash(self) -> str:
-        """The engine's, from the operator's route."""
-        answer = await self.client("operator").get("/v1/operator/state-hash")
-        found: str = answer.json()["state_hash"]
-        return found
-
-
-def connect(app: FastAPI, **options: Any) -> httpx.AsyncClient:
-    """A client of the application that sees a failure of the server as its answer."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
-    return httpx.AsyncClient(transport=transport, base_url="http://testserver", **options)
-
-
-@asynccontextmanager
-async def running_core(data_dir: Path) -> AsyncIterator[Core]:
-    """A core in this loop, stopped at the end."""
-    core = Core(data_dir, ReferenceEngine, LIMITS)
-    try:
-        await core.start()
-        yield core
-    finally:
-        await core.stop()
-
-
-@asynccontextmanager
-async def running_exchange(data_dir: Path, **changes: Any) -> AsyncIterator[Exchange]:
-    """An exchange on `data_dir` from its start to its stop."""
-    settings = Settings(data_dir=data_dir, demo=True, **changes)
-    app = create_app(settings)
-    async with running_core(data_dir), app.router.lifespan_context(app), connect(app) as public:
-        clients: dict[str, httpx.AsyncClient] = {}
-        for username in ("enterprise", "organiser", "maker", "compliance", "operator", "auditor"):
-            body = {"username": username, "password": PASSWORD}
-            answer = await public.post("/v1/sessions", json=body)
-            token = answer.json()["token"]
-            clients[username] = connect(app, headers={"Authorization": f"Bearer {token}"})
-        yield Exchange(app, app.state.gateway, public, clients)
-        for client in clients.values():
-            await client.aclose()
+import pytest_asyncio
+from exchange_driver import Exchange, running_exchange
 
 
 @pytest.fixture
@@ -88,8 +17,10 @@ async def exchange(tmp_path: Path) -> AsyncIterator[Exchange]:
         yield running
 
 
-@pytest.fixture
-def client_ids() -> Iterator[Callable[[], str]]:
-    """Client order ids that are new each time."""
-    numbers = iter(range(10**6))
-    yield lambda: f"test-{next(numbers)}"
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_exchange(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Exchange]:
+    """One exchange for all tests of a module that leave it as it was."""
+    async with running_exchange(tmp_path_factory.mktemp("exchange")) as running:
+        yield running
