@@ -24,7 +24,7 @@ from engine.state import EngineLimits, EngineState
 from engine.units import ONE_MILLION, ORDER_SLOT_BITS
 
 SMALL_LIMITS = EngineLimits(
-    orders=512, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=4096
+    orders=512, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=16_384
 )
 # What a test's clock starts with; commands are a microsecond apart.
 FIRST_TIME_NS = 1_700_000_000_000_000_000
@@ -78,7 +78,7 @@ def instrument_fields(**changes: int) -> dict[str, int]:
         "maximum_holding_lots": 100_000,
         "tick_fen": 1,
         "price_limit_ppm": 100_000,
-        "ladder_levels": 2_048,
+        "ladder_levels": 4_096,
         "trading_day": 20_000,
         "flags": InstrumentFlag.NONE,
     }

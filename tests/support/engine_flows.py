@@ -40,7 +40,7 @@ ROOMY_LIMITS = EngineLimits(
     orders=128, accounts=16, positions=32, allowances=8, instruments=6, ladder_levels=512
 )
 TIGHT_LIMITS = EngineLimits(
-    orders=9, accounts=6, positions=6, allowances=2, instruments=4, ladder_levels=160
+    orders=9, accounts=6, positions=6, allowances=2, instruments=4, ladder_levels=192
 )
 
 ACCOUNTS = (1, 2, 3, 4)

@@ -221,7 +221,7 @@ class Play:
             case ["phase", phase, *rest]:
                 named = {"instrument": 1, "phase": Phase[phase.upper()]}
                 return CommandKind.SET_PHASE, named | _fields(rest)
-            case ["roll", price, "day", day, *rest]:
+            case ["roll", "to", price, "day", day, *rest]:
                 rolled = {"reference_price_ticks": self._price(price), "trading_day": int(day)}
                 return CommandKind.ROLL_DAY, {"instrument": 1} | rolled | _fields(rest)
             case ["define", *rest]:

@@ -23,7 +23,10 @@ from engine.matching.reference.events import Command
 from engine.matching.reference.state import Instrument, Market, Refusal, refuse_if
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ORDER_SLOT_BITS
 
-_CLIENT_FLAGS = OrderFlag.POST_ONLY | OrderFlag.CANCEL_ON_DISCONNECT | OrderFlag.CLIENT_ID_IS_UUID
+# As a plain integer: the complement of an IntFlag has no bits but those that it knows.
+_CLIENT_FLAGS = int(
+    OrderFlag.POST_ONLY | OrderFlag.CANCEL_ON_DISCONNECT | OrderFlag.CLIENT_ID_IS_UUID
+)
 
 
 def new_order(market: Market, command: Command) -> None:
