@@ -1,6 +1,6 @@
 """Cash, credits and caps: rows of accounts, positions and allowances, and how they are found.
 
-Row 0 of positions and allowances means "none" and stays zero, so that it can be read like any other.
+Row 0 of positions and allowances means "none" and stays zero, so it can be read like any other.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.compiled import inlined
+from engine.compiled import inlined, int64
 from engine.orderbook.arrays import aligned_zeros
 from engine.orderbook.bits import mix
 from engine.records import ACCOUNT_STATE, ALLOWANCE_STATE, POSITION_STATE
@@ -65,7 +65,7 @@ def is_open_account(balances: BalanceArrays, account: int) -> Any:
 def find_position(balances: BalanceArrays, account: int, instrument: int) -> Any:
     """The row of a position, or 0 if the account never touched the instrument."""
     place = _position_place(balances, account, instrument)
-    return np.int64(balances.position_index[place])
+    return int64(balances.position_index[place])
 
 
 @inlined
@@ -92,7 +92,7 @@ def can_add_position(balances: BalanceArrays) -> Any:
 def add_position(balances: BalanceArrays, account: int, instrument: int) -> Any:
     """Make the row of a position that `find_position` did not find."""
     balances.used[0]["positions"] += 1
-    row = np.int64(balances.used[0]["positions"])
+    row = int64(balances.used[0]["positions"])
     balances.position_index[_position_place(balances, account, instrument)] = row
     position = balances.positions[row]
     position["account"] = account
@@ -103,7 +103,7 @@ def add_position(balances: BalanceArrays, account: int, instrument: int) -> Any:
 @inlined
 def find_allowance(balances: BalanceArrays, account: int, scheme: int) -> Any:
     """The row of an allowance, or 0 if the account has no cap under the scheme."""
-    return np.int64(balances.allowance_index[_allowance_place(balances, account, scheme)])
+    return int64(balances.allowance_index[_allowance_place(balances, account, scheme)])
 
 
 @inlined
@@ -130,7 +130,7 @@ def can_add_allowance(balances: BalanceArrays) -> Any:
 def add_allowance(balances: BalanceArrays, account: int, scheme: int) -> Any:
     """Make the row of an allowance that `find_allowance` did not find."""
     balances.used[0]["allowances"] += 1
-    row = np.int64(balances.used[0]["allowances"])
+    row = int64(balances.used[0]["allowances"])
     balances.allowance_index[_allowance_place(balances, account, scheme)] = row
     allowance = balances.allowances[row]
     allowance["account"] = account

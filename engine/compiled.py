@@ -14,13 +14,19 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 if not __debug__:
     raise RuntimeError("the engine's bounds are assertions: do not run Python with -O")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-JIT = not numba.config.DISABLE_JIT
+# Kernels widen each field that is not an int64 already as they read it: an unsigned operand would
+# turn the other one into a float, and NumPy's narrow integers overflow when the JIT is off.
+int64: Callable[[Any], Any] = np.int64
+
+_config: Any = numba.config
+JIT = not _config.DISABLE_JIT
 
 
 # All that the kernels are made of: tests/engine/test_compiled_modes.py holds the list complete.
@@ -44,14 +50,14 @@ def _cache_folder() -> Path:
     for pattern in KERNEL_SOURCES:
         for path in sorted(package.glob(pattern)):
             digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
-    flags = (numba.__version__, numba.config.BOUNDSCHECK, numba.config.OPT)
+    flags = (numba.__version__, _config.BOUNDSCHECK, _config.OPT)
     digest.update(repr(flags).encode())
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "puhui" / "kernels" / digest.hexdigest()[:16]
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(_cache_folder())
+    _config.CACHE_DIR = str(_cache_folder())
 
 # Without reference counts: kernels allocate nothing, and the shell keeps their arrays alive.
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}

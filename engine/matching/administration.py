@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from engine.accounts import (
     add_allowance,
     add_position,
@@ -16,7 +14,7 @@ from engine.accounts import (
     is_open_account,
 )
 from engine.codes import Code, CommandKind, EventKind, Reason, Side
-from engine.compiled import inlined, kernel
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_payload_reply, refuse
 from engine.matching.instruments import define_instrument, roll_day, set_phase
@@ -58,7 +56,7 @@ def administer(arrays: EngineArrays, row: int) -> None:
 
 @kernel
 def _open_account(arrays: EngineArrays, row: int) -> None:
-    number = np.int64(arrays.commands.headers[row]["account"])
+    number = int64(arrays.commands.headers[row]["account"])
     balances = arrays.balances
     if not 1 <= number < len(balances.accounts):
         refuse(arrays, row, Code.INVALID_REQUEST, 0)
@@ -74,7 +72,7 @@ def _open_account(arrays: EngineArrays, row: int) -> None:
 @kernel
 def _deposit_cash(arrays: EngineArrays, row: int) -> None:
     command = arrays.commands.admin[row]
-    account = np.int64(command["account"])
+    account = int64(command["account"])
     amount_fen = command["amount_fen"]
     counters = arrays.counters[0]
     if not 1 <= amount_fen <= MAX_TOTAL_CASH_FEN:
@@ -99,7 +97,7 @@ def _deposit_cash(arrays: EngineArrays, row: int) -> None:
 @kernel
 def _withdraw_cash(arrays: EngineArrays, row: int) -> None:
     command = arrays.commands.admin[row]
-    account = np.int64(command["account"])
+    account = int64(command["account"])
     amount_fen = command["amount_fen"]
     if not 1 <= amount_fen <= MAX_TOTAL_CASH_FEN:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)
@@ -124,18 +122,18 @@ def _withdraw_cash(arrays: EngineArrays, row: int) -> None:
 def _check_credits_command(arrays: EngineArrays, row: int) -> Any:
     """The checks that deposits and withdrawals of credits share: code, entry, first id."""
     command = arrays.commands.admin[row]
-    entry, first_id = np.int64(-1), np.int64(0)
-    code = np.int64(Code.OK)
+    entry, first_id = int64(-1), int64(0)
+    code = int64(Code.OK)
     if not 1 <= command["quantity_lots"] <= MAX_TOTAL_CREDITS_LOTS:
-        code = np.int64(Code.INVALID_REQUEST)
-    elif not is_open_account(arrays.balances, np.int64(command["account"])):
-        code = np.int64(Code.UNKNOWN_ACCOUNT)
-    elif not is_defined(arrays, np.int64(command["instrument"])):
-        code = np.int64(Code.UNKNOWN_INSTRUMENT)
+        code = int64(Code.INVALID_REQUEST)
+    elif not is_open_account(arrays.balances, int64(command["account"])):
+        code = int64(Code.UNKNOWN_ACCOUNT)
+    elif not is_defined(arrays, int64(command["instrument"])):
+        code = int64(Code.UNKNOWN_INSTRUMENT)
     else:
         entry, first_id = look_up_client_id(arrays, row)
         if first_id != 0:
-            code = np.int64(Code.DUPLICATE_CLIENT_ORDER_ID)
+            code = int64(Code.DUPLICATE_CLIENT_ORDER_ID)
     return code, entry, first_id
 
 
@@ -143,7 +141,7 @@ def _check_credits_command(arrays: EngineArrays, row: int) -> Any:
 def _deposit_credits(arrays: EngineArrays, row: int) -> None:
     command = arrays.commands.admin[row]
     balances = arrays.balances
-    account, number = np.int64(command["account"]), np.int64(command["instrument"])
+    account, number = int64(command["account"]), int64(command["instrument"])
     quantity_lots = command["quantity_lots"]
     code, entry, first_id = _check_credits_command(arrays, row)
     if code != Code.OK:
@@ -169,13 +167,13 @@ def _deposit_credits(arrays: EngineArrays, row: int) -> None:
 def _withdraw_credits(arrays: EngineArrays, row: int) -> None:
     command = arrays.commands.admin[row]
     balances = arrays.balances
-    account, number = np.int64(command["account"]), np.int64(command["instrument"])
+    account, number = int64(command["account"]), int64(command["instrument"])
     quantity_lots = command["quantity_lots"]
     code, entry, first_id = _check_credits_command(arrays, row)
-    position_row = np.int64(0)
+    position_row = int64(0)
     if code == Code.OK:
         position_row = find_position(balances, account, number)
-        code = np.int64(check_credits(balances, position_row, quantity_lots, 0))
+        code = int64(check_credits(balances, position_row, quantity_lots, 0))
     if code != Code.OK:
         refuse(arrays, row, code, first_id)
         return
@@ -189,7 +187,7 @@ def _withdraw_credits(arrays: EngineArrays, row: int) -> None:
 def _set_headroom(arrays: EngineArrays, row: int) -> None:
     command = arrays.commands.admin[row]
     balances = arrays.balances
-    account, scheme = np.int64(command["account"]), np.int64(command["scheme"])
+    account, scheme = int64(command["account"]), int64(command["scheme"])
     is_in_bounds = 0 <= command["quantity_lots"] <= MAX_TOTAL_CREDITS_LOTS
     if not is_in_bounds or scheme < 1:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)
@@ -211,7 +209,7 @@ def _set_headroom(arrays: EngineArrays, row: int) -> None:
 def _record_surrender(arrays: EngineArrays, row: int) -> None:
     command = arrays.commands.admin[row]
     balances = arrays.balances
-    account, scheme = np.int64(command["account"]), np.int64(command["scheme"])
+    account, scheme = int64(command["account"]), int64(command["scheme"])
     quantity_lots = command["quantity_lots"]
     is_in_bounds = 1 <= quantity_lots <= MAX_TOTAL_CREDITS_LOTS
     if not is_in_bounds or scheme < 1:
@@ -242,30 +240,30 @@ def _record_surrender(arrays: EngineArrays, row: int) -> None:
 
 @kernel
 def _block_account(arrays: EngineArrays, row: int) -> None:
-    account = np.int64(arrays.commands.headers[row]["account"])
+    account = int64(arrays.commands.headers[row]["account"])
     if not is_open_account(arrays.balances, account):
         refuse(arrays, row, Code.UNKNOWN_ACCOUNT, 0)
         return
     arrays.balances.accounts[account]["is_blocked"] = 1
     add_payload_reply(arrays, row, EventKind.ACCOUNT_BLOCKED)
-    any_value = np.int64(0)
+    any_value = int64(0)
     wanted = Filter(
         account,
         any_value,
-        np.int64(Side.ANY),
+        int64(Side.ANY),
         any_value,
         any_value,
         any_value,
         any_value,
-        np.int64(EMPTY_RANGE[0]),
-        np.int64(EMPTY_RANGE[1]),
+        int64(EMPTY_RANGE[0]),
+        int64(EMPTY_RANGE[1]),
     )
-    cancel_matching(arrays, row, wanted, np.int64(Reason.ACCOUNT_BLOCKED))
+    cancel_matching(arrays, row, wanted, int64(Reason.ACCOUNT_BLOCKED))
 
 
 @kernel
 def _unblock_account(arrays: EngineArrays, row: int) -> None:
-    account = np.int64(arrays.commands.headers[row]["account"])
+    account = int64(arrays.commands.headers[row]["account"])
     if not is_open_account(arrays.balances, account):
         refuse(arrays, row, Code.UNKNOWN_ACCOUNT, 0)
         return

@@ -6,12 +6,10 @@ looks at its account, for an order never trades with its own account's.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from engine.codes import EventKind, InstrumentFlag, OrderType, Reason, Side, TimeInForce
-from engine.compiled import inlined, kernel
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event
 from engine.matching.lifecycle import add_cancelled, close_filled, rest
@@ -22,6 +20,16 @@ from engine.risk import fee_of, hold_of
 from engine.units import EXCHANGE_ACCOUNT
 
 _RESALE_LOCK = int(InstrumentFlag.RESALE_LOCK)
+
+
+class Trade(NamedTuple):
+    """What one trade came to, beside what its two orders know."""
+
+    price_ticks: int
+    quantity_lots: int
+    taker_remaining_lots: int
+    maker_fee_fen: int
+    taker_fee_fen: int
 
 
 @inlined
@@ -35,18 +43,18 @@ def best_is_reached(book: BookArrays, instrument: int, side: int, limit_ticks: i
 def first_opposite(book: BookArrays, instrument: int, side: int) -> Any:
     """Slot of the order that an order of `side` meets first; the opposite side is not empty."""
     opposite = book.sides[2 * instrument + 1 - side]
-    return np.int64(book.levels[opposite["first_level"] + opposite["best"]]["head"])
+    return int64(book.levels[opposite["first_level"] + opposite["best"]]["head"])
 
 
 @kernel
 def can_fill(book: BookArrays, slot: int, limit_ticks: int) -> Any:
     """Whether an incoming order would be filled whole, before it meets its own account's."""
     order = book.orders[slot]
-    instrument = np.int64(order["instrument"])
-    opposite_side = 1 - np.int64(order["side"])
+    instrument = int64(order["instrument"])
+    opposite_side = 1 - int64(order["side"])
     opposite = book.sides[2 * instrument + opposite_side]
     reach = ladder_index(book, instrument, opposite_side, limit_ticks)
-    missing_lots = np.int64(order["remaining_lots"])
+    missing_lots = int64(order["remaining_lots"])
     index = opposite["best"]
     while index <= reach:
         resting_slot = book.levels[opposite["first_level"] + index]["head"]
@@ -69,19 +77,19 @@ def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> None:
     Its slot holds the whole order and `remaining_lots` what to trade. Nothing can fail here.
     """
     order = arrays.book.orders[slot]
-    reason = np.int64(Reason.NONE)
+    reason = int64(Reason.NONE)
     is_fill_or_kill = order["time_in_force"] == TimeInForce.FOK
     if is_fill_or_kill and not can_fill(arrays.book, slot, limit_ticks):
-        reason = np.int64(Reason.FILL_OR_KILL)
-        remaining_lots = np.int64(order["remaining_lots"])
+        reason = int64(Reason.FILL_OR_KILL)
+        remaining_lots = int64(order["remaining_lots"])
     else:
         remaining_lots, met_own = _match(arrays, row, slot, limit_ticks)
         if met_own:
-            reason = np.int64(Reason.SELF_TRADE_PREVENTION)
+            reason = int64(Reason.SELF_TRADE_PREVENTION)
         elif order["order_type"] == OrderType.MARKET:
-            reason = np.int64(Reason.MARKET_REMAINDER)
+            reason = int64(Reason.MARKET_REMAINDER)
         elif order["time_in_force"] == TimeInForce.IOC:
-            reason = np.int64(Reason.IMMEDIATE_OR_CANCEL)
+            reason = int64(Reason.IMMEDIATE_OR_CANCEL)
     if remaining_lots == 0:
         give_slot_back(arrays.book, slot)
     elif reason == Reason.NONE:
@@ -96,28 +104,28 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
     """Trade as far as the limit reaches; what remains, and whether its own account stopped it."""
     book = arrays.book
     order = book.orders[slot]
-    instrument_number = np.int64(order["instrument"])
+    instrument_number = int64(order["instrument"])
     instrument = arrays.instruments[instrument_number]
-    side = np.int64(order["side"])
+    side = int64(order["side"])
     opposite_side = 1 - side
     opposite = book.sides[2 * instrument_number + opposite_side]
     reach = ladder_index(book, instrument_number, opposite_side, limit_ticks)
-    quantity_lots = np.int64(order["remaining_lots"])
+    quantity_lots = int64(order["remaining_lots"])
     remaining_lots = quantity_lots
-    notional_fen = np.int64(0)
-    taker_fees_fen = np.int64(0)
-    maker_fees_fen = np.int64(0)
+    notional_fen = int64(0)
+    taker_fees_fen = int64(0)
+    maker_fees_fen = int64(0)
     met_own = False
     while remaining_lots > 0 and opposite["best"] <= reach:
         index = opposite["best"]
         price_ticks = ladder_price(book, instrument_number, opposite_side, index)
         level = book.levels[opposite["first_level"] + index]
-        maker_slot = np.int64(level["head"])
+        maker_slot = int64(level["head"])
         maker = book.orders[maker_slot]
         if maker["account"] == order["account"]:
             met_own = True
             break
-        traded_lots = min(remaining_lots, np.int64(maker["remaining_lots"]))
+        traded_lots = min(remaining_lots, int64(maker["remaining_lots"]))
         remaining_lots -= traded_lots
         trade_fen = price_ticks * instrument["tick_fen"] * traded_lots
         maker_fee_fen = fee_of(trade_fen, instrument["maker_fee_ppm"])
@@ -129,24 +137,13 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         level["quantity_lots"] -= traded_lots
         instrument["last_price_ticks"] = price_ticks
         _settle_maker(arrays, maker, instrument, traded_lots, trade_fen, maker_fee_fen)
-
-        place = add_event(arrays, row, EventKind.TRADE, instrument_number)
-        event = arrays.events.trades[place]
-        event["trade_id"] = arrays.counters[0]["next_trade_id"]
-        arrays.counters[0]["next_trade_id"] += 1
-        event["maker_order_id"] = maker["order_id"]
-        event["taker_order_id"] = order["order_id"]
-        event["price_ticks"] = price_ticks
-        event["quantity_lots"] = traded_lots
-        event["maker_remaining_lots"] = maker["remaining_lots"]
-        event["taker_remaining_lots"] = remaining_lots
-        event["maker_fee_fen"] = maker_fee_fen
-        event["taker_fee_fen"] = taker_fee_fen
-        event["maker_account"] = maker["account"]
-        event["taker_account"] = order["account"]
-        event["taker_side"] = side
-        event["maker_purpose"] = maker["purpose"]
-        event["taker_purpose"] = order["purpose"]
+        _tell_trade(
+            arrays,
+            row,
+            maker,
+            order,
+            Trade(price_ticks, traded_lots, remaining_lots, maker_fee_fen, taker_fee_fen),
+        )
         if maker["remaining_lots"] == 0:
             close_filled(arrays, maker_slot)
     traded_lots = quantity_lots - remaining_lots
@@ -155,6 +152,28 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         exchange["available_fen"] += maker_fees_fen + taker_fees_fen
         _settle_taker(arrays, order, instrument, traded_lots, notional_fen, taker_fees_fen)
     return remaining_lots, met_own
+
+
+@inlined
+def _tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: Trade) -> None:
+    """The event of one trade."""
+    place = add_event(arrays, row, EventKind.TRADE, taker["instrument"])
+    event = arrays.events.trades[place]
+    event["trade_id"] = arrays.counters[0]["next_trade_id"]
+    arrays.counters[0]["next_trade_id"] += 1
+    event["maker_order_id"] = maker["order_id"]
+    event["taker_order_id"] = taker["order_id"]
+    event["price_ticks"] = trade.price_ticks
+    event["quantity_lots"] = trade.quantity_lots
+    event["maker_remaining_lots"] = maker["remaining_lots"]
+    event["taker_remaining_lots"] = trade.taker_remaining_lots
+    event["maker_fee_fen"] = trade.maker_fee_fen
+    event["taker_fee_fen"] = trade.taker_fee_fen
+    event["maker_account"] = maker["account"]
+    event["taker_account"] = taker["account"]
+    event["taker_side"] = taker["side"]
+    event["maker_purpose"] = maker["purpose"]
+    event["taker_purpose"] = taker["purpose"]
 
 
 @inlined
@@ -173,9 +192,7 @@ def _settle_maker(
         position["held_lots"] -= traded_lots
         account["available_fen"] += notional_fen - fee_fen
         return
-    hold_fen = hold_of(
-        instrument, np.int64(maker["price_ticks"]), np.int64(maker["remaining_lots"])
-    )
+    hold_fen = hold_of(instrument, int64(maker["price_ticks"]), int64(maker["remaining_lots"]))
     released_fen = maker["held_fen"] - hold_fen
     maker["held_fen"] = hold_fen
     account["held_fen"] -= released_fen

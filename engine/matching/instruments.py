@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from engine.codes import Code, EventKind, InstrumentFlag, Phase, Reason, Side, TimeInForce
-from engine.compiled import inlined, kernel
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_payload_reply, add_reply, refuse
 from engine.matching.mass_cancel import EMPTY_RANGE, Filter, cancel_matching
@@ -32,7 +30,7 @@ _MIN_LADDER_LEVELS = 64
 def price_limits(reference_ticks: int, limit_ppm: int) -> Any:
     """The lowest and the highest price that orders may have, in ticks."""
     below = reference_ticks * (ONE_MILLION - limit_ppm)
-    lower_ticks = max(np.int64(1), (below + ONE_MILLION - 1) // ONE_MILLION)
+    lower_ticks = max(int64(1), (below + ONE_MILLION - 1) // ONE_MILLION)
     upper_ticks = reference_ticks * (ONE_MILLION + limit_ppm) // ONE_MILLION
     return lower_ticks, upper_ticks
 
@@ -79,15 +77,15 @@ def _is_well_formed(command: Any, pool_size: int) -> Any:
 def define_instrument(arrays: EngineArrays, row: int) -> None:
     """DEFINE_INSTRUMENT."""
     command = arrays.commands.instruments[row]
-    number = np.int64(command["instrument"])
-    levels = np.int64(command["ladder_levels"])
-    lower_ticks, upper_ticks = np.int64(1), np.int64(1)
+    number = int64(command["instrument"])
+    levels = int64(command["ladder_levels"])
+    lower_ticks, upper_ticks = int64(1), int64(1)
     code = Code.INVALID_REQUEST
     if _is_well_formed(command, len(arrays.instruments)):
         lower_ticks, upper_ticks = price_limits(
-            command["reference_price_ticks"], np.int64(command["price_limit_ppm"])
+            command["reference_price_ticks"], int64(command["price_limit_ppm"])
         )
-        tick_fen = np.int64(command["tick_fen"])
+        tick_fen = int64(command["tick_fen"])
         if _limits_fit(lower_ticks, upper_ticks, levels, tick_fen, command["maximum_order_lots"]):
             code = Code.OK
     if code == Code.OK and is_defined(arrays, number):
@@ -134,7 +132,7 @@ def _describe(record: Any, command: Any, lower_ticks: int, upper_ticks: int) -> 
 def set_phase(arrays: EngineArrays, row: int) -> None:
     """SET_PHASE."""
     command = arrays.commands.admin[row]
-    number = np.int64(command["instrument"])
+    number = int64(command["instrument"])
     if command["phase"] > Phase.HALTED:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)
         return
@@ -144,15 +142,15 @@ def set_phase(arrays: EngineArrays, row: int) -> None:
     arrays.instruments[number]["phase"] = command["phase"]
     add_payload_reply(arrays, row, EventKind.PHASE_CHANGED)
     if command["phase"] == Phase.CLOSED:
-        day_orders = _orders_of(number, np.int64(TimeInForce.DAY), EMPTY_RANGE)
-        cancel_matching(arrays, row, day_orders, np.int64(Reason.DAY_EXPIRED))
+        day_orders = _orders_of(number, int64(TimeInForce.DAY), EMPTY_RANGE)
+        cancel_matching(arrays, row, day_orders, int64(Reason.DAY_EXPIRED))
 
 
 @kernel
 def roll_day(arrays: EngineArrays, row: int) -> None:
     """ROLL_DAY."""
     command = arrays.commands.admin[row]
-    number = np.int64(command["instrument"])
+    number = int64(command["instrument"])
     reference_ticks = command["reference_price_ticks"]
     if not 1 <= reference_ticks <= MAX_PRICE_TICKS:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)
@@ -165,14 +163,12 @@ def roll_day(arrays: EngineArrays, row: int) -> None:
     if instrument["phase"] != Phase.CLOSED or not is_later:
         refuse(arrays, row, Code.CONFLICT, 0)
         return
-    lower_ticks, upper_ticks = price_limits(
-        reference_ticks, np.int64(instrument["price_limit_ppm"])
-    )
+    lower_ticks, upper_ticks = price_limits(reference_ticks, int64(instrument["price_limit_ppm"]))
     if not _limits_fit(
         lower_ticks,
         upper_ticks,
-        np.int64(instrument["ladder_levels"]),
-        np.int64(instrument["tick_fen"]),
+        int64(instrument["ladder_levels"]),
+        int64(instrument["tick_fen"]),
         instrument["maximum_order_lots"],
     ):
         refuse(arrays, row, Code.INVALID_REQUEST, 0)
@@ -183,8 +179,8 @@ def roll_day(arrays: EngineArrays, row: int) -> None:
     event = arrays.events.admin[place]
     event["lower_limit_ticks"] = lower_ticks
     event["upper_limit_ticks"] = upper_ticks
-    outside = _orders_of(number, np.int64(0), (lower_ticks, upper_ticks))
-    cancel_matching(arrays, row, outside, np.int64(Reason.PRICE_LIMITS_MOVED))
+    outside = _orders_of(number, int64(0), (lower_ticks, upper_ticks))
+    cancel_matching(arrays, row, outside, int64(Reason.PRICE_LIMITS_MOVED))
     move_ladders(arrays.book, number, lower_ticks)
     instrument["reference_price_ticks"] = reference_ticks
     instrument["lower_limit_ticks"] = lower_ticks
@@ -196,17 +192,17 @@ def roll_day(arrays: EngineArrays, row: int) -> None:
 @inlined
 def _orders_of(instrument: int, time_in_force: int, prices: tuple[int, int]) -> Any:
     """The orders of an instrument outside a range of prices; a time in force of 0 takes all."""
-    any_value = np.int64(0)
+    any_value = int64(0)
     return Filter(
         any_value,
         instrument,
-        np.int64(Side.ANY),
+        int64(Side.ANY),
         any_value,
         any_value,
         any_value,
         time_in_force,
-        np.int64(prices[0]),
-        np.int64(prices[1]),
+        int64(prices[0]),
+        int64(prices[1]),
     )
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from engine.codes import EventKind, OrderFlag, Side
-from engine.compiled import inlined
+from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
 from engine.orderbook.queues import give_slot_back, join_queue, leave_queue
@@ -27,7 +25,7 @@ def rest(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
     account["open_orders"] += 1
     if order["side"] == Side.BUY:
         instrument = arrays.instruments[order["instrument"]]
-        hold_fen = hold_of(instrument, np.int64(order["price_ticks"]), remaining_lots)
+        hold_fen = hold_of(instrument, int64(order["price_ticks"]), remaining_lots)
         order["held_fen"] = hold_fen
         account["available_fen"] -= hold_fen
         account["held_fen"] += hold_fen
@@ -37,8 +35,8 @@ def rest(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
     else:
         position["available_lots"] -= remaining_lots
         position["held_lots"] += remaining_lots
-    if np.int64(order["flags"]) & _QUOTE:
-        _note_quote(position, np.int64(order["side"]), order["order_id"])
+    if int64(order["flags"]) & _QUOTE:
+        _note_quote(position, int64(order["side"]), order["order_id"])
     join_queue(book, slot)
 
 
@@ -49,7 +47,7 @@ def leave_book(arrays: EngineArrays, slot: int) -> None:
     order = book.orders[slot]
     account = balances.accounts[order["account"]]
     position = balances.positions[order["position"]]
-    remaining_lots = np.int64(order["remaining_lots"])
+    remaining_lots = int64(order["remaining_lots"])
     leave_queue(book, slot)
     account["open_orders"] -= 1
     if order["side"] == Side.BUY:
@@ -62,8 +60,8 @@ def leave_book(arrays: EngineArrays, slot: int) -> None:
     else:
         position["available_lots"] += remaining_lots
         position["held_lots"] -= remaining_lots
-    if np.int64(order["flags"]) & _QUOTE:
-        _note_quote(position, np.int64(order["side"]), 0)
+    if int64(order["flags"]) & _QUOTE:
+        _note_quote(position, int64(order["side"]), 0)
 
 
 @inlined
@@ -73,8 +71,8 @@ def close_filled(arrays: EngineArrays, slot: int) -> None:
     order = book.orders[slot]
     leave_queue(book, slot)
     balances.accounts[order["account"]]["open_orders"] -= 1
-    if np.int64(order["flags"]) & _QUOTE:
-        _note_quote(balances.positions[order["position"]], np.int64(order["side"]), 0)
+    if int64(order["flags"]) & _QUOTE:
+        _note_quote(balances.positions[order["position"]], int64(order["side"]), 0)
     give_slot_back(book, slot)
 
 
@@ -101,7 +99,7 @@ def add_cancelled(
 def cancel(arrays: EngineArrays, row: int, slot: int, reason: int) -> None:
     """Close an open order before it is filled, with its event."""
     order = arrays.book.orders[slot]
-    price_ticks, lots = np.int64(order["price_ticks"]), np.int64(order["remaining_lots"])
+    price_ticks, lots = int64(order["price_ticks"]), int64(order["remaining_lots"])
     add_cancelled(arrays, row, slot, price_ticks, lots, reason)
     leave_book(arrays, slot)
     give_slot_back(arrays.book, slot)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from engine.accounts import is_open_account
 from engine.codes import Code, EventKind, OrderFlag, Reason, Side
-from engine.compiled import inlined, kernel
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_admin_reply, refuse
 from engine.matching.lifecycle import cancel
@@ -53,7 +51,7 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
         and (wanted.side == Side.ANY or order["side"] == wanted.side)
         and _takes(wanted.gateway, order["gateway"])
         and _takes(wanted.session, arrays.book.details[slot]["session"])
-        and np.int64(order["flags"]) & wanted.flags == wanted.flags
+        and int64(order["flags"]) & wanted.flags == wanted.flags
         and _takes(wanted.time_in_force, order["time_in_force"])
         and (price_ticks < wanted.lower_ticks or price_ticks > wanted.upper_ticks)
     )
@@ -63,13 +61,13 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
 def cancel_matching(arrays: EngineArrays, row: int, wanted: Filter, reason: int) -> Any:
     """Cancel all open orders that the filter takes, each with its event; how many they were."""
     book = arrays.book
-    cancelled = np.int64(0)
+    cancelled = int64(0)
     # Nothing is left to find once all open orders (of the account) have been looked at.
     if wanted.account != 0:
-        unseen = np.int64(arrays.balances.accounts[wanted.account]["open_orders"])
+        unseen = int64(arrays.balances.accounts[wanted.account]["open_orders"])
     else:
-        unseen = np.int64(book.pool[0]["open_orders"])
-    slot = np.int64(1)
+        unseen = int64(book.pool[0]["open_orders"])
+    slot = int64(1)
     while unseen > 0:
         order = book.orders[slot]
         if order["order_id"] != 0 and _takes(wanted.account, order["account"]):
@@ -85,9 +83,9 @@ def cancel_matching(arrays: EngineArrays, row: int, wanted: Filter, reason: int)
 def cancel_all(arrays: EngineArrays, row: int) -> None:
     """CANCEL_ALL."""
     command = arrays.commands.orders[row]
-    flags = np.int64(command["flags"])
-    account = np.int64(command["account"])
-    instrument = np.int64(command["instrument"])
+    flags = int64(command["flags"])
+    account = int64(command["account"])
+    instrument = int64(command["instrument"])
     code = Code.OK
     if command["side"] > Side.ANY or flags & ~_CANCEL_ON_DISCONNECT:
         code = Code.INVALID_REQUEST
@@ -101,14 +99,14 @@ def cancel_all(arrays: EngineArrays, row: int) -> None:
     wanted = Filter(
         account,
         instrument,
-        np.int64(command["side"]),
-        np.int64(command["filter_gateway"]),
-        np.int64(command["filter_session"]),
+        int64(command["side"]),
+        int64(command["filter_gateway"]),
+        int64(command["filter_session"]),
         flags,
-        np.int64(0),
-        np.int64(EMPTY_RANGE[0]),
-        np.int64(EMPTY_RANGE[1]),
+        int64(0),
+        int64(EMPTY_RANGE[0]),
+        int64(EMPTY_RANGE[1]),
     )
-    reason = np.int64(Reason.DISCONNECTED) if flags else np.int64(Reason.MASS_CANCELLED)
+    reason = int64(Reason.DISCONNECTED) if flags else int64(Reason.MASS_CANCELLED)
     place = add_admin_reply(arrays, row, EventKind.ORDERS_CANCELLED)
     arrays.events.admin[place]["quantity_lots"] = cancel_matching(arrays, row, wanted, reason)

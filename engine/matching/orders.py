@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from engine.accounts import (
     add_position,
     can_add_position,
@@ -30,7 +28,7 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
-from engine.compiled import inlined
+from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.continuous import best_is_reached, first_opposite
 from engine.matching.events import add_reply, describe_order, refuse
@@ -63,17 +61,17 @@ def new_order(arrays: EngineArrays, row: int) -> Any:
     """Accept or refuse an order; its slot (0: refused) and its limit in force."""
     command = arrays.commands.orders[row]
     limit_ticks = command["price_ticks"]
-    code = np.int64(Code.OK)
-    position_row = np.int64(0)
-    allowance_row = np.int64(0)
-    entry = np.int64(0)
-    first_id = np.int64(0)
+    code = int64(Code.OK)
+    position_row = int64(0)
+    allowance_row = int64(0)
+    entry = int64(0)
+    first_id = int64(0)
     if not _is_well_formed(command):
-        code = np.int64(Code.INVALID_REQUEST)
-    elif not is_open_account(arrays.balances, np.int64(command["account"])):
-        code = np.int64(Code.UNKNOWN_ACCOUNT)
-    elif not is_defined(arrays, np.int64(command["instrument"])):
-        code = np.int64(Code.UNKNOWN_INSTRUMENT)
+        code = int64(Code.INVALID_REQUEST)
+    elif not is_open_account(arrays.balances, int64(command["account"])):
+        code = int64(Code.UNKNOWN_ACCOUNT)
+    elif not is_defined(arrays, int64(command["instrument"])):
+        code = int64(Code.UNKNOWN_INSTRUMENT)
     else:
         entry, first_id = look_up_client_id(arrays, row)
         instrument = arrays.instruments[command["instrument"]]
@@ -82,40 +80,38 @@ def new_order(arrays: EngineArrays, row: int) -> Any:
         elif limit_ticks == 0:
             limit_ticks = instrument["lower_limit_ticks"]
         position_row = find_position(
-            arrays.balances, np.int64(command["account"]), np.int64(command["instrument"])
+            arrays.balances, int64(command["account"]), int64(command["instrument"])
         )
         if command["purpose"] == Purpose.COMPLIANCE:
             allowance_row = find_allowance(
-                arrays.balances, np.int64(command["account"]), np.int64(command["scheme"])
+                arrays.balances, int64(command["account"]), int64(command["scheme"])
             )
         if first_id != 0:
-            code = np.int64(Code.DUPLICATE_CLIENT_ORDER_ID)
+            code = int64(Code.DUPLICATE_CLIENT_ORDER_ID)
         else:
             code = _check_new(arrays, command, limit_ticks, position_row, allowance_row)
     if code != Code.OK:
         refuse(arrays, row, code, first_id)
-        return np.int64(0), limit_ticks
+        return int64(0), limit_ticks
 
     # Nothing can fail from here on.
     if position_row == 0:
         position_row = add_position(
-            arrays.balances, np.int64(command["account"]), np.int64(command["instrument"])
+            arrays.balances, int64(command["account"]), int64(command["instrument"])
         )
     slot = _fill_slot(arrays, command, position_row, allowance_row)
     order_id = arrays.book.orders[slot]["order_id"]
     register_client_id(arrays, row, entry, order_id)
     place = add_reply(arrays, row, EventKind.ORDER_ACCEPTED, command["instrument"])
-    describe_order(
-        arrays, place, slot, limit_ticks, command["quantity_lots"], np.int64(Reason.NONE)
-    )
+    describe_order(arrays, place, slot, limit_ticks, command["quantity_lots"], int64(Reason.NONE))
     return slot, limit_ticks
 
 
 @inlined
 def _is_well_formed(command: Any) -> Any:
     """Check 1 of NEW_ORDER: what can be said without knowing any state."""
-    flags = np.int64(command["flags"])
-    time_in_force = np.int64(command["time_in_force"])
+    flags = int64(command["flags"])
+    time_in_force = int64(command["time_in_force"])
     is_market = command["order_type"] == OrderType.MARKET
     if command["side"] > Side.SELL or not (is_market or command["order_type"] == OrderType.LIMIT):
         return False
@@ -123,7 +119,7 @@ def _is_well_formed(command: Any) -> Any:
         return False
     if command["self_trade_prevention"] != SelfTradePrevention.CANCEL_NEWEST:
         return False
-    if not Purpose.VOLUNTARY <= np.int64(command["purpose"]) <= Purpose.MARKET_MAKING:
+    if not Purpose.VOLUNTARY <= int64(command["purpose"]) <= Purpose.MARKET_MAKING:
         return False
     if flags & ~_NEW_ORDER_FLAGS:
         return False
@@ -156,9 +152,9 @@ def look_up_client_id(arrays: EngineArrays, row: int) -> Any:
     command = arrays.commands.headers[row]
     high, low = command["client_id_high"], command["client_id_low"]
     if high == 0 and low == 0:
-        return np.int64(-1), np.int64(0)
-    entry = find_client_id(arrays.client_ids, np.int64(command["account"]), high, low)
-    return np.int64(entry), np.int64(abs(arrays.client_ids.entries[entry]["value"]))
+        return int64(-1), int64(0)
+    entry = find_client_id(arrays.client_ids, int64(command["account"]), high, low)
+    return int64(entry), int64(abs(arrays.client_ids.entries[entry]["value"]))
 
 
 @inlined
@@ -170,7 +166,7 @@ def register_client_id(arrays: EngineArrays, row: int, entry: int, value: int) -
     write_client_id(
         arrays.client_ids,
         entry,
-        np.int64(command["account"]),
+        int64(command["account"]),
         command["client_id_high"],
         command["client_id_low"],
         value,
@@ -185,33 +181,33 @@ def _check_new(
     """Checks 5 to 15 of NEW_ORDER."""
     balances = arrays.balances
     instrument = arrays.instruments[command["instrument"]]
-    account = np.int64(command["account"])
-    side = np.int64(command["side"])
+    account = int64(command["account"])
+    side = int64(command["side"])
     quantity_lots = command["quantity_lots"]
     if balances.accounts[account]["is_blocked"] != 0:
-        return np.int64(Code.ACCOUNT_BLOCKED)
-    code = np.int64(check_phase(instrument))
+        return int64(Code.ACCOUNT_BLOCKED)
+    code = int64(check_phase(instrument))
     if code != Code.OK:
         return code
-    code = np.int64(check_quantity_and_price(instrument, quantity_lots, limit_ticks))
+    code = int64(check_quantity_and_price(instrument, quantity_lots, limit_ticks))
     if code != Code.OK:
         return code
     code = check_contact(
         arrays,
-        np.int64(command["instrument"]),
+        int64(command["instrument"]),
         side,
         account,
         limit_ticks,
-        np.int64(command["flags"]),
+        int64(command["flags"]),
     )
     if code != Code.OK:
         return code
     if command["purpose"] == Purpose.COMPLIANCE:
-        code = np.int64(check_allowance(balances, allowance_row, quantity_lots, 0))
+        code = int64(check_allowance(balances, allowance_row, quantity_lots, 0))
         if code != Code.OK:
             return code
     hold_fen = hold_of(instrument, limit_ticks, quantity_lots)
-    code = np.int64(
+    code = int64(
         check_means(
             balances, instrument, side, account, position_row, quantity_lots, hold_fen, 0, 0
         )
@@ -219,8 +215,8 @@ def _check_new(
     if code != Code.OK:
         return code
     if not can_issue_orders(arrays, 1) or (position_row == 0 and not can_add_position(balances)):
-        return np.int64(Code.ENGINE_FULL)
-    return np.int64(Code.OK)
+        return int64(Code.ENGINE_FULL)
+    return int64(Code.OK)
 
 
 @inlined
@@ -230,11 +226,11 @@ def check_contact(
     """Whether the first order that would be met, if any, may be met."""
     if best_is_reached(arrays.book, instrument, side, limit_ticks):
         if flags & _POST_ONLY:
-            return np.int64(Code.WOULD_CROSS)
+            return int64(Code.WOULD_CROSS)
         first = arrays.book.orders[first_opposite(arrays.book, instrument, side)]
         if first["account"] == account:
-            return np.int64(Code.WOULD_SELF_TRADE)
-    return np.int64(Code.OK)
+            return int64(Code.WOULD_SELF_TRADE)
+    return int64(Code.OK)
 
 
 @inlined
@@ -289,25 +285,25 @@ def _find_target(arrays: EngineArrays, row: int) -> Any:
     command = arrays.commands.orders[row]
     order_id = command["order_id"]
     if command["target"] > Target.CLIENT_ORDER_ID:
-        return np.int64(Code.INVALID_REQUEST), np.int64(0)
-    if not is_open_account(arrays.balances, np.int64(command["account"])):
-        return np.int64(Code.UNKNOWN_ACCOUNT), np.int64(0)
+        return int64(Code.INVALID_REQUEST), int64(0)
+    if not is_open_account(arrays.balances, int64(command["account"])):
+        return int64(Code.UNKNOWN_ACCOUNT), int64(0)
     if command["target"] == Target.CLIENT_ORDER_ID:
-        order_id = np.int64(0)
+        order_id = int64(0)
         entry, first_id = look_up_client_id(arrays, row)
         if first_id != 0:
             order_id = arrays.client_ids.entries[entry]["value"]
             if order_id < 0:
-                return np.int64(Code.ORDER_NOT_OPEN), np.int64(0)
+                return int64(Code.ORDER_NOT_OPEN), int64(0)
     number = order_id >> ORDER_SLOT_BITS
     slot = order_id & _SLOT_MASK
     if not 0 < number < arrays.counters[0]["next_order_number"]:
-        return np.int64(Code.ORDER_NOT_FOUND), np.int64(0)
+        return int64(Code.ORDER_NOT_FOUND), int64(0)
     if slot >= len(arrays.book.orders) or arrays.book.orders[slot]["order_id"] != order_id:
-        return np.int64(Code.ORDER_NOT_OPEN), np.int64(0)
+        return int64(Code.ORDER_NOT_OPEN), int64(0)
     if arrays.book.orders[slot]["account"] != command["account"]:
-        return np.int64(Code.ORDER_NOT_FOUND), np.int64(0)
-    return np.int64(Code.OK), np.int64(slot)
+        return int64(Code.ORDER_NOT_FOUND), int64(0)
+    return int64(Code.OK), int64(slot)
 
 
 @inlined
@@ -318,20 +314,20 @@ def cancel_order(arrays: EngineArrays, row: int) -> None:
         refuse(arrays, row, code, 0)
         return
     first_event = arrays.progress[0]["events"]
-    cancel(arrays, row, slot, np.int64(Reason.REQUESTED))
+    cancel(arrays, row, slot, int64(Reason.REQUESTED))
     arrays.events.headers[first_event]["request_id"] = arrays.commands.headers[row]["request_id"]
 
 
 @inlined
 def amend_order(arrays: EngineArrays, row: int) -> Any:
-    """Change an order or refuse to; its slot if it is to be entered again, else 0, and its price."""
+    """Change an order or refuse to; its slot if it is to be entered again, else 0, and price."""
     command = arrays.commands.orders[row]
     price_ticks, wanted_lots = command["price_ticks"], command["quantity_lots"]
     is_amend = command["kind"] == CommandKind.AMEND_ORDER
     code, slot = _find_target(arrays, row)
     is_in_bounds = 1 <= price_ticks <= MAX_PRICE_TICKS and 1 <= wanted_lots <= MAX_QUANTITY_LOTS
     if not is_in_bounds:
-        code = np.int64(Code.INVALID_REQUEST)
+        code = int64(Code.INVALID_REQUEST)
     order = arrays.book.orders[slot]
     filled_lots = order["quantity_lots"] - order["remaining_lots"]
     open_lots = wanted_lots - filled_lots if is_amend else wanted_lots
@@ -342,17 +338,17 @@ def amend_order(arrays: EngineArrays, row: int) -> Any:
         code = _check_amended(arrays, slot, price_ticks, open_lots, keeps_priority)
     if code != Code.OK:
         refuse(arrays, row, code, 0)
-        return np.int64(0), price_ticks
+        return int64(0), price_ticks
 
     # Nothing can fail from here on.
     if keeps_priority:
         shrink(arrays, slot, open_lots)
     else:
         take_out_to_enter(arrays, row, slot, price_ticks, open_lots)
-    reason = np.int64(Reason.PRIORITY_KEPT) if keeps_priority else np.int64(Reason.PRIORITY_LOST)
+    reason = int64(Reason.PRIORITY_KEPT) if keeps_priority else int64(Reason.PRIORITY_LOST)
     place = add_reply(arrays, row, EventKind.ORDER_AMENDED, order["instrument"])
     describe_order(arrays, place, slot, price_ticks, open_lots, reason)
-    return np.int64(0) if keeps_priority else slot, price_ticks
+    return int64(0) if keeps_priority else slot, price_ticks
 
 
 @inlined
@@ -363,37 +359,35 @@ def _check_amended(
     balances = arrays.balances
     order = arrays.book.orders[slot]
     instrument = arrays.instruments[order["instrument"]]
-    account = np.int64(order["account"])
-    side = np.int64(order["side"])
-    own_lots = np.int64(order["remaining_lots"])
+    account = int64(order["account"])
+    side = int64(order["side"])
+    own_lots = int64(order["remaining_lots"])
     if balances.accounts[account]["is_blocked"] != 0:
-        return np.int64(Code.ACCOUNT_BLOCKED)
+        return int64(Code.ACCOUNT_BLOCKED)
     if open_lots <= 0:
-        return np.int64(Code.INVALID_REQUEST)
-    code = np.int64(check_phase(instrument))
+        return int64(Code.INVALID_REQUEST)
+    code = int64(check_phase(instrument))
     if code != Code.OK:
         return code
-    code = np.int64(check_quantity_and_price(instrument, open_lots, price_ticks))
+    code = int64(check_quantity_and_price(instrument, open_lots, price_ticks))
     if code != Code.OK or keeps_priority:
         return code
-    flags = np.int64(order["flags"])
-    code = check_contact(arrays, np.int64(order["instrument"]), side, account, price_ticks, flags)
+    flags = int64(order["flags"])
+    code = check_contact(arrays, int64(order["instrument"]), side, account, price_ticks, flags)
     if code != Code.OK:
         return code
     if order["purpose"] == Purpose.COMPLIANCE:
-        code = np.int64(
-            check_allowance(balances, np.int64(order["allowance"]), open_lots, own_lots)
-        )
+        code = int64(check_allowance(balances, int64(order["allowance"]), open_lots, own_lots))
         if code != Code.OK:
             return code
     hold_fen = hold_of(instrument, price_ticks, open_lots)
-    return np.int64(
+    return int64(
         check_means(
             balances,
             instrument,
             side,
             account,
-            np.int64(order["position"]),
+            int64(order["position"]),
             open_lots,
             hold_fen,
             own_lots,
@@ -416,7 +410,7 @@ def shrink(arrays: EngineArrays, slot: int, open_lots: int) -> None:
         return
     instrument = arrays.instruments[order["instrument"]]
     account = arrays.balances.accounts[order["account"]]
-    hold_fen = hold_of(instrument, np.int64(order["price_ticks"]), open_lots)
+    hold_fen = hold_of(instrument, int64(order["price_ticks"]), open_lots)
     account["available_fen"] += order["held_fen"] - hold_fen
     account["held_fen"] -= order["held_fen"] - hold_fen
     order["held_fen"] = hold_fen

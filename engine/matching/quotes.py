@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from engine.accounts import add_position, can_add_position, find_position, is_open_account
 from engine.codes import (
     Code,
@@ -22,7 +20,7 @@ from engine.codes import (
     Side,
     TimeInForce,
 )
-from engine.compiled import inlined, kernel
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EVENT_WORDS, EngineArrays
 from engine.matching.continuous import enter
 from engine.matching.events import add_admin_reply, add_event, describe_order, refuse
@@ -62,9 +60,9 @@ _ENTER = 4
 def set_quote(arrays: EngineArrays, row: int) -> None:
     """SET_QUOTE."""
     command = arrays.commands.quotes[row]
-    account, instrument = np.int64(command["account"]), np.int64(command["instrument"])
+    account, instrument = int64(command["account"]), int64(command["instrument"])
     code = _check_form(arrays, row)
-    position_row = np.int64(0)
+    position_row = int64(0)
     if code == Code.OK:
         position_row = find_position(arrays.balances, account, instrument)
     bid, ask = _quote_sides(arrays, row, position_row)
@@ -104,21 +102,21 @@ def _check_form(arrays: EngineArrays, row: int) -> Any:
     command = arrays.commands.quotes[row]
     bid_lots, ask_lots = command["bid_quantity_lots"], command["ask_quantity_lots"]
     bid_ticks, ask_ticks = command["bid_price_ticks"], command["ask_price_ticks"]
-    if np.int64(command["flags"]) & ~_CANCEL_ON_DISCONNECT:
-        return np.int64(Code.INVALID_REQUEST)
+    if int64(command["flags"]) & ~_CANCEL_ON_DISCONNECT:
+        return int64(Code.INVALID_REQUEST)
     if not (0 <= bid_lots <= MAX_QUANTITY_LOTS and 0 <= ask_lots <= MAX_QUANTITY_LOTS):
-        return np.int64(Code.INVALID_REQUEST)
+        return int64(Code.INVALID_REQUEST)
     if bid_lots > 0 and not 1 <= bid_ticks <= MAX_PRICE_TICKS:
-        return np.int64(Code.INVALID_REQUEST)
+        return int64(Code.INVALID_REQUEST)
     if ask_lots > 0 and not 1 <= ask_ticks <= MAX_PRICE_TICKS:
-        return np.int64(Code.INVALID_REQUEST)
+        return int64(Code.INVALID_REQUEST)
     if bid_lots > 0 and ask_lots > 0 and bid_ticks >= ask_ticks:
-        return np.int64(Code.INVALID_REQUEST)
-    if not is_open_account(arrays.balances, np.int64(command["account"])):
-        return np.int64(Code.UNKNOWN_ACCOUNT)
-    if not is_defined(arrays, np.int64(command["instrument"])):
-        return np.int64(Code.UNKNOWN_INSTRUMENT)
-    return np.int64(Code.OK)
+        return int64(Code.INVALID_REQUEST)
+    if not is_open_account(arrays.balances, int64(command["account"])):
+        return int64(Code.UNKNOWN_ACCOUNT)
+    if not is_defined(arrays, int64(command["instrument"])):
+        return int64(Code.UNKNOWN_INSTRUMENT)
+    return int64(Code.OK)
 
 
 @inlined
@@ -127,13 +125,13 @@ def _quote_sides(arrays: EngineArrays, row: int, position_row: int) -> Any:
     command = arrays.commands.quotes[row]
     position = arrays.balances.positions[position_row]
     bid = QuoteSide(
-        np.int64(Side.BUY),
+        int64(Side.BUY),
         command["bid_price_ticks"],
         command["bid_quantity_lots"],
         position["bid_quote_order_id"] & _SLOT_MASK,
     )
     ask = QuoteSide(
-        np.int64(Side.SELL),
+        int64(Side.SELL),
         command["ask_price_ticks"],
         command["ask_quantity_lots"],
         position["ask_quote_order_id"] & _SLOT_MASK,
@@ -148,19 +146,19 @@ def _check_state(
     """Checks 3 to 7."""
     balances = arrays.balances
     command = arrays.commands.quotes[row]
-    account = np.int64(command["account"])
+    account = int64(command["account"])
     instrument = arrays.instruments[command["instrument"]]
     if balances.accounts[account]["is_blocked"] != 0:
-        return np.int64(Code.ACCOUNT_BLOCKED)
-    code = np.int64(check_phase(instrument))
+        return int64(Code.ACCOUNT_BLOCKED)
+    code = int64(check_phase(instrument))
     if code != Code.OK:
         return code
     if max(bid.quantity_lots, ask.quantity_lots) > instrument["maximum_order_lots"]:
-        return np.int64(Code.QUANTITY_TOO_LARGE)
+        return int64(Code.QUANTITY_TOO_LARGE)
     new_orders = 0
     for wanted in (bid, ask):
         if wanted.quantity_lots > 0:
-            code = np.int64(
+            code = int64(
                 check_quantity_and_price(instrument, wanted.quantity_lots, wanted.price_ticks)
             )
             if code != Code.OK:
@@ -170,7 +168,7 @@ def _check_state(
     for wanted in (bid, ask):
         if wanted.quantity_lots > 0:
             standing = arrays.book.orders[wanted.standing_slot]
-            code = np.int64(
+            code = int64(
                 check_means(
                     balances,
                     instrument,
@@ -179,17 +177,17 @@ def _check_state(
                     position_row,
                     wanted.quantity_lots,
                     hold_of(instrument, wanted.price_ticks, wanted.quantity_lots),
-                    np.int64(standing["remaining_lots"]),
+                    int64(standing["remaining_lots"]),
                     standing["held_fen"],
                 )
             )
             if code != Code.OK:
                 return code
     if not can_issue_orders(arrays, new_orders):
-        return np.int64(Code.ENGINE_FULL)
+        return int64(Code.ENGINE_FULL)
     if position_row == 0 and not can_add_position(balances):
-        return np.int64(Code.ENGINE_FULL)
-    return np.int64(Code.OK)
+        return int64(Code.ENGINE_FULL)
+    return int64(Code.OK)
 
 
 @inlined
@@ -212,7 +210,7 @@ def _take_out(arrays: EngineArrays, row: int, wanted: QuoteSide, action: int) ->
     """Take a standing order that is withdrawn, or to be entered again, out of the book."""
     slot = wanted.standing_slot
     if action == _WITHDRAW:
-        cancel(arrays, row, slot, np.int64(Reason.QUOTE_WITHDRAWN))
+        cancel(arrays, row, slot, int64(Reason.QUOTE_WITHDRAWN))
     elif action == _ENTER and slot != 0:
         take_out_to_enter(arrays, row, slot, wanted.price_ticks, wanted.quantity_lots)
 
@@ -227,16 +225,16 @@ def _bring_in(
     if action == _SHRINK:
         shrink(arrays, slot, wanted.quantity_lots)
         place = add_event(arrays, row, EventKind.ORDER_AMENDED, instrument)
-        reason = np.int64(Reason.PRIORITY_KEPT)
+        reason = int64(Reason.PRIORITY_KEPT)
         describe_order(arrays, place, slot, wanted.price_ticks, wanted.quantity_lots, reason)
     elif action == _ENTER:
         if slot == 0:
             slot = _fill_slot(arrays, row, wanted, position_row)
             place = add_event(arrays, row, EventKind.ORDER_ACCEPTED, instrument)
-            reason = np.int64(Reason.NONE)
+            reason = int64(Reason.NONE)
         else:
             place = add_event(arrays, row, EventKind.ORDER_AMENDED, instrument)
-            reason = np.int64(Reason.PRIORITY_LOST)
+            reason = int64(Reason.PRIORITY_LOST)
         describe_order(arrays, place, slot, wanted.price_ticks, wanted.quantity_lots, reason)
         enter(arrays, row, slot, wanted.price_ticks)
 
@@ -258,7 +256,7 @@ def _fill_slot(arrays: EngineArrays, row: int, wanted: QuoteSide, position_row: 
     order["side"] = wanted.side
     order["order_type"] = OrderType.LIMIT
     order["time_in_force"] = TimeInForce.DAY
-    order["flags"] = np.int64(command["flags"]) | _QUOTE
+    order["flags"] = int64(command["flags"]) | _QUOTE
     order["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
     order["purpose"] = Purpose.MARKET_MAKING
     order["gateway"] = command["gateway"]

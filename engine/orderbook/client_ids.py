@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.compiled import entry_point, inlined
+from engine.compiled import entry_point, inlined, int64
 from engine.orderbook.arrays import aligned_zeros
 from engine.orderbook.bits import mix
 
@@ -88,7 +88,7 @@ def copy_client_ids(old: ClientIdArrays, new: ClientIdArrays) -> None:
     for old_row in range(len(old.entries)):
         entry = old.entries[old_row]
         if entry["value"] != 0:
-            account = np.int64(entry["account"])
+            account = int64(entry["account"])
             high, low = entry["client_id_high"], entry["client_id_low"]
             row = find_client_id(new, account, high, low)
             write_client_id(new, row, account, high, low, entry["value"])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.codes import Side
-from engine.compiled import entry_point
+from engine.compiled import entry_point, int64
 from engine.orderbook.arrays import NO_LEVEL, BookArrays
 from engine.orderbook.ladder import next_level
 from engine.records import ORDER_STATE
@@ -38,10 +38,10 @@ def list_slots(book: BookArrays, last_instrument: int, slots: np.ndarray) -> Any
             book_side = book.sides[2 * instrument + side]
             index = book_side["best"]
             while index != NO_LEVEL:
-                slot = np.int64(book.levels[book_side["first_level"] + index]["head"])
+                slot = int64(book.levels[book_side["first_level"] + index]["head"])
                 while slot != 0 and listed < len(slots):
                     slots[listed] = slot
                     listed += 1
-                    slot = np.int64(book.orders[slot]["next"])
+                    slot = int64(book.orders[slot]["next"])
                 index = next_level(book, instrument, side, index)
     return listed

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from engine.codes import Side
-from engine.compiled import inlined, kernel
+from engine.compiled import inlined, int64, kernel
 from engine.orderbook.arrays import MIDDLE_WORDS, NO_LEVEL, WORD_BITS, BookArrays
 from engine.orderbook.bits import trailing_zeros
 
@@ -43,7 +41,7 @@ def mark_level(book: BookArrays, instrument: int, side: int, index: int) -> None
     """Note that the level has orders now."""
     row = 2 * instrument + side
     book_side = book.sides[row]
-    one = np.int64(1)
+    one = int64(1)
     leaf = index >> _WORD_SHIFT
     middle = leaf >> _WORD_SHIFT
     book.leaf_words[(book_side["first_level"] >> _WORD_SHIFT) + leaf] |= one << (
@@ -51,8 +49,7 @@ def mark_level(book: BookArrays, instrument: int, side: int, index: int) -> None
     )
     book.middle_words[row * MIDDLE_WORDS + middle] |= one << (leaf & _WORD_INDEX)
     book_side["top_word"] |= one << middle
-    if index < book_side["best"]:
-        book_side["best"] = index
+    book_side["best"] = min(book_side["best"], index)
 
 
 @inlined
@@ -60,7 +57,7 @@ def unmark_level(book: BookArrays, instrument: int, side: int, index: int) -> No
     """Note that the level has no orders any more, and find the best one again."""
     row = 2 * instrument + side
     book_side = book.sides[row]
-    one = np.int64(1)
+    one = int64(1)
     first_leaf = book_side["first_level"] >> _WORD_SHIFT
     first_middle = row * MIDDLE_WORDS
     leaf = index >> _WORD_SHIFT
@@ -81,12 +78,12 @@ def _lowest_level(book: BookArrays, row: int) -> Any:
     """The lowest index that is marked, or NO_LEVEL."""
     book_side = book.sides[row]
     if book_side["top_word"] == 0:
-        return np.int64(NO_LEVEL)
+        return int64(NO_LEVEL)
     middle = trailing_zeros(book_side["top_word"])
     word = book.middle_words[row * MIDDLE_WORDS + middle]
     leaf = (middle << _WORD_SHIFT) + trailing_zeros(word)
     word = book.leaf_words[(book_side["first_level"] >> _WORD_SHIFT) + leaf]
-    return np.int64((leaf << _WORD_SHIFT) + trailing_zeros(word))
+    return int64((leaf << _WORD_SHIFT) + trailing_zeros(word))
 
 
 @inlined
@@ -97,7 +94,7 @@ def next_level(book: BookArrays, instrument: int, side: int, index: int) -> Any:
     first_leaf = book_side["first_level"] >> _WORD_SHIFT
     first_middle = row * MIDDLE_WORDS
     # Two shifts, because a shift by all 64 bits is not defined.
-    above = np.int64(-2)
+    above = int64(-2)
     leaf = index >> _WORD_SHIFT
     word = book.leaf_words[first_leaf + leaf] & (above << (index & _WORD_INDEX))
     if word == 0:
@@ -106,12 +103,12 @@ def next_level(book: BookArrays, instrument: int, side: int, index: int) -> Any:
         if word == 0:
             word = book_side["top_word"] & (above << middle)
             if word == 0:
-                return np.int64(NO_LEVEL)
+                return int64(NO_LEVEL)
             middle = trailing_zeros(word)
             word = book.middle_words[first_middle + middle]
         leaf = (middle << _WORD_SHIFT) + trailing_zeros(word)
         word = book.leaf_words[first_leaf + leaf]
-    return np.int64((leaf << _WORD_SHIFT) + trailing_zeros(word))
+    return int64((leaf << _WORD_SHIFT) + trailing_zeros(word))
 
 
 @kernel

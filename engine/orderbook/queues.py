@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from engine.compiled import inlined
+from engine.compiled import inlined, int64
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.ladder import ladder_index, mark_level, unmark_level
 
@@ -24,9 +22,9 @@ def take_slot(book: BookArrays) -> Any:
     pool = book.pool[0]
     if pool["free_slots"] > 0:
         pool["free_slots"] -= 1
-        return np.int64(book.free_slots[pool["free_slots"]])
+        return int64(book.free_slots[pool["free_slots"]])
     pool["slots_used"] += 1
-    return np.int64(pool["slots_used"])
+    return int64(pool["slots_used"])
 
 
 @inlined
@@ -42,11 +40,11 @@ def give_slot_back(book: BookArrays, slot: int) -> None:
 def join_queue(book: BookArrays, slot: int) -> None:
     """Put an order at the end of the queue of its price."""
     order = book.orders[slot]
-    instrument = np.int64(order["instrument"])
-    side = np.int64(order["side"])
-    index = ladder_index(book, instrument, side, np.int64(order["price_ticks"]))
+    instrument = int64(order["instrument"])
+    side = int64(order["side"])
+    index = ladder_index(book, instrument, side, int64(order["price_ticks"]))
     level = book.levels[book.sides[2 * instrument + side]["first_level"] + index]
-    tail = np.int64(level["tail"])
+    tail = int64(level["tail"])
     order["previous"] = tail
     order["next"] = 0
     if tail == 0:
@@ -64,12 +62,12 @@ def join_queue(book: BookArrays, slot: int) -> None:
 def leave_queue(book: BookArrays, slot: int) -> None:
     """Take an order, wherever it stands, out of the queue of its price."""
     order = book.orders[slot]
-    instrument = np.int64(order["instrument"])
-    side = np.int64(order["side"])
-    index = ladder_index(book, instrument, side, np.int64(order["price_ticks"]))
+    instrument = int64(order["instrument"])
+    side = int64(order["side"])
+    index = ladder_index(book, instrument, side, int64(order["price_ticks"]))
     level = book.levels[book.sides[2 * instrument + side]["first_level"] + index]
-    following = np.int64(order["next"])
-    previous = np.int64(order["previous"])
+    following = int64(order["next"])
+    previous = int64(order["previous"])
     if previous == 0:
         level["head"] = following
     else:
@@ -89,9 +87,9 @@ def leave_queue(book: BookArrays, slot: int) -> None:
 def shrink_in_queue(book: BookArrays, slot: int, lots: int) -> None:
     """Take `lots` off an order that keeps its place."""
     order = book.orders[slot]
-    instrument = np.int64(order["instrument"])
-    side = np.int64(order["side"])
-    index = ladder_index(book, instrument, side, np.int64(order["price_ticks"]))
+    instrument = int64(order["instrument"])
+    side = int64(order["side"])
+    index = ladder_index(book, instrument, side, int64(order["price_ticks"]))
     level = book.levels[book.sides[2 * instrument + side]["first_level"] + index]
     level["quantity_lots"] -= lots
     order["remaining_lots"] -= lots
