@@ -15,11 +15,34 @@ from api import openapi, streams
 from api.edge import PAGE_POLICY, Edge
 from api.errors import Problem, install_handlers
 from api.gateway import Gateway, gateway
-from api.routes import fills, keys, market, operator, orders, sessions, settlements
+from api.routes import (
+    compliance,
+    fills,
+    keys,
+    market,
+    operator,
+    orders,
+    public_registry,
+    registry,
+    sessions,
+    settlements,
+)
 from api.settings import Settings
 
 # Orders come first: routes are tried in this order.
-_ROUTES = (orders, streams, fills, market, sessions, keys, settlements, operator)
+_ROUTES = (
+    orders,
+    streams,
+    fills,
+    market,
+    sessions,
+    keys,
+    public_registry,
+    registry,
+    compliance,
+    settlements,
+    operator,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,9 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _GROUPS, _GROUP_LENGTH = 4, 4  # 80 bits: not to be guessed
 _MISREAD = str.maketrans("OIL", "011")
 _QR_MILLIMETRES = 32.0
+# What the built-in fonts cannot show.
+_NOT_LATIN = re.compile("[^ -~\u00a1-\u00ac\u00ae-\u00ff]+")
+_OMITTED = "[...]"
 
 
 def issue(session: Session, operation: Operation, time_ns: int) -> str:
@@ -105,8 +109,8 @@ def serial_range(part: Block | Movement) -> dict[str, str]:
 def pdf(content: dict[str, Any]) -> bytes:
     """The certificate on paper; the same content gives the same bytes.
 
-    The built-in font knows only Latin letters. A text with others is left to the public record,
-    which the page points to, rather than printed with holes.
+    The built-in fonts know only Latin letters. Where a text has others the page says that they are
+    left out, and where the whole text is.
     """
     document = FPDF(format="A4")
     document.set_creation_date(datetime.fromisoformat(content["retired_at"]).astimezone(UTC))
@@ -131,6 +135,11 @@ def pdf(content: dict[str, Any]) -> bytes:
     for part in content["serials"]:
         line = f"{part['start']} to {part['end']} ({part['quantity']} t)"
         document.multi_cell(0, 5, _latin(line), new_x="LMARGIN", new_y="NEXT")
+    if any(_OMITTED in _latin(value) for _, value in _lines(content)):
+        document.ln(4)
+        document.set_font("Helvetica", "I", 9)
+        note = f"{_OMITTED} stands for Chinese text, to be read at {content['verify_path']}"
+        document.multi_cell(0, 5, note, new_x="LMARGIN", new_y="NEXT")
     return bytes(document.output())
 
 
@@ -170,11 +179,7 @@ def _lines(content: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _latin(text: str) -> str:
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        return "(not in Latin letters: see the public record)"
-    return text
+    return _NOT_LATIN.sub(_OMITTED, text)
 
 
 def _draw_code(document: FPDF, text: str) -> None:
