@@ -18,10 +18,8 @@ from engine.matching.batch import apply_batch
 from engine.orderbook.arrays import aligned_zeros
 from engine.orderbook.client_ids import copy_client_ids, grown_client_ids
 from engine.orderbook.export import open_orders
-from engine.records import COMMAND, EVENT, RECORD_BYTES
+from engine.records import COMMAND, EVENT, RAW
 from engine.state import EngineLimits, EngineState
-
-_RAW = np.dtype(f"V{RECORD_BYTES}")
 
 
 class SequenceError(Exception):
@@ -39,7 +37,7 @@ class Engine:
         # Where client ids lie in their table is nobody's business: see orderbook/client_ids.py.
         seeds = np.frombuffer(secrets.token_bytes(16), np.int64).copy()
         self._arrays = allocate_engine(limits or EngineLimits(), seeds)
-        self._commands = np.zeros(0, _RAW)
+        self._commands = np.zeros(0, RAW)
         self._events = np.zeros(0, EVENT)
 
     def warm_up(self) -> None:
@@ -66,7 +64,7 @@ class Engine:
         """
         count = len(commands)
         self._make_room(count)
-        self._commands[:count] = commands.view(_RAW)
+        self._commands[:count] = commands.view(RAW)
         events = int(apply_batch(self._arrays, count))
         if events < 0:
             raise SequenceError(f"command {self.sequence + 1} was to be next")
@@ -83,7 +81,7 @@ class Engine:
             arrays = arrays._replace(client_ids=client_ids)
         if count > len(self._commands):
             buffer = aligned_zeros(_rounded_up(count), COMMAND)
-            self._commands = buffer.view(_RAW)
+            self._commands = buffer.view(RAW)
             arrays = arrays._replace(commands=command_views(buffer))
         bound = event_bound(count, int(arrays.book.pool[0]["open_orders"]))
         if bound > len(self._events):

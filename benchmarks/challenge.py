@@ -1,0 +1,214 @@
+"""Run a challenge workload through the engine: `python -m benchmarks.challenge FILE.npz`.
+
+The workload is that of a public benchmark of matching engines. Every message becomes a NEW_ORDER, a
+CANCEL_ORDER by client id or a REPLACE_ORDER by client id, and passes all checks of the engine. They
+go in batches of at most 256, and no batch is known before the one ahead of it was answered. The time
+covers turning messages into commands, the engine, and writing the report; hashing it comes after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.market import BUYER, INSTRUMENT, SELLER, open_market
+from benchmarks.report import LINE_BYTES, ReportArrays, write_report
+from engine.codes import (
+    Code,
+    CommandKind,
+    OrderType,
+    Purpose,
+    SelfTradePrevention,
+    Target,
+    TimeInForce,
+)
+from engine.compiled import entry_point, int64
+from engine.matching.arrays import event_views
+from engine.matching.engine import Engine
+from engine.records import COMMAND, EVENT, ORDER_COMMAND
+from engine.state import EngineLimits
+
+BATCH_MESSAGES = 256
+_CHUNK_BYTES = 1 << 26
+_FIRST_OIDS = 1 << 16
+_MAX_OID = 2**30
+_NEW, _CANCEL, _MODIFY = 0, 1, 2
+
+MESSAGE = np.dtype(
+    [
+        ("oid", "<i8"),
+        ("px", "<i8"),
+        ("qty", "<i8"),
+        ("type", "u1"),
+        ("side", "u1"),
+        ("ioc", "u1"),
+    ],
+    align=True,
+)
+
+# What the harness keeps of each of the workload's order ids.
+OID = np.dtype([("uses", "<i4"), ("account", "<i4")])
+
+
+class WorkloadError(Exception):
+    """The workload is not what its description says, or asks for what no engine here can do."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    sha256: str
+    messages: int
+    seconds: float
+    messages_per_second: int
+
+
+def load(path: Path) -> np.ndarray:
+    """The messages of a workload file as MESSAGE records. Raises WorkloadError."""
+    with np.load(path) as columns:
+        missing = set(MESSAGE.names or ()) - set(columns.files)
+        if missing:
+            raise WorkloadError(f"{path} has no column {sorted(missing)[0]}")
+        messages = np.zeros(len(columns["oid"]), MESSAGE)
+        for name in MESSAGE.names or ():
+            if len(columns[name]) != len(messages):
+                raise WorkloadError(f"the columns of {path} are not equally long")
+            messages[name] = columns[name]
+    if (messages["type"] > _MODIFY).any() or (messages["side"] > 1).any():
+        raise WorkloadError(f"{path} has a message of unknown type or side")
+    if (messages["oid"] < 0).any() or (messages["oid"] > _MAX_OID).any():
+        raise WorkloadError(f"{path} has an order id that is not between 0 and {_MAX_OID}")
+    return messages
+
+
+@entry_point
+def write_commands(
+    messages: np.ndarray, first_sequence: int, oids: np.ndarray, commands: np.ndarray
+) -> None:
+    """Turn messages into ORDER_COMMAND records, numbered from `first_sequence`.
+
+    The engine remembers a client id for ever and the workload may use an order id again, so each
+    use is a client id of its own: the order id, and how often it has been used.
+    """
+    for row in range(len(messages)):
+        message = messages[row]
+        command = commands[row]
+        oid = oids[message["oid"]]
+        if message["type"] == _NEW:
+            oid["uses"] += 1
+            oid["account"] = SELLER if message["side"] else BUYER
+            command["kind"] = CommandKind.NEW_ORDER
+        elif message["type"] == _CANCEL:
+            command["kind"] = CommandKind.CANCEL_ORDER
+        else:
+            command["kind"] = CommandKind.REPLACE_ORDER
+        command["sequence"] = first_sequence + row
+        command["time_ns"] = first_sequence + row
+        command["client_id_high"] = oid["uses"]
+        command["client_id_low"] = message["oid"]
+        # An id that was never used belongs to nobody; either account is told so.
+        command["account"] = oid["account"] if oid["uses"] > 0 else BUYER
+        command["instrument"] = INSTRUMENT
+        command["price_ticks"] = message["px"]
+        command["quantity_lots"] = message["qty"]
+        command["side"] = message["side"]
+        command["order_type"] = OrderType.LIMIT
+        command["time_in_force"] = (
+            int64(TimeInForce.IOC) if message["ioc"] else int64(TimeInForce.GTC)
+        )
+        command["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
+        command["purpose"] = Purpose.VOLUNTARY
+        command["target"] = Target.CLIENT_ORDER_ID
+
+
+class Harness:
+    """One run: an engine with an open market, and the report so far."""
+
+    def __init__(self) -> None:
+        self._engine = Engine()
+        self._first_sequence = open_market(self._engine) + 1
+        self._sequence = self._first_sequence
+        self._commands = np.zeros(BATCH_MESSAGES, ORDER_COMMAND)
+        self._oids = np.zeros(_FIRST_OIDS, OID)
+        self._report = ReportArrays(
+            text=np.empty(_CHUNK_BYTES, np.uint8), oids=np.zeros(EngineLimits().orders, np.int64)
+        )
+        self._end = 0
+        self._full_chunks: list[np.ndarray] = []
+
+    def run(self, messages: np.ndarray) -> None:
+        """Send all messages, a batch at a time. Raises WorkloadError."""
+        for start in range(0, len(messages), BATCH_MESSAGES):
+            self._run_batch(messages[start : start + BATCH_MESSAGES])
+
+    def _run_batch(self, messages: np.ndarray) -> None:
+        highest_oid = int(messages["oid"].max())
+        if highest_oid >= len(self._oids):
+            more = np.zeros(2 * (highest_oid + 1) - len(self._oids), OID)
+            self._oids = np.concatenate([self._oids, more])
+        write_commands(messages, self._sequence, self._oids, self._commands)
+        events = self._engine.apply(self._commands.view(COMMAND)[: len(messages)])
+        self._sequence += len(messages)
+        if self._end + len(events) * LINE_BYTES > len(self._report.text):
+            self._next_chunk(len(events) * LINE_BYTES)
+        end = write_report(
+            event_views(events), len(events), self._first_sequence, self._report, self._end
+        )
+        if end < 0:
+            raise WorkloadError(self._explain(events[-1 - end]))
+        self._end = end
+
+    def _next_chunk(self, needed_bytes: int) -> None:
+        self._full_chunks.append(self._report.text[: self._end])
+        size_bytes = max(_CHUNK_BYTES, needed_bytes)
+        self._report = self._report._replace(text=np.empty(size_bytes, np.uint8))
+        self._end = 0
+
+    def _explain(self, refusal: Any) -> str:
+        number = int(refusal["sequence"]) - self._first_sequence
+        return f"message {number} was refused: {Code(int(refusal['code'])).name.lower()}"
+
+    def report(self) -> bytes:
+        """All lines so far, joined by newlines, without one at the end."""
+        chunks = [*self._full_chunks, self._report.text[: self._end]]
+        return b"".join(chunk.tobytes() for chunk in chunks)[:-1]
+
+
+def run(messages: np.ndarray) -> Result:
+    """Run a workload and measure it, after a warm-up of all that is compiled."""
+    Harness().run(np.array([(1, 1, 1, _NEW, 0, 0), (1, 1, 1, _MODIFY, 0, 0)], MESSAGE))
+    harness = Harness()
+    start = time.perf_counter()
+    harness.run(messages)
+    seconds = time.perf_counter() - start
+    return Result(
+        sha256=hashlib.sha256(harness.report()).hexdigest(),
+        messages=len(messages),
+        seconds=round(seconds, 6),
+        messages_per_second=round(len(messages) / seconds) if len(messages) else 0,
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Run the file named on the command line and print one JSON line."""
+    if len(arguments) != 1:
+        print("usage: python -m benchmarks.challenge FILE.npz", file=sys.stderr)
+        return 2
+    try:
+        print(json.dumps(asdict(run(load(Path(arguments[0]))))))
+    except (OSError, WorkloadError) as error:
+        print(f"benchmarks.challenge: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
