@@ -8,6 +8,7 @@ CoreError
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 from collections.abc import Callable, Coroutine
@@ -148,16 +149,18 @@ class CoreClient:
 
     async def stay_connected(self, on_connected: OnChange | None = None) -> None:
         """Open the link whenever it is lost, for ever; `on_connected()` after each time."""
-        while not self._is_closing:
+        while True:
             await self._lost.wait()
+            if self._is_closing:
+                return
+            _log.warning("core: lost, trying to reach it again", name=self._name)
             wait_seconds = FIRST_RETRY_SECONDS
             while not self.connected:
                 await asyncio.sleep(wait_seconds)
                 wait_seconds = min(2 * wait_seconds, LAST_RETRY_SECONDS)
-                try:
+                with contextlib.suppress(CoreUnavailable):
                     await self.open()
-                except CoreUnavailable as error:
-                    _log.warning("core: not reachable yet", why=str(error))
+            _log.info("core: reached again", name=self._name)
             if on_connected:
                 on_connected()
 
