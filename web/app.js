@@ -195,9 +195,9 @@ function drawCommands() {
   );
   put(
     byId("curl-order"),
-    `curl -s ${base}/orders ${bearer} ${CONTENT} \\\n  -d '${JSON.stringify(order)}'`,
+    `curl -s ${base}/orders ${bearer} ${CONTENT} \\\n  -d '${JSON.stringify(order)}'; echo`,
   );
-  put(byId("curl-fills"), `curl -s "${base}/fills?symbol=${state.symbol}" ${bearer}`);
+  put(byId("curl-fills"), `curl -s "${base}/fills?symbol=${state.symbol}" ${bearer}; echo`);
 }
 
 function newRow(body, cells, index = -1) {
