@@ -144,7 +144,11 @@ class Gateway:
     def _load_views(self, answer: MarketAnswer) -> None:
         self.instruments.load(answer.sequence, answer.instruments)
         with self.database.read() as session:
-            self.live_orders.load(answer.sequence, answer.orders, order_history.open_views(session))
+            self.live_orders.load(
+                answer.sequence,
+                answer.orders,
+                order_history.views(session, answer.orders["order_id"].tolist()),
+            )
             trades = history.trades_since(session, time.time_ns() - TRADES_LOADED_NS)
             past = (
                 PastTrade(

@@ -139,7 +139,8 @@ class LiveOrders:
             view = OrderView(
                 order_id, account, instrument, client_high, client_low, side, order_type,
                 time_in_force, flags, self_trade_prevention, purpose, scheme, price, quantity,
-                remaining, time_ns, time_ns, sequence,
+                remaining, time_ns, time_ns, sequence, entered_price_ticks=price,
+                entered_quantity_lots=quantity,
             )  # fmt: skip
             self._add(view)
             touched[order_id] = view
@@ -226,6 +227,8 @@ def _complete(view: OrderView, before: OrderView, sequence: int) -> None:
     view.updated_time_ns = before.updated_time_ns
     view.sequence = min(before.sequence, sequence)
     view.fills = early
+    view.entered_price_ticks = before.entered_price_ticks
+    view.entered_quantity_lots = before.entered_quantity_lots
     view.filled_ticks = before.filled_ticks - sum(
         fill.price_ticks * fill.quantity_lots for fill in late
     )
@@ -254,4 +257,6 @@ def _view_of_state(row: Any) -> OrderView:
         updated_time_ns=state["entered_time_ns"],
         sequence=0,
         filled_lots=state["quantity_lots"] - state["remaining_lots"],
+        entered_price_ticks=state["price_ticks"],
+        entered_quantity_lots=state["quantity_lots"],
     )

@@ -290,11 +290,11 @@ def is_same_order(command: Any, earlier: OrderView) -> bool:
     was = (
         *(earlier.instrument, earlier.side, earlier.order_type),
         *(earlier.time_in_force, earlier.purpose, earlier.scheme),
-        *(earlier.self_trade_prevention, earlier.quantity_lots),
+        *(earlier.self_trade_prevention, earlier.entered_quantity_lots),
         earlier.flags & ~OrderFlag.CANCEL_ON_DISCONNECT,
     )
     # A market order without a protection price got the price limit of its day.
-    same_price = command["price_ticks"] in (0, earlier.price_ticks)
+    same_price = command["price_ticks"] in (0, earlier.entered_price_ticks)
     return same_price and tuple(int(value) for value in asked) == was
 
 

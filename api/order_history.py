@@ -18,12 +18,12 @@ from api.order_views import OrderView, view_of_row
 from settlement import history
 from settlement.history import Fill
 from settlement.intake import checkpoint
+from settlement.ledger import CHUNK
 from settlement.tables.trading import Order
 
 if TYPE_CHECKING:
     from api.gateway import Gateway
 
-_OPEN = ("open", "partially_filled")
 Item = TypeVar("Item")
 
 
@@ -46,10 +46,15 @@ class Filter(NamedTuple):
         return self.instrument is None or self.instrument.number == number
 
 
-def open_views(session: Session) -> list[OrderView]:
-    """All orders that are open as far as the intake knows: what memory starts with."""
-    rows = session.scalars(select(Order).where(Order.status.in_(_OPEN))).all()
-    return _views(session, rows)
+def views(session: Session, order_ids: list[int]) -> list[OrderView]:
+    """What the intake knows of these orders: with it memory starts."""
+    found: list[OrderView] = []
+    for start in range(0, len(order_ids), CHUNK):
+        chunk = order_ids[start : start + CHUNK]
+        found += _views(
+            session, session.scalars(select(Order).where(Order.order_id.in_(chunk))).all()
+        )
+    return found
 
 
 def find(

@@ -66,6 +66,9 @@ class OrderView:
     # Sum of price times quantity: the average price's numerator.
     filled_ticks: int = 0
     fills: list[Fill] = field(default_factory=list)
+    # As it was entered, before any amendment: what a repeated request is compared with.
+    entered_price_ticks: int = 0
+    entered_quantity_lots: int = 0
 
     @property
     def client_order_id(self) -> str | None:
@@ -118,6 +121,8 @@ def view_of_row(row: Order, fills: list[Fill]) -> OrderView:
         filled_lots=row.filled_lots,
         filled_ticks=row.filled_ticks,
         fills=fills,
+        entered_price_ticks=row.entered_price_ticks,
+        entered_quantity_lots=row.entered_quantity_lots,
     )
 
 

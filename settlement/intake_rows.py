@@ -158,6 +158,8 @@ class EventRows:
         row = event._asdict()
         del row["kind"], row["time_ns"]
         row |= {
+            "entered_price_ticks": event.price_ticks,
+            "entered_quantity_lots": event.quantity_lots,
             "filled_lots": 0,
             "filled_ticks": 0,
             "status": "open",

@@ -68,6 +68,9 @@ class Order(Base):
     scheme: Mapped[int]
     price_ticks: Mapped[int]  # the limit in force; a market order's protection
     quantity_lots: Mapped[int]
+    # As it was entered, before any amendment: what a repeated request is compared with.
+    entered_price_ticks: Mapped[int]
+    entered_quantity_lots: Mapped[int]
     remaining_lots: Mapped[int]  # still open; 0 once the order is closed
     filled_lots: Mapped[int]
     filled_ticks: Mapped[int]  # sum of price times quantity: the average price's numerator
