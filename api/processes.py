@@ -11,6 +11,7 @@ import gc
 import os
 import resource
 import signal
+import socket
 import sys
 
 import structlog
@@ -79,12 +80,14 @@ def run_gateway(settings: Settings) -> int:
 
     from api.app import create_app
     from api.http_protocol import GuardedHttpProtocol
+    from api.streams import say_goodbye
 
     set_up_logs(settings.log_format, "gateway")
     end_with_supervisor()
     _raise_descriptor_limit()
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -102,7 +105,14 @@ def run_gateway(settings: Settings) -> int:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Let the streams say goodbye before uvicorn cuts every connection."""
+            await say_goodbye(app.state.gateway)
+            await super().shutdown(sockets)
+
+    server = Server(config)
     # uvicorn raises the signal that stopped it once more when it is done; that is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)

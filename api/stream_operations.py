@@ -42,11 +42,11 @@ CONCURRENT = frozenset(
 )
 
 
-class _Nothing(Body, frozen=True):
+class _Nothing(Body):
     pass
 
 
-class _Login(Body, frozen=True):
+class _Login(Body):
     """Either a session's token, or a key's signature over "timestamp\\nGET\\n/v1/stream\\n"
     followed by the SHA-256 (hex) of nothing."""
 
@@ -56,36 +56,36 @@ class _Login(Body, frozen=True):
     signature: str | None = None
 
 
-class _WantedChannel(Body, frozen=True):
+class _WantedChannel(Body):
     name: str
     symbol: str | None = None
     # Private channels: everything from this sequence on is sent first.
     replay_from: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
 
 
-class _Channels(Body, frozen=True):
+class _Channels(Body):
     channels: Annotated[
         list[_WantedChannel], msgspec.Meta(min_length=1, max_length=MAX_CHANNELS_PER_REQUEST)
     ]
 
 
-class _Order(Body, frozen=True):
+class _Order(Body):
     """Names an order by one of its two ids."""
 
     order_id: str | None = None
     client_order_id: str | None = None
 
 
-class _Amendment(_Order, frozen=True):
+class _Amendment(_Order):
     price: str | None = None
     quantity: str | None = None
 
 
-class _CancelAll(Body, frozen=True):
+class _CancelAll(Body):
     symbol: str | None = None
 
 
-class _Quotes(Body, frozen=True):
+class _Quotes(Body):
     """Many quotes, or the members of one as in PUT /v1/quotes."""
 
     quotes: (
@@ -97,7 +97,7 @@ class _Quotes(Body, frozen=True):
     ask: QuoteSide | None = None
 
 
-class _CancelOnDisconnect(Body, frozen=True):
+class _CancelOnDisconnect(Body):
     enabled: bool
 
 

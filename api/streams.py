@@ -37,6 +37,8 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_UNDER_WAY = 256
 # How long a client may take to read what was sent before its connection is cut.
 _CLOSE_SECONDS = 5.0
+# And how long all of them may when the server stops.
+_GOODBYE_SECONDS = 1.0
 
 MESSAGE_TOO_BIG = Closing(1009, "message_too_big")
 NOT_TEXT = Closing(1003, "text_messages_only")
@@ -65,6 +67,16 @@ async def stream(websocket: WebSocket) -> None:
     chosen = next((name for name in SUBPROTOCOLS if name in offered), None)
     await websocket.accept(subprotocol=chosen)
     await _Session(gateway, websocket).run()
+
+
+async def say_goodbye(gateway: Gateway) -> None:
+    """Announce the end of this process on every connection, and wait until they are closed."""
+    gateway.streams.shut_down()
+    try:
+        async with asyncio.timeout(_GOODBYE_SECONDS):
+            await gateway.streams.drained()
+    except TimeoutError:
+        logger.info("streams_cut", why="some clients did not read why they are closed")
 
 
 class _Session:
