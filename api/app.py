@@ -37,8 +37,8 @@ _ROUTES = (
     market,
     sessions,
     keys,
-    public_registry,
     registry,
+    public_registry,
     compliance,
     settlements,
     operator,
@@ -73,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router, prefix="/v1")
     _add_health(app)
     _add_pages(app)
+    app.add_route("/asyncapi.yaml", streams.document, include_in_schema=False)
     openapi.install(app)
     return app
 

@@ -11,11 +11,13 @@ import asyncio
 import functools
 import itertools
 import secrets
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, Request, WebSocket
+from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
 from api.errors import Problem, to_problem
@@ -67,6 +69,12 @@ async def stream(websocket: WebSocket) -> None:
     chosen = next((name for name in SUBPROTOCOLS if name in offered), None)
     await websocket.accept(subprotocol=chosen)
     await _Session(gateway, websocket).run()
+
+
+async def document(_: Request) -> Response:
+    """The streams as AsyncAPI."""
+    text = resources.files("api").joinpath("asyncapi.yaml").read_text("utf-8")
+    return Response(text, media_type="application/yaml")
 
 
 async def say_goodbye(gateway: Gateway) -> None:
