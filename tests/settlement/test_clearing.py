@@ -1,81 +1,34 @@
-"""The end-of-day run: what it comes to, and that it comes to it however often it is killed."""
+"""The end-of-day run: what it comes to, who may begin it, and what can come in between."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
-from engine.codes import Phase, Side
-from engine.state import state_hash
-from settlement import blocks, clearing, custody, ledger
+from engine.codes import CommandKind, Phase, Side, TimeInForce
+from settlement import blocks, clearing, custody, delivery, ledger
 from settlement.clearing import Clearing
-from settlement.database import Database
 from settlement.errors import Refused
 from settlement.lease import Lease
 from settlement.ledger import Holding
-from settlement.reconciliation import reconcile
-from settlement.tables.clearing import ClearingPrice, ClearingRun, Statement
-from settlement.tables.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
 from settlement.tables.registry import Block
-from settlement.tables.trading import CalendarDay, Instrument
+from settlement.tables.trading import CalendarDay, Instrument, Order
 
 BUY, SELL = Side.BUY, Side.SELL
 DAY = 20_777
 
 
-@pytest.fixture
-def market(database: Database, new_exchange: Callable[[Database], Any]) -> Any:
-    """Two instruments in continuous trading; accounts 1 to 4 with cash, 1 and 2 with credits."""
-    return build_market(new_exchange(database))
-
-
-def build_market(exchange: Any) -> Any:
-    for number, symbol in ((1, "GD-PHCER"), (2, "XM-CER")):
-        exchange.define(number, symbol)
-    for account in (1, 2, 3, 4):
-        exchange.open_account(account)
-        exchange.deposit_cash(account, 10_000_000)
-    exchange.bring_credits(1, "GD-PHCER", 1_000)
-    exchange.bring_credits(2, "GD-PHCER", 500)
-    exchange.bring_credits(1, "XM-CER", 300)
-    for number in (1, 2):
-        exchange.set_phase(number, Phase.CONTINUOUS)
-    return exchange
-
-
-def trade_a_day(exchange: Any) -> None:
-    """Account 3 buys from 1 and 2, account 4 from 1; 2 buys back; XM-CER stays thin."""
-    exchange.order(1, 1, SELL, 5_000, 300)
-    exchange.order(2, 1, SELL, 5_010, 200)
-    exchange.order(3, 1, BUY, 5_010, 400)
-    exchange.order(1, 1, BUY, 5_005, 10)
-    exchange.order(2, 1, SELL, 5_005, 10)
-    exchange.order(4, 1, BUY, 5_020, 50)
-    exchange.order(1, 2, SELL, 5_100, 60)
-    exchange.order(4, 2, BUY, 5_100, 60)
-    exchange.order(3, 2, BUY, 4_800, 5)
-    exchange.intake.flush()
-
-
-def settle(exchange: Any, folder: Path, *, reopen: bool = True, day: int = DAY) -> str:
-    work = Clearing(exchange.database, exchange, folder, reopen=reopen)
-    run_id = work.begin(day)
-    assert work.run(run_id)
-    return run_id
-
-
 def test_a_day_is_settled(market: Any, tmp_path: Path) -> None:
     """After the run engine, ledger and custody agree, and the next day is open."""
-    trade_a_day(market)
-    before = market.balances()
-    run_id = settle(market, tmp_path)
+    market.trade_a_day()
+    run_id = market.settle(tmp_path)
 
     with market.database.read() as session:
         outcome = clearing.report(session, run_id)
@@ -94,9 +47,6 @@ def test_a_day_is_settled(market: Any, tmp_path: Path) -> None:
         (4, "XM-CER"): 60,
     }
     after = market.balances()
-    for name in ("available_fen", "held_fen"):
-        released = after.accounts[name] - before.accounts[name]
-        assert released.sum() == 0 or name in ("available_fen", "held_fen")
     assert not after.positions["locked_lots"].any(), "the resale lock is released"
     for account in (1, 2, 3, 4):
         cash = after.accounts["available_fen"][account] + after.accounts["held_fen"][account]
@@ -107,8 +57,8 @@ def test_a_day_is_settled(market: Any, tmp_path: Path) -> None:
 
 def test_closing_prices(market: Any, tmp_path: Path) -> None:
     """The volume-weighted average rounded half up; the previous close in a thin market."""
-    trade_a_day(market)
-    run_id = settle(market, tmp_path)
+    market.trade_a_day()
+    run_id = market.settle(tmp_path)
     with market.database.read() as session:
         prices = clearing.report(session, run_id).prices
     weighted = 300 * 5_000 + 100 * 5_010 + 10 * 5_005 + 50 * 5_010
@@ -126,123 +76,188 @@ def test_closing_prices(market: Any, tmp_path: Path) -> None:
     assert {item.phase for item in instruments} == {Phase.CONTINUOUS}
 
 
-class Killed(BaseException):
-    """The process is gone: nothing after this runs, as with kill -9."""
+def test_a_closed_market_stays_closed(market: Any, tmp_path: Path) -> None:
+    """Without `reopen` the next day waits; day orders have expired, gtc orders rest."""
+    market.order(3, 1, BUY, 4_900, 5)
+    lasting = market.order(3, 1, BUY, 4_901, 5, time_in_force=TimeInForce.GTC)
+    market.settle(tmp_path, reopen=False)
+    with market.database.read() as session:
+        instruments = session.scalars(select(Instrument)).all()
+        assert {item.phase for item in instruments} == {Phase.CLOSED}
+        assert {item.trading_day for item in instruments} == {DAY + 1}
+        statuses = {order.order_id: order.status for order in session.scalars(select(Order))}
+    assert sorted(statuses.values()) == ["expired", "open"]
+    assert statuses[lasting] == "open"
 
 
-class Fuse:
-    """Blows at the n-th dangerous moment."""
-
-    def __init__(self, moments: int) -> None:
-        self.left = moments
-
-    def burn(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
-
-
-class KillableDatabase(Database):
-    """A database whose process can die before and after each commit."""
-
-    def __init__(self, url: str, fuse: Fuse) -> None:
-        super().__init__(url)
-        self._fuse = fuse
-
-    def write(self, work: Callable[..., Any]) -> Future[Any]:
-        def dangerous(session: Any) -> Any:
-            outcome = work(session)
-            self._fuse.burn()
-            return outcome
-
-        done = super().write(dangerous)
-        done.result()
-        self._fuse.burn()
-        return done
+def test_days_follow_each_other(market: Any, tmp_path: Path) -> None:
+    """What was bought one day is sold the next, and each day settles its own trades."""
+    market.trade_a_day()
+    market.settle(tmp_path)
+    market.order(3, 1, SELL, 5_000, 150)
+    market.order(1, 1, BUY, 5_000, 150)
+    market.intake.flush()
+    run_id = market.settle(tmp_path, day=DAY + 1)
+    with market.database.read() as session:
+        outcome = clearing.report(session, run_id)
+        totals = custody.custody_totals(session)
+    assert outcome.breaks == []
+    assert [price.volume_lots for price, _ in outcome.prices] == [150, 0]
+    assert (totals[3, "GD-PHCER"], totals[1, "GD-PHCER"]) == (250, 860)
 
 
-class KillablePort:
-    """A link whose process can die before a command is sent, and before its answer is read."""
-
-    def __init__(self, exchange: Any, fuse: Fuse) -> None:
-        self._exchange = exchange
-        self._fuse = fuse
-        self.account = exchange.account
-        self.balances = exchange.balances
-
-    def submit(self, commands: np.ndarray) -> list[np.ndarray]:
-        self._fuse.burn()
-        answers = self._exchange.submit(commands)
-        self._fuse.burn()
-        return answers
+def test_a_day_without_trades(market: Any, tmp_path: Path) -> None:
+    """Nothing to deliver is no obstacle: prices stay, the day is rolled."""
+    run_id = market.settle(tmp_path)
+    with market.database.read() as session:
+        outcome = clearing.report(session, run_id)
+    assert (outcome.run.status, outcome.run.batches, outcome.breaks) == ("completed", 0, [])
+    assert [price.method for price, _ in outcome.prices] == ["previous_close"] * 2
 
 
-def outcome_of(database: Database, run_id: str) -> dict[str, list[Any]]:
-    """Everything that a run leaves, without its id and with nothing that depends on time."""
-    with database.read() as session:
-        entries = session.execute(
-            select(LedgerTransaction.posting_key, LedgerTransaction.kind)
-            .add_columns(LedgerAccount.kind, LedgerAccount.owner)
-            .add_columns(LedgerEntry.asset, LedgerEntry.amount)
-            .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.transaction_id)
-            .join(LedgerAccount, LedgerAccount.account_id == LedgerEntry.account_id)
-            .where(LedgerTransaction.run_id.is_not(None))
-        ).all()
-        held = session.scalars(select(Block).order_by(Block.batch_number, Block.start_number))
-        statements = session.scalars(select(Statement).order_by(Statement.account))
-        prices = session.scalars(select(ClearingPrice).order_by(ClearingPrice.instrument))
-        return {
-            "entries": sorted((row[0].replace(run_id, "RUN"), *row[1:]) for row in entries),
-            "blocks": [
-                (row.batch_number, row.start_number, row.end_number, row.holder_account, row.status)
-                for row in held.unique()
-            ],
-            "statements": [(row.account, row.trading_day, row.body) for row in statements],
-            "prices": [(row.instrument, row.closing_price_ticks, row.method) for row in prices],
-        }
+def test_days_that_cannot_be_settled(market: Any, tmp_path: Path) -> None:
+    """Another day than the present one, a settled one, and the one that is at work."""
+    work = Clearing(market.database, market, tmp_path, reopen=True)
+    for day in (DAY - 1, DAY + 1):
+        with pytest.raises(Refused) as refused:
+            work.begin(day)
+        assert refused.value.code == "conflict"
+    run_id = work.begin(DAY)
+    assert work.begin(DAY) == run_id
+    assert work.run(run_id)
+    with pytest.raises(Refused) as refused:
+        work.begin(DAY)
+    assert (refused.value.code, refused.value.extra) == ("already_settled", {"run_id": run_id})
 
 
-def test_a_run_killed_anywhere_comes_to_the_same_result(
-    tmp_path: Path,
-    new_database: Callable[[], Database],
-    new_exchange: Callable[[Database], Any],
+def test_one_run_at_a_time(market: Any, tmp_path: Path) -> None:
+    """Whoever comes while a run is at work leaves it alone."""
+    market.trade_a_day()
+    work = Clearing(market.database, market, tmp_path, reopen=True)
+    run_id = work.begin(DAY)
+    elsewhere = Lease(tmp_path / "settlement.lock")
+    assert elsewhere.acquire()
+    assert not work.run(run_id)
+    elsewhere.release()
+    with ThreadPoolExecutor(4) as pool:
+        works = [Clearing(market.database, market, tmp_path, reopen=True) for _ in range(4)]
+        assert any(list(pool.map(lambda each: each.run(run_id), works)))
+    with market.database.read() as session:
+        outcome = clearing.report(session, run_id)
+    assert (outcome.run.status, outcome.breaks, outcome.batches_done) == ("completed", [], 2)
+
+
+def test_the_calendar_is_the_operators(market: Any, tmp_path: Path) -> None:
+    """Days that the calendar closes are passed over."""
+
+    def close_days(session: Session) -> None:
+        session.add_all(CalendarDay(day=DAY + days, is_trading=False) for days in (1, 2, 4))
+
+    market.database.write(close_days).result()
+    market.settle(tmp_path)
+    with market.database.read() as session:
+        assert clearing.current_trading_day(session) == DAY + 3
+
+
+def test_breaks_are_kept_and_keep_the_market_closed(market: Any, tmp_path: Path) -> None:
+    """A block that went astray shows as a break, and nothing opens before somebody has looked."""
+    market.trade_a_day()
+
+    def steal(session: Session) -> None:
+        session.execute(update(Block).where(Block.holder_account == 2).values(holder_account=4))
+
+    work = Clearing(market.database, market, tmp_path, reopen=True)
+    run_id = work.begin(DAY)
+    market.on_command(CommandKind.ROLL_DAY, lambda: market.database.write(steal).result())
+    assert work.run(run_id)
+    with market.database.read() as session:
+        outcome = clearing.report(session, run_id)
+        phases = set(session.scalars(select(Instrument.phase)))
+    assert [(row.kind, row.account, row.ledger, row.custody) for row in outcome.breaks] == [
+        ("ledger_custody", 2, 340, 0),
+        ("ledger_custody", 4, 50, 390),
+    ]
+    assert phases == {Phase.CLOSED}
+
+
+def test_trades_after_the_close_belong_to_the_next_day(market: Any, tmp_path: Path) -> None:
+    """If somebody opens the market while a run is at work, nothing is lost or settled twice."""
+    market.trade_a_day()
+
+    def interfere() -> None:
+        market.set_phase(1, Phase.CONTINUOUS)
+        market.order(2, 1, SELL, 5_000, 7)
+        market.order(4, 1, BUY, 5_000, 7)
+
+    market.on_command(CommandKind.ROLL_DAY, interfere)
+    run_id = market.settle(tmp_path)
+    with market.database.read() as session:
+        outcome = clearing.report(session, run_id)
+    assert (outcome.run.status, outcome.breaks) == ("completed", [])
+    assert [price.volume_lots for price, _ in outcome.prices] == [460, 60]
+    run_id = market.settle(tmp_path, day=DAY + 1)
+    with market.database.read() as session:
+        outcome = clearing.report(session, run_id)
+    assert [price.volume_lots for price, _ in outcome.prices] == [7, 0]
+    assert outcome.breaks == []
+
+
+def test_a_price_whose_limits_do_not_fit_is_not_rolled(market: Any, tmp_path: Path) -> None:
+    """The closing price is published, but the engine keeps the reference price it can hold."""
+    fields = {"ladder_levels": 1_024, "reference_price_ticks": 5_000}
+    market.define(3, "WH-CER", **fields)
+    market.bring_credits(1, "WH-CER", 500)
+    market.set_phase(3, Phase.CONTINUOUS)
+    market.order(1, 3, SELL, 5_500, 300)
+    market.order(2, 3, BUY, 5_500, 300)
+    market.intake.flush()
+    run_id = market.settle(tmp_path)
+    with market.database.read() as session:
+        price, instrument = clearing.report(session, run_id).prices[-1]
+    assert (price.closing_price_ticks, instrument.reference_price_ticks) == (5_500, 5_000)
+    assert instrument.trading_day == DAY + 1
+
+
+def test_a_run_waits_for_the_database(
+    market: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Die at every commit and at every command, before and after, carry on: one result."""
+    """A database that is away delays a run and does not change it."""
+    market.trade_a_day()
+    monkeypatch.setattr(clearing, "_DATABASE_PAUSE_SECONDS", 0)
+    failures = itertools.cycle([True, False])
+    post = ledger.post
 
-    def day() -> Any:
-        exchange = build_market(new_exchange(new_database()))
-        trade_a_day(exchange)
-        return exchange
+    def sometimes(*arguments: Any) -> int:
+        if next(failures):
+            raise OperationalError("INSERT", {}, Exception("the server is away"))
+        return post(*arguments)
 
-    expected_exchange = day()
-    run_id = settle(expected_exchange, tmp_path)
-    expected = outcome_of(expected_exchange.database, run_id)
-    moments = 0
-    for moment in itertools.count(1):
-        exchange = day()
-        fuse = Fuse(moment)
-        killable = KillableDatabase(exchange.database.url.render_as_string(False), fuse)
-        folder = tmp_path / str(moment)
-        folder.mkdir()
-        try:
-            work = Clearing(killable, KillablePort(exchange, fuse), folder, reopen=True)
-            work.run(work.begin(DAY))
-            break
-        except Killed:
-            moments += 1
-        finally:
-            killable.close()
-        with exchange.database.read() as session:
-            if session.scalar(select(ClearingRun.status)) != "completed":
-                run_id = settle(exchange, folder)
-            else:
-                run_id = session.scalar(select(ClearingRun.run_id))
-        found = outcome_of(exchange.database, run_id)
-        assert found == expected, f"killed at moment {moment}"
-        assert reconcile(exchange.database, exchange).breaks == []
-        assert state_hash(exchange.engine.export()) == state_hash(
-            expected_exchange.engine.export()
-        ), f"killed at moment {moment}"
-        exchange.intake.close()
-        exchange.database.close()
-    assert moments > 25
+    monkeypatch.setattr(delivery, "post", sometimes)
+    run_id = market.settle(tmp_path)
+    with market.database.read() as session:
+        outcome = clearing.report(session, run_id)
+    assert (outcome.run.status, outcome.breaks, outcome.run.error) == ("completed", [], None)
+
+
+def test_a_run_that_fails_says_why_and_can_be_carried_on(
+    market: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stopped a run stands in its record; asked for again, it goes on."""
+    market.trade_a_day()
+    with monkeypatch.context() as patched:
+        patched.setattr(custody, "deliver", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            market.settle(tmp_path)
+    with market.database.read() as session:
+        run_id = clearing.unfinished_run(session)
+        assert run_id is not None
+        run = clearing.report(session, run_id).run
+    assert (run.status, run.step, run.error) == (
+        "failed",
+        "net",
+        "ZeroDivisionError: division by zero",
+    )
+    assert market.settle(tmp_path) == run_id
+    with market.database.read() as session:
+        outcome = clearing.report(session, run_id)
+    assert (outcome.run.status, outcome.run.error, outcome.breaks) == ("completed", None, [])

@@ -1,0 +1,144 @@
+"""The end-of-day run comes to one result, however often and wherever it is killed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+
+from engine.state import state_hash
+from settlement.clearing import Clearing
+from settlement.database import Database
+from settlement.reconciliation import reconcile
+from settlement.tables.clearing import ClearingPrice, ClearingRun, Statement
+from settlement.tables.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
+from settlement.tables.registry import Block
+
+DAY = 20_777
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this runs, as with kill -9."""
+
+
+class Fuse:
+    """Blows at the n-th dangerous moment."""
+
+    def __init__(self, moments: int) -> None:
+        self.left = moments
+
+    def burn(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+class KillableDatabase(Database):
+    """A database whose process can die before and after each commit."""
+
+    def __init__(self, url: str, fuse: Fuse) -> None:
+        super().__init__(url)
+        self._fuse = fuse
+
+    def write(self, work: Callable[..., Any]) -> Future[Any]:
+        def dangerous(session: Any) -> Any:
+            outcome = work(session)
+            self._fuse.burn()
+            return outcome
+
+        done = super().write(dangerous)
+        done.result()
+        self._fuse.burn()
+        return done
+
+
+class KillablePort:
+    """A link whose process can die before a command is sent, and before its answer is read."""
+
+    def __init__(self, exchange: Any, fuse: Fuse) -> None:
+        self._exchange = exchange
+        self._fuse = fuse
+        self.account = exchange.account
+        self.balances = exchange.balances
+
+    def submit(self, commands: np.ndarray) -> list[np.ndarray]:
+        self._fuse.burn()
+        answers = self._exchange.submit(commands)
+        self._fuse.burn()
+        return answers
+
+
+def day_of(new_market: Callable[[], Any]) -> Any:
+    exchange = new_market()
+    exchange.trade_a_day()
+    return exchange
+
+
+def outcome_of(database: Database, run_id: str) -> dict[str, list[Any]]:
+    """Everything that a run leaves, without its id and with nothing that depends on time."""
+    with database.read() as session:
+        entries = session.execute(
+            select(LedgerTransaction.posting_key, LedgerTransaction.kind)
+            .add_columns(LedgerAccount.kind, LedgerAccount.owner)
+            .add_columns(LedgerEntry.asset, LedgerEntry.amount)
+            .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.transaction_id)
+            .join(LedgerAccount, LedgerAccount.account_id == LedgerEntry.account_id)
+            .where(LedgerTransaction.run_id.is_not(None))
+        ).all()
+        held = session.scalars(select(Block).order_by(Block.batch_number, Block.start_number))
+        statements = session.scalars(select(Statement).order_by(Statement.account))
+        prices = session.scalars(select(ClearingPrice).order_by(ClearingPrice.instrument))
+        return {
+            "entries": sorted((row[0].replace(run_id, "RUN"), *row[1:]) for row in entries),
+            "blocks": [
+                (row.batch_number, row.start_number, row.end_number, row.holder_account, row.status)
+                for row in held.unique()
+            ],
+            "statements": [(row.account, row.trading_day, row.body) for row in statements],
+            "prices": [(row.instrument, row.closing_price_ticks, row.method) for row in prices],
+        }
+
+
+def test_a_run_killed_anywhere_comes_to_the_same_result(
+    tmp_path: Path, backend: str, new_market: Callable[[], Any]
+) -> None:
+    """Die at every commit and at every command, before and after, carry on: one result."""
+
+    expected_exchange = day_of(new_market)
+    run_id = expected_exchange.settle(tmp_path)
+    expected = outcome_of(expected_exchange.database, run_id)
+    moments = 0
+    # A PostgreSQL database takes long to make; there every third moment must do.
+    for moment in itertools.count(1, 1 if backend == "sqlite" else 3):
+        exchange = day_of(new_market)
+        fuse = Fuse(moment)
+        killable = KillableDatabase(exchange.database.url.render_as_string(False), fuse)
+        folder = tmp_path / str(moment)
+        folder.mkdir()
+        try:
+            work = Clearing(killable, KillablePort(exchange, fuse), folder, reopen=True)
+            work.run(work.begin(DAY))
+            break
+        except Killed:
+            moments += 1
+        finally:
+            killable.close()
+        with exchange.database.read() as session:
+            if session.scalar(select(ClearingRun.status)) != "completed":
+                run_id = exchange.settle(folder)
+            else:
+                run_id = session.scalar(select(ClearingRun.run_id))
+        found = outcome_of(exchange.database, run_id)
+        assert found == expected, f"killed at moment {moment}"
+        assert reconcile(exchange.database, exchange).breaks == []
+        assert state_hash(exchange.engine.export()) == state_hash(
+            expected_exchange.engine.export()
+        ), f"killed at moment {moment}"
+        exchange.intake.close()
+        exchange.database.close()
+    assert moments > 25 // (1 if backend == "sqlite" else 3)
