@@ -362,5 +362,6 @@ def _spoil(random: Random, command: np.ndarray) -> None:
     stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
     name = random.choice([field for field in layout.names or () if field not in stamped])
     bounds = np.iinfo(layout[name])
-    value = random.choice([value for value in _EXTREMES if bounds.min <= value <= bounds.max])
-    command.view(layout)[name] = value
+    extremes = [value for value in _EXTREMES if bounds.min <= value <= bounds.max]
+    power = 1 << random.randrange(bounds.bits - 1)
+    command.view(layout)[name] = random.choice([random.choice(extremes), power, power - 1])
