@@ -19,7 +19,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev
-	$(BIN)/pytest benchmarks --benchmark-only
+	$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-enable --benchmark-only
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
