@@ -110,7 +110,8 @@ def rehearse(
         bare = replace(request, idempotency_key=None)
         operation = _get(session, _begin(session, bare, prepare))
         steps = [Step(*numbers) for numbers in operation.steps]
-        _finish(session, operation.operation_id)
+        if steps:  # otherwise it is finished already
+            _finish(session, operation.operation_id)
         answer = describe(session, operation)
         hidden = ("operation_id", "certificate_id", "pledge_id", "verify_path")
         answer |= {name: None for name in hidden if name in answer}
