@@ -181,8 +181,9 @@ def apply_events(session: Session, events: Records, last_sequence: int) -> None:
     if last_sequence <= done:
         return
     events = events.view(RAW)[events["sequence"] > done].view(EVENT)
-    steps = np.diff(events["sequence"], prepend=done, append=last_sequence)
-    if len(events) == 0 or steps.min() < 0 or steps.max() > 1:
+    sequences = events["sequence"]
+    steps = np.diff(sequences, prepend=done)
+    if len(events) == 0 or sequences[-1] != last_sequence or steps.min() < 0 or steps.max() > 1:
         raise IntakeError(f"events are missing between {done} and {last_sequence}")
     instruments = {row["number"]: dict(row) for row in _all(session, select(_INSTRUMENTS))}
     rows = EventRows(instruments, _load_orders(session, touched_orders(events)))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from engine.codes import Phase, Reason, Side, TimeInForce
 from engine.records import EVENT, RAW
-from settlement import history, ledger
+from settlement import ledger
 from settlement.database import Database
-from settlement.intake import Intake, IntakeError, apply_events, intake_lease
+from settlement.intake import Intake, IntakeError, apply_events, checkpoint, intake_lease
 from settlement.ledger import Holding
+from settlement.tables import Base
 from settlement.tables.trading import Instrument, Order, Trade
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -99,3 +105,146 @@ def test_cash_and_credits_are_posted(exchange: Any) -> None:
             Holding("participant", 2, "GD-PHCER"): 600,
             Holding("participant", 3, "GD-PHCER"): 1_000,
         }
+
+
+def all_rows(database: Database) -> dict[str, list[Any]]:
+    """Every row that the intake wrote."""
+    with database.read() as session:
+        return {
+            table.name: sorted(map(tuple, session.execute(select(table))), key=repr)
+            for table in Base.metadata.sorted_tables
+            if table.name in ("instruments", "orders", "trades", "intake_checkpoint")
+        } | {"balances": sorted(ledger.balances(session).items())}
+
+
+def record_a_session(exchange: Any) -> list[tuple[np.ndarray, int]]:
+    """Some of everything, as batches of events."""
+    batches: list[tuple[np.ndarray, int]] = []
+    consume = exchange.intake.consume
+
+    def listen(events: np.ndarray, last_sequence: int) -> None:
+        batches.append((events.view(RAW).copy().view(EVENT), last_sequence))
+        consume(events, last_sequence)
+
+    exchange.intake.consume = listen
+    exchange.define(1, "GD-PHCER")
+    for account in (1, 2):
+        exchange.open_account(account)
+        exchange.deposit_cash(account, 10_000_000)
+        exchange.deposit_credits(account, 1, 1_000)
+    exchange.set_phase(1, Phase.CONTINUOUS)
+    for price in range(5_000, 5_040, 4):
+        order_id = exchange.order(1, 1, SELL, price, 10)
+        exchange.order(2, 1, BUY, price, 7)
+        exchange.amend(1, order_id, price, 9)
+        exchange.order(2, 1, BUY, price - 300, 3)
+    exchange.withdraw_cash(1, 5)
+    exchange.set_phase(1, Phase.CLOSED)
+    exchange.intake.flush()
+    return batches
+
+
+def join(batches: list[tuple[np.ndarray, int]]) -> np.ndarray:
+    return np.concatenate([events.view(RAW) for events, _ in batches]).view(EVENT)
+
+
+def test_batches_of_any_size_and_number_give_the_same_rows(
+    new_database: Callable[[], Database], new_exchange: Callable[[Database], Any]
+) -> None:
+    """One batch, many batches, batches that come twice or overlap: always the same tables."""
+    original = new_database()
+    batches = record_a_session(new_exchange(original))
+    last_sequence = batches[-1][1]
+    expected = all_rows(original)
+    for size in (1, 7, len(batches)):
+        database = new_database()
+        for start in range(0, len(batches), size):
+            # From the beginning each time: what is known already must be passed over.
+            first = max(0, start - size)
+            events = join(batches[first : start + size])
+            last = batches[min(start + size, len(batches)) - 1][1]
+            for _ in range(2):
+                database.write(partial(apply_events, events=events, last_sequence=last)).result()
+        assert all_rows(database) == expected, f"batches of {size}"
+    with database.read() as session:
+        assert checkpoint(session) == last_sequence
+
+
+def test_a_gap_is_refused(
+    new_database: Callable[[], Database], new_exchange: Callable[[Database], Any]
+) -> None:
+    """Events that do not follow on what is known change nothing."""
+    batches = record_a_session(new_exchange(new_database()))
+    database = new_database()
+    for events, last_sequence in (
+        (join(batches[1:3]), batches[2][1]),
+        (join([batches[0], batches[2]]), batches[2][1]),
+        (join(batches[:2]), batches[2][1]),
+        (batches[0][0][:0], batches[0][1]),
+    ):
+        with pytest.raises(IntakeError, match="missing"):
+            database.write(
+                partial(apply_events, events=events, last_sequence=last_sequence)
+            ).result()
+    assert all(not rows for rows in all_rows(database).values())
+
+
+def test_what_fails_is_said_to_whoever_goes_on(database: Database) -> None:
+    """After a gap the intake takes nothing more, and says why."""
+    intake = Intake(database)
+    events = np.zeros(1, EVENT)
+    events["sequence"] = 5
+    intake.consume(events, 5)
+    with pytest.raises(IntakeError):
+        intake.flush()
+    with pytest.raises(IntakeError):
+        intake.consume(events, 6)
+    intake.close()
+    assert intake.checkpoint() == 0
+
+
+def test_memory_is_bounded(database: Database) -> None:
+    """More events than may wait for the database are refused, and can be asked for again."""
+    intake = Intake(database, max_pending_events=10)
+    with pytest.raises(IntakeError, match="behind"):
+        intake.consume(np.zeros(11, EVENT), 11)
+    intake.close()
+
+
+def test_a_database_that_comes_back_gets_everything(
+    new_database: Callable[[], Database],
+    new_exchange: Callable[[Database], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the database is away events wait; nothing is lost or doubled."""
+    original = new_database()
+    batches = record_a_session(new_exchange(original))
+    database = new_database()
+    failures = iter([True, True])
+    write = database.write
+
+    def sometimes(work: Callable[[Any], Any]) -> Any:
+        if next(failures, False):
+            raise OperationalError("COMMIT", {}, Exception("the server is away"))
+        return write(work)
+
+    monkeypatch.setattr(database, "write", sometimes)
+    monkeypatch.setattr("settlement.intake._RETRY_SECONDS", 0)
+    intake = Intake(database)
+    for events, last_sequence in batches:
+        intake.consume(events, last_sequence)
+    intake.flush()
+    intake.close()
+    assert all_rows(database) == all_rows(original)
+
+
+def test_the_lease_is_held_by_one(tmp_path: Path) -> None:
+    """One process does the intake; when it lets go, another can."""
+    first, second = intake_lease(tmp_path), intake_lease(tmp_path)
+    assert first.acquire()
+    assert first.acquire()
+    assert not second.acquire()
+    first.release()
+    assert second.acquire()
+    second.release()
+    second.release()
