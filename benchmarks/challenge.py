@@ -2,8 +2,9 @@
 
 The workload is that of a public benchmark of matching engines. Every message becomes a NEW_ORDER, a
 CANCEL_ORDER by client id or a REPLACE_ORDER by client id, and passes all checks of the engine. They
-go in batches of at most 256, and no batch is known before the one ahead of it was answered. The time
-covers turning messages into commands, the engine, and writing the report; hashing it comes after.
+go in batches of at most 256, and no batch is known before the one ahead of it was answered. The
+time covers turning messages into commands, the engine, and writing the report; hashing it comes
+after.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from engine.codes import (
 from engine.compiled import entry_point, int64
 from engine.matching.arrays import event_views
 from engine.matching.engine import Engine
-from engine.records import COMMAND, EVENT, ORDER_COMMAND
+from engine.records import COMMAND, ORDER_COMMAND
 from engine.state import EngineLimits
 
 BATCH_MESSAGES = 256

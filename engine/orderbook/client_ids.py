@@ -32,6 +32,9 @@ FIRST_CAPACITY = 65_536
 _BLOCK_SHIFT = 4
 _BLOCK_ENTRIES = 1 << _BLOCK_SHIFT
 _ACCOUNT_SHIFT = 40
+# A block's place is a fraction of the table, so a copy into a larger one goes through both in order.
+_FRACTION_BITS = 32
+_FRACTION_MASK = (1 << _FRACTION_BITS) - 1
 
 
 class ClientIdArrays(NamedTuple):
@@ -54,7 +57,8 @@ def find_client_id(table: ClientIdArrays, account: int, high: int, low: int) -> 
     block_hash = mix(high ^ table.seeds[0] ^ (account << _ACCOUNT_SHIFT))
     block_hash = mix(block_hash ^ table.seeds[1] ^ (low >> _BLOCK_SHIFT))
     place = (low ^ (block_hash >> 56)) & (_BLOCK_ENTRIES - 1)
-    row = ((block_hash << _BLOCK_SHIFT) & last) + place
+    block = ((block_hash & _FRACTION_MASK) * (len(entries) >> _BLOCK_SHIFT)) >> _FRACTION_BITS
+    row = (block << _BLOCK_SHIFT) + place
     while True:
         entry = entries[row]
         if entry["value"] == 0 or (
