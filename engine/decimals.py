@@ -29,7 +29,7 @@ def parse_steps(text: str, step_fen: int) -> int:
     """
     match = _DECIMAL.fullmatch(text)
     if match is None:
-        raise NotDecimalError(f"{text[:40]!r} is not a decimal")
+        raise NotDecimalError(f"{text[:40]!r} is not a plain decimal of at most 18 digits")
     whole, fraction = match[1], match[2] or ""
     hundredths = int(whole) * 100 + int(fraction[:FEN_DECIMALS].ljust(FEN_DECIMALS, "0") or "0")
     if fraction[FEN_DECIMALS:].strip("0") or hundredths % step_fen:
