@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from settlement import custody
+from settlement import custody, netting
 from settlement.ledger import CASH, Kind, Leg, Posting, holder, is_posted, post
-from settlement.netting import Batch, batches
+from settlement.netting import Batch
 from settlement.tables.clearing import ClearingNet, ClearingRun
 from settlement.tables.trading import Instrument
 
@@ -21,7 +21,10 @@ def plan(session: Session, run_id: str) -> dict[int, list[Batch]]:
     query = select(ClearingNet).where(ClearingNet.run_id == run_id)
     for net in session.scalars(query.order_by(ClearingNet.instrument, ClearingNet.account)):
         nets[net.instrument].append(net)
-    return {instrument: batches(of_instrument) for instrument, of_instrument in nets.items()}
+    return {
+        instrument: netting.batches(of_instrument, netting.BATCH_SIZE)
+        for instrument, of_instrument in nets.items()
+    }
 
 
 def deliver_batch(

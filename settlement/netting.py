@@ -145,7 +145,7 @@ def transfers(nets_of_instrument: Sequence[ClearingNet]) -> Iterator[Transfer]:
             wanted -= quantity
 
 
-def batches(nets_of_instrument: Sequence[ClearingNet], size: int = BATCH_SIZE) -> list[Batch]:
+def batches(nets_of_instrument: Sequence[ClearingNet], size: int) -> list[Batch]:
     """Cut an instrument's delivery into batches, always in the same way.
 
     An account's cash moves in the batch of its last transfer: delivery against payment. Accounts

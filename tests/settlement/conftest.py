@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 import warnings
@@ -42,6 +43,7 @@ from engine.state import EngineLimits
 from settlement import blocks, custody, operations, registry, registry_views
 from settlement.clearing import Clearing
 from settlement.database import Database
+from settlement.errors import Refused
 from settlement.intake import Intake
 from settlement.tables.identity import Account
 
@@ -286,6 +288,17 @@ class Exchange:
             **{"account": account, "order_id": order_id},
             **{"price_ticks": price_ticks, "quantity_lots": quantity_lots},
         )
+
+    def attempt_order(self, *arguments: Any) -> None:
+        """Place an order, which may be refused."""
+        with contextlib.suppress(AssertionError):
+            self.order(*arguments)
+
+    def attempt_withdrawal(self, account: int, symbol: str, lots: int) -> None:
+        """Take credits out of custody, which may be refused."""
+        request = operations.Request(account, "withdrawal", {})
+        with contextlib.suppress(Refused):
+            operations.perform(self.database, self, request, custody.withdrawal(symbol, lots))
 
     def trade_a_day(self) -> None:
         """Account 3 buys from 1 and 2, account 4 from 1; 1 buys back; XM-CER stays thin."""
