@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from api.registry_answers import REGISTRY_ANSWERS
+
 
 class Answer(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Base of everything that is described here."""
@@ -301,4 +303,5 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/operator/cash"): CashRequests,
     ("POST", "/v1/operator/cash/{request_id}/approve"): CashRequest,
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
+    **REGISTRY_ANSWERS,
 }

@@ -59,7 +59,7 @@ class ProjectBody(Body):
     project_id: str | None = None
 
 
-class BatchBody(Body):
+class IssueBody(Body):
     """POST /v1/registry/batches."""
 
     project_id: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,28 +74,20 @@ def of_operation(session: Session, operation_id: str) -> dict[str, Any] | None:
 
 def certificate(session: Session, found: Retirement) -> dict[str, Any]:
     """Everything that the certificate says; nothing of it is private."""
-    retired = session.scalars(
+    return certificate_list(session, [found])[0]
+
+
+def certificate_list(session: Session, found: Sequence[Retirement]) -> list[dict[str, Any]]:
+    """What each of the certificates says, in their order."""
+    ids = [retirement.certificate_id for retirement in found]
+    blocks: dict[str | None, list[Block]] = defaultdict(list)
+    for block in session.scalars(
         select(Block)
-        .where(Block.certificate_id == found.certificate_id)
+        .where(Block.certificate_id.in_(ids))
         .order_by(Block.batch_number, Block.start_number)
-    ).all()
-    batches = {block.batch.number: block.batch for block in retired}
-    return _summary(found) | {
-        "serials": [serial_range(block) for block in retired],
-        "credits": [
-            {
-                "batch_id": batch.batch_id,
-                "vintage": batch.vintage,
-                "symbol": batch.project.symbol,
-                "project_id": batch.project_id,
-                "project": batch.project.name,
-                "methodology": batch.project.methodology,
-                "region": batch.project.region,
-                "type": batch.project.type,
-            }
-            for batch in batches.values()
-        ],
-    }
+    ):
+        blocks[block.certificate_id].append(block)
+    return [_content(retirement, blocks[retirement.certificate_id]) for retirement in found]
 
 
 def serial_range(part: Block | Movement) -> dict[str, str]:
@@ -156,6 +150,26 @@ def _summary(found: Retirement) -> dict[str, Any]:
         "year": found.year,
         "retired_at": times.iso(found.time_ns),
         "verify_path": f"/v1/verify/{found.certificate_id}",
+    }
+
+
+def _content(found: Retirement, retired: list[Block]) -> dict[str, Any]:
+    batches = {block.batch_number: block.batch for block in retired}
+    return _summary(found) | {
+        "serials": [serial_range(block) for block in retired],
+        "credits": [
+            {
+                "batch_id": batch.batch_id,
+                "vintage": batch.vintage,
+                "symbol": batch.project.symbol,
+                "project_id": batch.project_id,
+                "project": batch.project.name,
+                "methodology": batch.project.methodology,
+                "region": batch.project.region,
+                "type": batch.project.type,
+            }
+            for batch in batches.values()
+        ],
     }
 
 

@@ -67,7 +67,7 @@ def retirements(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
         rows, following = registry_views.page(
             session, select(Retirement), Retirement.number, wanted.before, wanted.limit
         )
-        items = [certificates.certificate(session, row) for row in rows]
+        items = certificates.certificate_list(session, rows)
     return {"items": items, "next_cursor": following}
 
 

@@ -92,7 +92,7 @@ def add_project(
 
 @router.post("/batches", status_code=201)
 def issue_batch(
-    body: Annotated[requests.BatchBody, Depends(json_body(requests.BatchBody))],
+    body: Annotated[requests.IssueBody, Depends(json_body(requests.IssueBody))],
     known: Registrar,
     exchange: Exchange,
     idempotency_key: IdempotencyKey = None,

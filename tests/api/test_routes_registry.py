@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import pytest_asyncio
 from exchange_driver import PASSWORD, Exchange, connect
 
-ZERO_HEADROOM = "0"
+from api import registry_answers as answers
 
 
 async def log_in(exchange: Exchange, username: str) -> httpx.AsyncClient:
@@ -32,25 +33,31 @@ async def issue(exchange: Exchange, account: str = "enterprise", quantity: str =
             "symbol": "GD-PHCER",
         },
     )
-    assert project.status_code == 201, project.text
+    project_id = checked(project, answers.Project, 201)["project_id"]
     batch = await registrar.post(
         "/v1/registry/batches",
         json={
-            "project_id": project.json()["project_id"],
+            "project_id": project_id,
             "vintage": "2024",
             "quantity": quantity,
             "serial_prefix": "GD-BUS",
         },
     )
-    assert batch.status_code == 201, batch.text
-    return batch.json()["batch_id"]
+    return checked(batch, answers.Batch, 201)["batch_id"]
 
 
 async def holdings(client: httpx.AsyncClient) -> list[tuple[str, str, str]]:
-    answer = (await client.get("/v1/registry/holdings")).json()
+    answer = checked(await client.get("/v1/registry/holdings"), answers.Holdings)
     return sorted(
         (item["serials"]["start"], item["quantity"], item["status"]) for item in answer["items"]
     )
+
+
+def checked(answer: httpx.Response, into: type, status_code: int = 200) -> dict[str, Any]:
+    """The answer's content, which is as the OpenAPI document says."""
+    assert answer.status_code == status_code, answer.text
+    msgspec.convert(answer.json(), into)
+    return answer.json()
 
 
 def problem(answer: httpx.Response) -> tuple[int, str, str | None]:
@@ -65,7 +72,7 @@ async def test_from_methodology_to_a_verified_certificate(exchange):
         "/v1/registry/methodologies",
         json={"code": "GD-BUS-1", "title": "Bus rides", "version": "1.0"},
     )
-    assert (added.status_code, added.json()["status"]) == (201, "published")
+    assert checked(added, answers.Methodology, 201)["status"] == "published"
     batch_id = await issue(exchange)
     client = exchange.client("enterprise")
     [held] = (await client.get("/v1/registry/holdings")).json()["items"]
@@ -82,11 +89,12 @@ async def test_from_methodology_to_a_verified_certificate(exchange):
     )
 
     deposit = {"symbol": "GD-PHCER", "quantity": "60"}
-    assert (await client.post("/v1/registry/deposits", json=deposit)).status_code == 201
+    checked(await client.post("/v1/registry/deposits", json=deposit), answers.Operation, 201)
     balances = (await client.get("/v1/balances")).json()
     assert balances["credits"]["GD-PHCER"]["available"] == "60"
     withdrawal = {"symbol": "GD-PHCER", "quantity": "10"}
-    assert (await client.post("/v1/registry/withdrawals", json=withdrawal)).status_code == 201
+    answer = await client.post("/v1/registry/withdrawals", json=withdrawal)
+    checked(answer, answers.Operation, 201)
 
     retired = await client.post(
         "/v1/registry/retirements",
@@ -98,21 +106,23 @@ async def test_from_methodology_to_a_verified_certificate(exchange):
             "event_id": "meeting-2026",
         },
     )
-    assert retired.status_code == 201
-    content = retired.json()
+    content = checked(retired, answers.RetirementOperation, 201)
     assert sum(int(part["quantity"]) for part in content["serials"]) == 70
     assert await holdings(client) == [("GD-BUS-2024-31", "30", "custody")]
 
     certificate_id = content["certificate_id"]
-    seen = (await exchange.public.get(f"/v1/verify/{certificate_id}")).json()
+    verified = await exchange.public.get(f"/v1/verify/{certificate_id}")
+    seen = checked(verified, answers.Verification)
     assert (seen["valid"], seen["quantity"], seen["beneficiary"]) == (True, "70", "普惠公司")
-    listed = (await exchange.public.get("/v1/registry/retirements")).json()
+    retirements = await exchange.public.get("/v1/registry/retirements")
+    listed = checked(retirements, answers.Retirements)
     assert listed["items"][0]["certificate_id"] == certificate_id
-    batch = (await exchange.public.get(f"/v1/registry/batches/{batch_id}")).json()
+    shown = await exchange.public.get(f"/v1/registry/batches/{batch_id}")
+    batch = checked(shown, answers.BatchInFull)
     assert (batch["quantities"]["retired"], batch["quantities"]["custody"]) == ("70", "30")
 
     path = f"/v1/registry/retirements/{certificate_id}"
-    assert (await client.get(path)).json()["certificate_id"] == certificate_id
+    assert checked(await client.get(path), answers.Certificate)["credits"][0]["vintage"] == 2024
     printed = await client.get(path, headers={"Accept": "application/pdf"})
     assert printed.headers["content-type"] == "application/pdf"
     again = await client.get(path, headers={"Accept": "application/pdf"})
@@ -130,7 +140,8 @@ async def test_transfers_and_pledges(exchange):
     assert await holdings(other) == [("GD-BUS-2024-1", "40", "held")]
 
     body = {"quantity": "60", "batch_id": batch_id}
-    pledge = (await client.post("/v1/registry/pledges", json=body)).json()
+    answer = await client.post("/v1/registry/pledges", json=body)
+    pledge = checked(answer, answers.Operation, 201)
     assert await holdings(client) == [("GD-BUS-2024-41", "60", "pledged")]
     refused = await client.post("/v1/registry/transfers", json=gift | {"quantity": "1"})
     assert problem(refused) == (422, "insufficient_credits", "quantity")
@@ -196,6 +207,9 @@ async def test_a_dry_run_answers_alike_and_changes_nothing(exchange, path, body)
     before = await exchange.state_hash()
     dry = await client.post(f"/v1/registry/{path}?dry_run=true", json=body)
     assert (dry.status_code, dry.json()["dry_run"]) == (200, True)
+    msgspec.convert(
+        dry.json(), answers.RetirementOperation if path == "retirements" else answers.Operation
+    )
     assert await holdings(client) == [("GD-BUS-2024-1", "100", "held")]
     assert await exchange.state_hash() == before
     done = await client.post(f"/v1/registry/{path}", json=body)
@@ -307,10 +321,17 @@ async def test_only_the_registry_registers(stocked, path):
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
-    "path", ["methodologies", "projects", "registry/batches", "registry/retirements", "schemes"]
+    ("path", "into"),
+    [
+        ("methodologies", answers.Methodologies),
+        ("projects", answers.Projects),
+        ("registry/batches", answers.Batches),
+        ("registry/retirements", answers.Retirements),
+        ("schemes", answers.Schemes),
+    ],
 )
-async def test_public_lists_need_no_account_and_are_paged(stocked, path):
-    whole = (await stocked.public.get(f"/v1/{path}")).json()
+async def test_public_lists_need_no_account_and_are_paged(stocked, path, into):
+    whole = checked(await stocked.public.get(f"/v1/{path}"), into)
     assert whole["next_cursor"] is None
     if len(whole["items"]) > 1 and path != "schemes":
         first = (await stocked.public.get(f"/v1/{path}?limit=1")).json()
@@ -327,3 +348,11 @@ async def test_public_lists_need_no_account_and_are_paged(stocked, path):
 async def test_what_does_not_exist_is_not_found(stocked, path):
     answer = await stocked.client("enterprise").get(f"/v1/{path}")
     assert problem(answer)[:2] == (404, "not_found")
+
+
+async def test_the_document_describes_every_answer(exchange):
+    document = (await exchange.public.get("/openapi.json")).json()
+    for method, path in answers.REGISTRY_ANSWERS:
+        responses = document["paths"][path][method.lower()]["responses"]
+        [success] = [code for code in responses if code.startswith("2")]
+        assert "$ref" in responses[success]["content"]["application/json"]["schema"]
