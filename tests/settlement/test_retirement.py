@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -115,7 +116,7 @@ ACTS = st.lists(
 
 
 @settings(
-    max_examples=25,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -175,3 +176,24 @@ def trade_and_deliver(credit_registry, seller: int, buyer: int, quantity: int) -
     ).result()
     with credit_registry.database.read() as session:
         assert blocks.partition_faults(session) == []
+
+
+def test_requests_at_the_same_time_share_what_there_is(credit_registry):
+    """Ten threads ask for 30 of 100 credits, five of them with one key: three are served."""
+    credit_registry.issue(2024, 100)
+    credit_registry.deposit(1, 50)
+
+    def ask(number: int) -> str:
+        key = "same" if number % 2 else f"key-{number}"
+        try:
+            return str(retire(credit_registry, 30, key=key)["certificate_id"])
+        except Refused as refused:
+            return refused.code
+
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(ask, range(10)))
+    certified = {answer for answer in answers if answer.startswith("PH-")}
+    assert len(certified) == 3
+    assert {answer for answer in answers if answer not in certified} <= {"insufficient_credits"}
+    assert len(set(answers[1::2])) == 1
+    credit_registry.check()
