@@ -36,8 +36,8 @@ async def logged_in(known: Annotated[Caller, Depends(caller)]) -> Caller:
 
 @router.post("/keys", status_code=201)
 async def create_key(
-    body: Annotated[KeyBody, Depends(json_body(KeyBody))],
     known: Annotated[Caller, Depends(logged_in)],
+    body: Annotated[KeyBody, Depends(json_body(KeyBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, Any]:
     """Register a public key; its scopes are among the caller's own."""

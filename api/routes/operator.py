@@ -39,8 +39,8 @@ _reader = require_role("operator", "auditor")
 
 @router.post("/sessions")
 async def set_phase(
-    body: Annotated[PhaseBody, Depends(json_body(PhaseBody))],
     known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[PhaseBody, Depends(json_body(PhaseBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, Any]:
     """Set the phase of one instrument, or of all of them."""
@@ -53,8 +53,8 @@ async def set_phase(
 
 @router.post("/accounts", status_code=201)
 async def open_account(
-    body: Annotated[AccountBody, Depends(json_body(AccountBody))],
     known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[AccountBody, Depends(json_body(AccountBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, Any]:
     """Open an account and create its first user."""
@@ -69,8 +69,8 @@ async def open_account(
 
 @router.post("/cash", status_code=201)
 async def move_cash(
-    body: Annotated[CashBody, Depends(json_body(CashBody))],
     known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[CashBody, Depends(json_body(CashBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=64)] = None,
 ) -> Response:
@@ -125,8 +125,8 @@ async def reject_cash(
 
 @router.post("/instruments", status_code=201)
 async def define_instrument(
-    body: Annotated[InstrumentBody, Depends(json_body(InstrumentBody))],
     known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[InstrumentBody, Depends(json_body(InstrumentBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, Any]:
     """Define an instrument; it is closed until a phase is set."""
@@ -136,8 +136,8 @@ async def define_instrument(
 
 @router.post("/kill")
 async def kill(
-    body: Annotated[AccountNameBody, Depends(json_body(AccountNameBody))],
     known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[AccountNameBody, Depends(json_body(AccountNameBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, Any]:
     """Block an account: its open orders are cancelled and no new ones are taken."""
@@ -147,8 +147,8 @@ async def kill(
 
 @router.post("/unblock")
 async def unblock(
-    body: Annotated[AccountNameBody, Depends(json_body(AccountNameBody))],
     known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[AccountNameBody, Depends(json_body(AccountNameBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, Any]:
     """Let a blocked account trade again."""

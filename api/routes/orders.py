@@ -56,8 +56,8 @@ def json_response(content: Any, status_code: int = 200) -> Response:
 
 @router.post("/orders", status_code=201)
 async def place_order(
-    body: Annotated[OrderBody, Depends(json_body(OrderBody))],
     known: Annotated[Caller, Depends(trading_caller)],
+    body: Annotated[OrderBody, Depends(json_body(OrderBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> Response:
     """Enter an order. The same body again gives the original with 200 and "replayed": true."""
@@ -70,8 +70,8 @@ async def place_order(
 @router.post("/orders/batch")
 async def place_batch(
     request: Request,
-    body: Annotated[BatchBody, Depends(json_body(BatchBody))],
     known: Annotated[Caller, Depends(trading_caller)],
+    body: Annotated[BatchBody, Depends(json_body(BatchBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> Response:
     """Enter up to 20 orders together; each is accepted or refused on its own, in this order."""
@@ -102,8 +102,8 @@ def _result(result: tuple[dict[str, Any], bool] | Problem, language: str) -> dic
 
 @router.post("/orders/preview")
 async def preview_order(
-    body: Annotated[OrderBody, Depends(json_body(OrderBody))],
     known: Annotated[Caller, Depends(caller)],
+    body: Annotated[OrderBody, Depends(json_body(OrderBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> Response:
     """What an order would hold and cost, and what the account has for it; places nothing."""
@@ -152,8 +152,8 @@ async def get_order(
 @router.patch("/orders/{order_id}")
 async def amend_order(
     order_id: str,
-    body: Annotated[AmendBody, Depends(json_body(AmendBody))],
     known: Annotated[Caller, Depends(trading_caller)],
+    body: Annotated[AmendBody, Depends(json_body(AmendBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> Response:
     """Change price or total quantity; only a smaller quantity at the same price keeps priority."""
@@ -184,8 +184,8 @@ async def cancel_orders(
 
 @router.put("/quotes")
 async def set_quote(
-    body: Annotated[QuoteBody, Depends(json_body(QuoteBody))],
     known: Annotated[Caller, Depends(trading_caller)],
+    body: Annotated[QuoteBody, Depends(json_body(QuoteBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> Response:
     """Replace the maker's two-sided quote; a side that does not change keeps its priority."""
@@ -194,8 +194,8 @@ async def set_quote(
 
 @router.post("/cancel-after")
 async def cancel_after(
-    body: Annotated[CancelAfterBody, Depends(json_body(CancelAfterBody))],
     known: Annotated[Caller, Depends(cancelling_caller)],
+    body: Annotated[CancelAfterBody, Depends(json_body(CancelAfterBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, Any]:
     """Cancel all open orders in so many seconds, unless called again before; 0 disarms."""
