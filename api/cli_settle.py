@@ -25,12 +25,17 @@ from settlement.errors import Refused
 from settlement.intake import Intake, intake_lease, wait_for_intake
 from settlement.trading_days import day_number
 
-app = typer.Typer()
+# A command on its own, mounted like the groups of commands: options may follow the date.
+app = typer.Typer(
+    invoke_without_command=True,
+    subcommand_metavar="",
+    context_settings={"allow_interspersed_args": True},
+)
 _CONSOLE = Console()
 _POLL_SECONDS = 0.1
 
 
-@app.callback(invoke_without_command=True)
+@app.callback()
 def settle(
     date: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The trading day.")],
     data: DataDir = None,
