@@ -32,7 +32,7 @@ FIRST_CAPACITY = 65_536
 _BLOCK_SHIFT = 4
 _BLOCK_ENTRIES = 1 << _BLOCK_SHIFT
 _ACCOUNT_SHIFT = 40
-# A block's place is a fraction of the table, so a copy into a larger one goes through both in order.
+# A block lies at a fraction of the table, so a copy into a larger one goes through both in order.
 _FRACTION_BITS = 32
 _FRACTION_MASK = (1 << _FRACTION_BITS) - 1
 

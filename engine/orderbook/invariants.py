@@ -1,0 +1,111 @@
+"""What must be true of the books' memory after every command, whatever the commands were."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.codes import Side
+from engine.orderbook.arrays import MIDDLE_WORDS, NO_LEVEL, WORD_BITS, BookArrays
+from engine.units import ORDER_SLOT_BITS
+
+
+class InvariantError(Exception):
+    """The engine's state contradicts itself: a defect, never the fault of a command."""
+
+
+def require(holds: object, claim: str) -> None:
+    """Raise InvariantError, saying what should have been true, unless it is."""
+    if not holds:
+        raise InvariantError(claim)
+
+
+def check_book(book: BookArrays, last_instrument: int) -> None:
+    """Check slots, queues, levels and bitmaps of all instruments. Raises InvariantError."""
+    open_slots = _check_slots(book)
+    queued: list[int] = []
+    for instrument in range(1, last_instrument + 1):
+        for side in (Side.BUY, Side.SELL):
+            if book.sides[2 * instrument + side]["levels"]:
+                queued += _check_side(book, instrument, side)
+        _check_uncrossed(book, instrument)
+    require(sorted(queued) == open_slots, "each open order is in one queue, and no other is")
+
+
+def _check_slots(book: BookArrays) -> list[int]:
+    """The slots of open orders, ascending."""
+    pool = book.pool[0]
+    used = int(pool["slots_used"])
+    free = book.free_slots[: pool["free_slots"]]
+    order_ids = book.orders["order_id"][: used + 1]
+    open_slots = np.flatnonzero(order_ids)
+    require(len(np.unique(free)) == len(free), "no slot is given back twice")
+    require(((free >= 1) & (free <= used)).all(), "only used slots are given back")
+    require((order_ids[free] == 0).all(), "a slot given back has no order")
+    require(len(open_slots) + len(free) == used, "a slot is open or given back")
+    require(len(open_slots) == pool["open_orders"], "open orders are counted")
+    slot_bits = order_ids[open_slots] & ((1 << ORDER_SLOT_BITS) - 1)
+    require((slot_bits == open_slots).all(), "an order id names its slot")
+    require(not book.orders[:1].tobytes().strip(b"\0"), "slot 0 stays empty")
+    return [int(slot) for slot in open_slots]
+
+
+def _check_side(book: BookArrays, instrument: int, side: Side) -> list[int]:
+    """The slots of all orders queued on one side."""
+    row = 2 * instrument + side
+    book_side = book.sides[row]
+    first = int(book_side["first_level"])
+    levels = book.levels[first : first + int(book_side["levels"])]
+    queued: list[int] = []
+    marked = np.flatnonzero(levels["head"])
+    for index in marked:
+        origin_ticks = int(book_side["origin_ticks"])
+        price_ticks = origin_ticks + int(index) if side else origin_ticks - int(index)
+        queued += _check_queue(book, levels[index], (instrument, int(side), price_ticks))
+    empty = levels[levels["head"] == 0]
+    require(not empty.tobytes().strip(b"\0"), "a level without orders is all zero")
+
+    leaf_words = book.leaf_words[first // WORD_BITS : (first + len(levels)) // WORD_BITS]
+    middle_words = book.middle_words[row * MIDDLE_WORDS : (row + 1) * MIDDLE_WORDS]
+    top_words = np.array([book_side["top_word"]])
+    require(_bits(leaf_words) == list(marked), "a leaf bit is set where a level has orders")
+    require(_bits(middle_words) == list(np.flatnonzero(leaf_words)), "a middle bit for each leaf")
+    require(_bits(top_words) == list(np.flatnonzero(middle_words)), "a top bit for each middle")
+    best = int(marked[0]) if len(marked) else NO_LEVEL
+    require(book_side["best"] == best, "the best level is the lowest that has orders")
+    return queued
+
+
+def _bits(words: np.ndarray) -> list[int]:
+    """Numbers of all bits that are set."""
+    octets = np.ascontiguousarray(words).view(np.uint8)
+    return [int(bit) for bit in np.flatnonzero(np.unpackbits(octets, bitorder="little"))]
+
+
+def _check_queue(book: BookArrays, level: np.void, place: tuple[int, int, int]) -> list[int]:
+    """The slots of one level's queue, whose orders all have this instrument, side and price."""
+    slots: list[int] = []
+    previous, slot = 0, int(level["head"])
+    lots = 0
+    while slot:
+        order = book.orders[slot]
+        require(len(slots) < level["orders"], "a queue is as long as its level says")
+        require(order["previous"] == previous, "links back are links forward, reversed")
+        here = (int(order["instrument"]), int(order["side"]), int(order["price_ticks"]))
+        require(here == place, "an order stands at its own price")
+        require(order["remaining_lots"] > 0, "an order without a remainder is closed")
+        lots += int(order["remaining_lots"])
+        slots.append(slot)
+        previous, slot = slot, int(order["next"])
+    require(len(slots) == level["orders"], "a queue is as long as its level says")
+    require(level["tail"] == previous, "a queue ends at its tail")
+    require(level["quantity_lots"] == lots, "a level's quantity is that of its orders")
+    return slots
+
+
+def _check_uncrossed(book: BookArrays, instrument: int) -> None:
+    buy_side = book.sides[2 * instrument + Side.BUY]
+    sell_side = book.sides[2 * instrument + Side.SELL]
+    if buy_side["best"] != NO_LEVEL and sell_side["best"] != NO_LEVEL:
+        bid_ticks = buy_side["origin_ticks"] - buy_side["best"]
+        ask_ticks = sell_side["origin_ticks"] + sell_side["best"]
+        require(bid_ticks < ask_ticks, "the best bid is below the best ask")
