@@ -7,6 +7,7 @@ import pytest
 from engine_driver import SMALL_LIMITS, AnyEngine
 from engine_flows import run_flow
 
+from engine.records import ACCOUNT_STATE
 from engine.state import EngineLimits, EngineState, state_hash
 
 EngineClass = Callable[[EngineLimits], AnyEngine]
@@ -59,6 +60,23 @@ def test_an_export_is_a_copy(engine_class: EngineClass) -> None:
     hashed = state_hash(before)
     run_flow(engine, list(range(20)))
     assert state_hash(before) == hashed != state_hash(engine.export())
+
+
+def test_an_account_is_exported_as_its_part_of_the_whole(engine_class: EngineClass) -> None:
+    """Its row, its positions and its allowances, in their order; zeros for an unknown number."""
+    engine = engine_class(SMALL_LIMITS)
+    run_flow(engine, list(range(200)))
+    state = engine.export()
+    nobody = np.zeros(1, ACCOUNT_STATE)
+    for number in (-1, 0, 1, 2, 3, 4, 9, 63, 64, 2**31 - 1):
+        account, positions, allowances = engine.export_account(number)
+        is_exported = 0 <= number < len(state.accounts)
+        row = state.accounts[number : number + 1] if is_exported else nobody
+        assert account.tobytes() == row.tobytes()
+        own = state.positions["account"] == number
+        assert positions.tobytes() == state.positions[own].tobytes()
+        own = state.allowances["account"] == number
+        assert allowances.tobytes() == state.allowances[own].tobytes()
 
 
 def test_the_first_state_is_empty(engine_class: EngineClass) -> None:

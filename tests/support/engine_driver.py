@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from engine.codes import CommandKind, EventKind, InstrumentFlag, OrderFlag, Purpose, Side
+from engine.queries import MatchingEngine as AnyEngine
 from engine.records import (
     ADMIN_COMMAND,
     ADMIN_EVENT,
@@ -28,15 +29,6 @@ SMALL_LIMITS = EngineLimits(
 )
 # What a test's clock starts with; commands are a microsecond apart.
 FIRST_TIME_NS = 1_700_000_000_000_000_000
-
-
-class AnyEngine(Protocol):
-    """What the compiled and the reference engine have in common."""
-
-    @property
-    def sequence(self) -> int: ...
-    def apply(self, commands: np.ndarray) -> np.ndarray: ...
-    def export(self) -> EngineState: ...
 
 
 def command_layout(kind: int) -> np.dtype:

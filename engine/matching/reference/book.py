@@ -90,10 +90,6 @@ class Book:
         if not queue:
             del queues[_key(order)]
 
-    def best(self, side: Side) -> Order | None:
-        """The order of `side` that trades first, or None."""
-        return next(self.orders(side), None)
-
     def orders(self, side: Side) -> Iterator[Order]:
         """All orders of `side`, the one that trades first coming first."""
         for queue in self._sides[side].values():
