@@ -33,6 +33,8 @@ from marketdata.times import format_time
 
 router = APIRouter(tags=["trading"])
 
+# An order's name in a path may be a client's id, which may have slashes: hence ":path" below.
+
 MAX_CANCEL_AFTER_SECONDS = 86_400
 STATUSES = frozenset(
     {
@@ -136,7 +138,7 @@ async def list_orders(
     return json_response({"items": items, "next_cursor": found.next_cursor})
 
 
-@router.get("/orders/{order_id}")
+@router.get("/orders/{order_id:path}")
 async def get_order(
     order_id: str,
     known: Annotated[Caller, Depends(caller)],
@@ -149,7 +151,7 @@ async def get_order(
     return json_response(exchange.render_order(view))
 
 
-@router.patch("/orders/{order_id}")
+@router.patch("/orders/{order_id:path}")
 async def amend_order(
     order_id: str,
     known: Annotated[Caller, Depends(trading_caller)],
@@ -160,7 +162,7 @@ async def amend_order(
     return json_response(await order_entry.amend(exchange, known, order_id, body))
 
 
-@router.delete("/orders/{order_id}")
+@router.delete("/orders/{order_id:path}")
 async def cancel_order(
     order_id: str,
     known: Annotated[Caller, Depends(cancelling_caller)],

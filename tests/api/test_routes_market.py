@@ -1,0 +1,107 @@
+"""What the public sees, and what OpenAPI says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from exchange_driver import Exchange
+
+from api import answers
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v1/time", answers.Time),
+        ("/v1/status", answers.Status),
+        ("/v1/instruments", answers.Instruments),
+        ("/v1/instruments/GD-PHCER", answers.Instrument),
+        ("/v1/market/GD-PHCER/book", answers.Book),
+        ("/v1/market/GD-PHCER/trades", dict),
+        ("/v1/market/GD-PHCER/ticker", dict),
+        ("/v1/market/GD-PHCER/candles?interval=5m", dict),
+    ],
+)
+async def test_the_market_is_public(shared_exchange: Exchange, path: str, kind: Any) -> None:
+    """Everything about the market is answered without credentials, as it is described."""
+    answer = await shared_exchange.public.get(path)
+    assert answer.status_code == 200
+    msgspec.json.decode(answer.content, type=kind)
+
+
+async def test_an_instrument_tells_its_rules(shared_exchange: Exchange) -> None:
+    """Tick, lot, limits, phase, fees and rate limits are those of the demo."""
+    found = (await shared_exchange.public.get("/v1/instruments/GD-PHCER")).json()
+    expected = {
+        "symbol": "GD-PHCER",
+        "tick": "0.01",
+        "lot": "1",
+        "phase": "continuous",
+        "reference_price": "50.00",
+        "price_limit": "0.1",
+        "lower_limit": "45.00",
+        "upper_limit": "55.00",
+        "resale_lock": True,
+    }
+    assert {name: found[name] for name in expected} == expected
+    assert found["rate_limits"]["orders"] == {"quantity": 1_000, "window_seconds": 1}
+
+
+async def test_status_is_open_in_the_demo(shared_exchange: Exchange) -> None:
+    """The market is open, the engine ready, and the page can tell that it is a demo."""
+    found = (await shared_exchange.public.get("/v1/status")).json()
+    assert (found["status"], found["engine"], found["demo"]) == ("open", "ready", True)
+
+
+async def test_pages_load_nothing_from_outside(shared_exchange: Exchange) -> None:
+    """The page, its files and the description of the API come from here, with a strict policy."""
+    for path, media_type in (
+        ("/", "text/html"),
+        ("/index.html", "text/html"),
+        ("/style.css", "text/css"),
+        ("/docs", "text/html"),
+    ):
+        answer = await shared_exchange.public.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(media_type)
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy
+        assert "http" not in policy
+    for path in ("/__init__.py", "/../pyproject.toml", "/%2e%2e/pyproject.toml"):
+        assert (await shared_exchange.public.get(path)).status_code == 404
+
+
+async def test_openapi_describes_every_route(shared_exchange: Exchange) -> None:
+    """Bodies, answers, problems and credentials are in the document, and all references lead
+    somewhere."""
+    document = (await shared_exchange.public.get("/openapi.json")).json()
+    place = document["paths"]["/v1/orders"]["post"]
+    schema = place["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/OrderBody"}
+    assert place["security"][0] == {"session": []}
+    assert place["responses"]["default"] == {"$ref": "#/components/responses/Problem"}
+    assert "security" not in document["paths"]["/v1/time"]["get"]
+    required = document["components"]["schemas"]["OrderBody"]["required"]
+    assert required == ["client_order_id", "symbol", "side", "type", "quantity"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation.get("description"), f"{method} {path} has no description"
+    for reference in references(document):
+        found: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+
+
+def references(part: Any) -> list[str]:
+    """All that the document refers to."""
+    if isinstance(part, dict):
+        own = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
+        return own + [name for each in part.values() for name in references(each)]
+    if isinstance(part, list):
+        return [name for each in part for name in references(each)]
+    return []
