@@ -90,6 +90,7 @@ function put(element, value) {
 
 function drawConnection() {
   byId("connection").dataset.state = state.connection;
+  byId("market").dataset.connection = state.connection; // what is no longer current looks so
   put(byId("connection-text"), text(state.connection));
 }
 
@@ -131,7 +132,8 @@ function drawBook() {
   drawSide(byId("asks"), askRows.reverse(), deepest);
   put(byId("spread"), bids.length && asks.length ? difference(asks[0][0], bids[0][0]) : "–");
   const values = { sequence, checksum, gaps: stream.gapsHealed };
-  put(byId("book-state"), sequence === null ? "–" : text("book_state", values));
+  const isCurrent = state.connection === "live" && sequence !== null;
+  put(byId("book-state"), isCurrent ? text("book_state", values) : text("book_stale"));
 }
 
 function drawSide(body, rows, deepest) {

@@ -1,7 +1,7 @@
 // The connection to /v1/stream: it comes back by itself and checks every chain of messages.
 
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 15_000;
+const LONGEST_WAIT_MS = 8_000;
 const HEAL_PAUSE_MS = 1_000;
 const PING_EVERY_MS = 15_000;
 const SILENCE_MS = 40_000;

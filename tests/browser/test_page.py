@@ -128,6 +128,7 @@ async def test_a_lost_connection_comes_back(page, exchange):
     for connection in list(exchange.connections):
         await connection.close(1012, "server_shutdown")
     await expect(page.locator("#connection")).to_have_attribute("data-state", "offline")
+    await expect(page.locator("#book-state")).to_contain_text("Not current")
     await exchange.expect("subscribe", "book")
     await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     await exchange.push_book("snapshot", 30, None, ([["49.60", "4", 1]], []))
@@ -160,6 +161,7 @@ async def test_the_page_speaks_chinese_and_remembers_it(page, exchange):
     )
     assert untranslated == []
     await page.reload()
+    await exchange.expect("subscribe", "book")
     await expect(page.locator("html")).to_have_attribute("lang", "zh")
 
 
