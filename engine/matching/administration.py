@@ -17,9 +17,9 @@ from engine.codes import Code, CommandKind, EventKind, Reason, Side
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_payload_reply, refuse
+from engine.matching.identity import is_defined, look_up_client_id, register_client_id
 from engine.matching.instruments import define_instrument, roll_day, set_phase
 from engine.matching.mass_cancel import EMPTY_RANGE, Filter, cancel_matching
-from engine.matching.orders import is_defined, look_up_client_id, register_client_id
 from engine.risk import check_credits
 from engine.units import EXCHANGE_ACCOUNT, MAX_TOTAL_CASH_FEN, MAX_TOTAL_CREDITS_LOTS
 

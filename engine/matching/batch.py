@@ -7,11 +7,12 @@ from typing import Any
 from engine.codes import Code, CommandKind
 from engine.compiled import entry_point
 from engine.matching.administration import administer
+from engine.matching.amendments import amend_order, cancel_order
 from engine.matching.arrays import EngineArrays
 from engine.matching.continuous import enter
 from engine.matching.events import refuse
 from engine.matching.mass_cancel import cancel_all
-from engine.matching.orders import amend_order, cancel_order, new_order
+from engine.matching.orders import new_order
 from engine.matching.quotes import set_quote
 
 

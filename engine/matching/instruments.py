@@ -8,8 +8,8 @@ from engine.codes import Code, EventKind, InstrumentFlag, Phase, Reason, Side, T
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_payload_reply, add_reply, refuse
+from engine.matching.identity import is_defined
 from engine.matching.mass_cancel import EMPTY_RANGE, Filter, cancel_matching
-from engine.matching.orders import is_defined
 from engine.orderbook.ladder import move_ladders, open_ladders
 from engine.units import (
     MAX_FEE_PPM,

@@ -9,8 +9,8 @@ from engine.codes import Code, EventKind, OrderFlag, Reason, Side
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_admin_reply, refuse
+from engine.matching.identity import is_defined
 from engine.matching.lifecycle import cancel
-from engine.matching.orders import is_defined
 
 _CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
 # Orders at all prices lie outside a range that is empty.

@@ -1,7 +1,7 @@
-"""NEW_ORDER, CANCEL_ORDER, AMEND_ORDER and REPLACE_ORDER: their checks and their first event.
+"""NEW_ORDER: its checks and its first event.
 
-Each check is one line of the tables in docs/protocol.md, in their order. `new_order` and
-`amend_order` give the slot of an order that is to be entered, or 0; the batch loop enters it.
+Each check is one line of the table in docs/protocol.md, in that order. `new_order` gives the slot
+of an accepted order, or 0; the batch loop enters it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from engine.accounts import (
 )
 from engine.codes import (
     Code,
-    CommandKind,
     EventKind,
     OrderFlag,
     OrderType,
@@ -25,16 +24,19 @@ from engine.codes import (
     Reason,
     SelfTradePrevention,
     Side,
-    Target,
     TimeInForce,
 )
 from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.continuous import best_is_reached, first_opposite
 from engine.matching.events import add_reply, describe_order, refuse
-from engine.matching.lifecycle import cancel, leave_book
-from engine.orderbook.client_ids import find_client_id, write_client_id
-from engine.orderbook.queues import has_free_slots, shrink_in_queue, take_slot
+from engine.matching.identity import (
+    can_issue_orders,
+    is_defined,
+    issue_order,
+    look_up_client_id,
+    register_client_id,
+)
 from engine.risk import (
     check_allowance,
     check_means,
@@ -42,18 +44,12 @@ from engine.risk import (
     check_quantity_and_price,
     hold_of,
 )
-from engine.units import (
-    MAX_ORDER_NUMBER,
-    MAX_PRICE_TICKS,
-    MAX_QUANTITY_LOTS,
-    ORDER_SLOT_BITS,
-)
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS
 
 _POST_ONLY = int(OrderFlag.POST_ONLY)
 _NEW_ORDER_FLAGS = int(
     OrderFlag.POST_ONLY | OrderFlag.CANCEL_ON_DISCONNECT | OrderFlag.CLIENT_ID_IS_UUID
 )
-_SLOT_MASK = (1 << ORDER_SLOT_BITS) - 1
 
 
 @inlined
@@ -140,41 +136,6 @@ def _is_well_formed(command: Any) -> Any:
 
 
 @inlined
-def is_defined(arrays: EngineArrays, instrument: int) -> Any:
-    """Whether there is an instrument with this number."""
-    instruments = arrays.instruments
-    return 0 < instrument < len(instruments) and instruments[instrument]["is_defined"] != 0
-
-
-@inlined
-def look_up_client_id(arrays: EngineArrays, row: int) -> Any:
-    """The entry of the command's client id, and what it stands for already (0: nothing yet)."""
-    command = arrays.commands.headers[row]
-    high, low = command["client_id_high"], command["client_id_low"]
-    if high == 0 and low == 0:
-        return int64(-1), int64(0)
-    entry = find_client_id(arrays.client_ids, int64(command["account"]), high, low)
-    return int64(entry), int64(abs(arrays.client_ids.entries[entry]["value"]))
-
-
-@inlined
-def register_client_id(arrays: EngineArrays, row: int, entry: int, value: int) -> None:
-    """Note what the command's client id stands for from now on; an entry of -1: it has none."""
-    if entry < 0:
-        return
-    command = arrays.commands.headers[row]
-    write_client_id(
-        arrays.client_ids,
-        entry,
-        int64(command["account"]),
-        command["client_id_high"],
-        command["client_id_low"],
-        value,
-    )
-    arrays.counters[0]["client_ids"] += 1
-
-
-@inlined
 def _check_new(
     arrays: EngineArrays, command: Any, limit_ticks: int, position_row: int, allowance_row: int
 ) -> Any:
@@ -234,23 +195,6 @@ def check_contact(
 
 
 @inlined
-def can_issue_orders(arrays: EngineArrays, count: int) -> Any:
-    """Whether slots and numbers for `count` orders are left."""
-    last_number = arrays.counters[0]["next_order_number"] + count - 1
-    return last_number <= MAX_ORDER_NUMBER and has_free_slots(arrays.book, count)
-
-
-@inlined
-def issue_order(arrays: EngineArrays) -> Any:
-    """Take a slot and give it the next order id; the slot."""
-    slot = take_slot(arrays.book)
-    counters = arrays.counters[0]
-    arrays.book.orders[slot]["order_id"] = (counters["next_order_number"] << ORDER_SLOT_BITS) | slot
-    counters["next_order_number"] += 1
-    return slot
-
-
-@inlined
 def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_row: int) -> Any:
     """Write an accepted order into the pool; its slot. All but the links, which resting sets."""
     slot = issue_order(arrays)
@@ -277,157 +221,3 @@ def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_
     details["session"] = command["session"]
     details["scheme"] = command["scheme"]
     return slot
-
-
-@inlined
-def _find_target(arrays: EngineArrays, row: int) -> Any:
-    """The code of the first checks of a command on one order, and the slot of its target."""
-    command = arrays.commands.orders[row]
-    order_id = command["order_id"]
-    if command["target"] > Target.CLIENT_ORDER_ID:
-        return int64(Code.INVALID_REQUEST), int64(0)
-    if not is_open_account(arrays.balances, int64(command["account"])):
-        return int64(Code.UNKNOWN_ACCOUNT), int64(0)
-    if command["target"] == Target.CLIENT_ORDER_ID:
-        order_id = int64(0)
-        entry, first_id = look_up_client_id(arrays, row)
-        if first_id != 0:
-            order_id = arrays.client_ids.entries[entry]["value"]
-            if order_id < 0:
-                return int64(Code.ORDER_NOT_OPEN), int64(0)
-    number = order_id >> ORDER_SLOT_BITS
-    slot = order_id & _SLOT_MASK
-    if not 0 < number < arrays.counters[0]["next_order_number"]:
-        return int64(Code.ORDER_NOT_FOUND), int64(0)
-    if slot >= len(arrays.book.orders) or arrays.book.orders[slot]["order_id"] != order_id:
-        return int64(Code.ORDER_NOT_OPEN), int64(0)
-    if arrays.book.orders[slot]["account"] != command["account"]:
-        return int64(Code.ORDER_NOT_FOUND), int64(0)
-    return int64(Code.OK), int64(slot)
-
-
-@inlined
-def cancel_order(arrays: EngineArrays, row: int) -> None:
-    """Take an order off, or refuse to."""
-    code, slot = _find_target(arrays, row)
-    if code != Code.OK:
-        refuse(arrays, row, code, 0)
-        return
-    first_event = arrays.progress[0]["events"]
-    cancel(arrays, row, slot, int64(Reason.REQUESTED))
-    arrays.events.headers[first_event]["request_id"] = arrays.commands.headers[row]["request_id"]
-
-
-@inlined
-def amend_order(arrays: EngineArrays, row: int) -> Any:
-    """Change an order or refuse to; its slot if it is to be entered again, else 0, and price."""
-    command = arrays.commands.orders[row]
-    price_ticks, wanted_lots = command["price_ticks"], command["quantity_lots"]
-    is_amend = command["kind"] == CommandKind.AMEND_ORDER
-    code, slot = _find_target(arrays, row)
-    is_in_bounds = 1 <= price_ticks <= MAX_PRICE_TICKS and 1 <= wanted_lots <= MAX_QUANTITY_LOTS
-    if not is_in_bounds:
-        code = int64(Code.INVALID_REQUEST)
-    order = arrays.book.orders[slot]
-    filled_lots = order["quantity_lots"] - order["remaining_lots"]
-    open_lots = wanted_lots - filled_lots if is_amend else wanted_lots
-    keeps_priority = (
-        is_amend and price_ticks == order["price_ticks"] and open_lots <= order["remaining_lots"]
-    )
-    if code == Code.OK:
-        code = _check_amended(arrays, slot, price_ticks, open_lots, keeps_priority)
-    if code != Code.OK:
-        refuse(arrays, row, code, 0)
-        return int64(0), price_ticks
-
-    # Nothing can fail from here on.
-    if keeps_priority:
-        shrink(arrays, slot, open_lots)
-    else:
-        take_out_to_enter(arrays, row, slot, price_ticks, open_lots)
-    reason = int64(Reason.PRIORITY_KEPT) if keeps_priority else int64(Reason.PRIORITY_LOST)
-    place = add_reply(arrays, row, EventKind.ORDER_AMENDED, order["instrument"])
-    describe_order(arrays, place, slot, price_ticks, open_lots, reason)
-    return int64(0) if keeps_priority else slot, price_ticks
-
-
-@inlined
-def _check_amended(
-    arrays: EngineArrays, slot: int, price_ticks: int, open_lots: int, keeps_priority: bool
-) -> Any:
-    """Checks 3 to 9 of AMEND_ORDER."""
-    balances = arrays.balances
-    order = arrays.book.orders[slot]
-    instrument = arrays.instruments[order["instrument"]]
-    account = int64(order["account"])
-    side = int64(order["side"])
-    own_lots = int64(order["remaining_lots"])
-    if balances.accounts[account]["is_blocked"] != 0:
-        return int64(Code.ACCOUNT_BLOCKED)
-    if open_lots <= 0:
-        return int64(Code.INVALID_REQUEST)
-    code = int64(check_phase(instrument))
-    if code != Code.OK:
-        return code
-    code = int64(check_quantity_and_price(instrument, open_lots, price_ticks))
-    if code != Code.OK or keeps_priority:
-        return code
-    flags = int64(order["flags"])
-    code = check_contact(arrays, int64(order["instrument"]), side, account, price_ticks, flags)
-    if code != Code.OK:
-        return code
-    if order["purpose"] == Purpose.COMPLIANCE:
-        code = int64(check_allowance(balances, int64(order["allowance"]), open_lots, own_lots))
-        if code != Code.OK:
-            return code
-    hold_fen = hold_of(instrument, price_ticks, open_lots)
-    return int64(
-        check_means(
-            balances,
-            instrument,
-            side,
-            account,
-            int64(order["position"]),
-            open_lots,
-            hold_fen,
-            own_lots,
-            order["held_fen"],
-        )
-    )
-
-
-@inlined
-def shrink(arrays: EngineArrays, slot: int, open_lots: int) -> None:
-    """Make an open order smaller where it stands."""
-    order = arrays.book.orders[slot]
-    position = arrays.balances.positions[order["position"]]
-    lots = order["remaining_lots"] - open_lots
-    order["quantity_lots"] -= lots
-    shrink_in_queue(arrays.book, slot, lots)
-    if order["side"] == Side.SELL:
-        position["held_lots"] -= lots
-        position["available_lots"] += lots
-        return
-    instrument = arrays.instruments[order["instrument"]]
-    account = arrays.balances.accounts[order["account"]]
-    hold_fen = hold_of(instrument, int64(order["price_ticks"]), open_lots)
-    account["available_fen"] += order["held_fen"] - hold_fen
-    account["held_fen"] -= order["held_fen"] - hold_fen
-    order["held_fen"] = hold_fen
-    position["buying_lots"] -= lots
-    if order["allowance"] != 0:
-        arrays.balances.allowances[order["allowance"]]["open_lots"] -= lots
-
-
-@inlined
-def take_out_to_enter(
-    arrays: EngineArrays, row: int, slot: int, price_ticks: int, open_lots: int
-) -> None:
-    """Take an open order out of the book, with the price and quantity that it shall enter with."""
-    order = arrays.book.orders[slot]
-    filled_lots = order["quantity_lots"] - order["remaining_lots"]
-    leave_book(arrays, slot)
-    order["price_ticks"] = price_ticks
-    order["quantity_lots"] = filled_lots + open_lots
-    order["remaining_lots"] = open_lots
-    arrays.book.details[slot]["entered_time_ns"] = arrays.commands.headers[row]["time_ns"]

@@ -1,0 +1,153 @@
+"""CANCEL_ORDER, AMEND_ORDER and REPLACE_ORDER: commands on one open order.
+
+`amend_order` gives the slot of an order that is to be entered again, or 0; the batch loop enters
+it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.codes import Code, CommandKind, EventKind, Purpose, Reason, Side
+from engine.compiled import inlined, int64
+from engine.matching.arrays import EngineArrays
+from engine.matching.events import add_reply, describe_order, refuse
+from engine.matching.identity import find_target
+from engine.matching.lifecycle import cancel, leave_book
+from engine.matching.orders import check_contact
+from engine.orderbook.queues import shrink_in_queue
+from engine.risk import (
+    check_allowance,
+    check_means,
+    check_phase,
+    check_quantity_and_price,
+    hold_of,
+)
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS
+
+
+@inlined
+def cancel_order(arrays: EngineArrays, row: int) -> None:
+    """Take an order off, or refuse to."""
+    code, slot = find_target(arrays, row)
+    if code != Code.OK:
+        refuse(arrays, row, code, 0)
+        return
+    first_event = arrays.progress[0]["events"]
+    cancel(arrays, row, slot, int64(Reason.REQUESTED))
+    arrays.events.headers[first_event]["request_id"] = arrays.commands.headers[row]["request_id"]
+
+
+@inlined
+def amend_order(arrays: EngineArrays, row: int) -> Any:
+    """Change an order or refuse to; its slot if it is to be entered again, else 0, and price."""
+    command = arrays.commands.orders[row]
+    price_ticks, wanted_lots = command["price_ticks"], command["quantity_lots"]
+    is_amend = command["kind"] == CommandKind.AMEND_ORDER
+    code, slot = find_target(arrays, row)
+    is_in_bounds = 1 <= price_ticks <= MAX_PRICE_TICKS and 1 <= wanted_lots <= MAX_QUANTITY_LOTS
+    if not is_in_bounds:
+        code = int64(Code.INVALID_REQUEST)
+    order = arrays.book.orders[slot]
+    filled_lots = order["quantity_lots"] - order["remaining_lots"]
+    open_lots = wanted_lots - filled_lots if is_amend else wanted_lots
+    keeps_priority = (
+        is_amend and price_ticks == order["price_ticks"] and open_lots <= order["remaining_lots"]
+    )
+    if code == Code.OK:
+        code = _check_amended(arrays, slot, price_ticks, open_lots, keeps_priority)
+    if code != Code.OK:
+        refuse(arrays, row, code, 0)
+        return int64(0), price_ticks
+
+    # Nothing can fail from here on.
+    if keeps_priority:
+        shrink(arrays, slot, open_lots)
+    else:
+        take_out_to_enter(arrays, row, slot, price_ticks, open_lots)
+    reason = int64(Reason.PRIORITY_KEPT) if keeps_priority else int64(Reason.PRIORITY_LOST)
+    place = add_reply(arrays, row, EventKind.ORDER_AMENDED, order["instrument"])
+    describe_order(arrays, place, slot, price_ticks, open_lots, reason)
+    return int64(0) if keeps_priority else slot, price_ticks
+
+
+@inlined
+def _check_amended(
+    arrays: EngineArrays, slot: int, price_ticks: int, open_lots: int, keeps_priority: bool
+) -> Any:
+    """Checks 3 to 9 of AMEND_ORDER."""
+    balances = arrays.balances
+    order = arrays.book.orders[slot]
+    instrument = arrays.instruments[order["instrument"]]
+    account = int64(order["account"])
+    side = int64(order["side"])
+    own_lots = int64(order["remaining_lots"])
+    if balances.accounts[account]["is_blocked"] != 0:
+        return int64(Code.ACCOUNT_BLOCKED)
+    if open_lots <= 0:
+        return int64(Code.INVALID_REQUEST)
+    code = int64(check_phase(instrument))
+    if code != Code.OK:
+        return code
+    code = int64(check_quantity_and_price(instrument, open_lots, price_ticks))
+    if code != Code.OK or keeps_priority:
+        return code
+    flags = int64(order["flags"])
+    code = check_contact(arrays, int64(order["instrument"]), side, account, price_ticks, flags)
+    if code != Code.OK:
+        return code
+    if order["purpose"] == Purpose.COMPLIANCE:
+        code = int64(check_allowance(balances, int64(order["allowance"]), open_lots, own_lots))
+        if code != Code.OK:
+            return code
+    hold_fen = hold_of(instrument, price_ticks, open_lots)
+    return int64(
+        check_means(
+            balances,
+            instrument,
+            side,
+            account,
+            int64(order["position"]),
+            open_lots,
+            hold_fen,
+            own_lots,
+            order["held_fen"],
+        )
+    )
+
+
+@inlined
+def shrink(arrays: EngineArrays, slot: int, open_lots: int) -> None:
+    """Make an open order smaller where it stands."""
+    order = arrays.book.orders[slot]
+    position = arrays.balances.positions[order["position"]]
+    lots = order["remaining_lots"] - open_lots
+    order["quantity_lots"] -= lots
+    shrink_in_queue(arrays.book, slot, lots)
+    if order["side"] == Side.SELL:
+        position["held_lots"] -= lots
+        position["available_lots"] += lots
+        return
+    instrument = arrays.instruments[order["instrument"]]
+    account = arrays.balances.accounts[order["account"]]
+    hold_fen = hold_of(instrument, int64(order["price_ticks"]), open_lots)
+    account["available_fen"] += order["held_fen"] - hold_fen
+    account["held_fen"] -= order["held_fen"] - hold_fen
+    order["held_fen"] = hold_fen
+    position["buying_lots"] -= lots
+    if order["allowance"] != 0:
+        arrays.balances.allowances[order["allowance"]]["open_lots"] -= lots
+
+
+@inlined
+def take_out_to_enter(
+    arrays: EngineArrays, row: int, slot: int, price_ticks: int, open_lots: int
+) -> None:
+    """Take an open order out of the book, with the price and quantity that it shall enter with."""
+    order = arrays.book.orders[slot]
+    filled_lots = order["quantity_lots"] - order["remaining_lots"]
+    leave_book(arrays, slot)
+    order["price_ticks"] = price_ticks
+    order["quantity_lots"] = filled_lots + open_lots
+    order["remaining_lots"] = open_lots
+    arrays.book.details[slot]["entered_time_ns"] = arrays.commands.headers[row]["time_ns"]

@@ -1,0 +1,94 @@
+"""Who and what a command means: instruments, client ids, order ids and targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.accounts import is_open_account
+from engine.codes import Code, Target
+from engine.compiled import inlined, int64
+from engine.matching.arrays import EngineArrays
+from engine.orderbook.client_ids import find_client_id, write_client_id
+from engine.orderbook.queues import has_free_slots, take_slot
+from engine.units import MAX_ORDER_NUMBER, ORDER_SLOT_BITS
+
+_SLOT_MASK = (1 << ORDER_SLOT_BITS) - 1
+
+
+@inlined
+def is_defined(arrays: EngineArrays, instrument: int) -> Any:
+    """Whether there is an instrument with this number."""
+    instruments = arrays.instruments
+    return 0 < instrument < len(instruments) and instruments[instrument]["is_defined"] != 0
+
+
+@inlined
+def look_up_client_id(arrays: EngineArrays, row: int) -> Any:
+    """The entry of the command's client id, and what it stands for already (0: nothing yet)."""
+    command = arrays.commands.headers[row]
+    high, low = command["client_id_high"], command["client_id_low"]
+    if high == 0 and low == 0:
+        return int64(-1), int64(0)
+    entry = find_client_id(arrays.client_ids, int64(command["account"]), high, low)
+    return int64(entry), int64(abs(arrays.client_ids.entries[entry]["value"]))
+
+
+@inlined
+def register_client_id(arrays: EngineArrays, row: int, entry: int, value: int) -> None:
+    """Note what the command's client id stands for from now on; an entry of -1: it has none."""
+    if entry < 0:
+        return
+    command = arrays.commands.headers[row]
+    write_client_id(
+        arrays.client_ids,
+        entry,
+        int64(command["account"]),
+        command["client_id_high"],
+        command["client_id_low"],
+        value,
+    )
+    arrays.counters[0]["client_ids"] += 1
+
+
+@inlined
+def can_issue_orders(arrays: EngineArrays, count: int) -> Any:
+    """Whether slots and numbers for `count` orders are left."""
+    last_number = arrays.counters[0]["next_order_number"] + count - 1
+    return last_number <= MAX_ORDER_NUMBER and has_free_slots(arrays.book, count)
+
+
+@inlined
+def issue_order(arrays: EngineArrays) -> Any:
+    """Take a slot and give it the next order id; the slot."""
+    slot = take_slot(arrays.book)
+    counters = arrays.counters[0]
+    arrays.book.orders[slot]["order_id"] = (counters["next_order_number"] << ORDER_SLOT_BITS) | slot
+    counters["next_order_number"] += 1
+    return slot
+
+
+@inlined
+def find_target(arrays: EngineArrays, row: int) -> Any:
+    """The code of the first checks of a command on one order, and the slot of its target."""
+    command = arrays.commands.orders[row]
+    order_id = command["order_id"]
+    if command["target"] > Target.CLIENT_ORDER_ID:
+        return int64(Code.INVALID_REQUEST), int64(0)
+    if not is_open_account(arrays.balances, int64(command["account"])):
+        return int64(Code.UNKNOWN_ACCOUNT), int64(0)
+    if command["target"] == Target.CLIENT_ORDER_ID:
+        order_id = int64(0)
+        entry, first_id = look_up_client_id(arrays, row)
+        if first_id != 0:
+            order_id = arrays.client_ids.entries[entry]["value"]
+            if order_id < 0:
+                return int64(Code.ORDER_NOT_OPEN), int64(0)
+    number = order_id >> ORDER_SLOT_BITS
+    slot = order_id & _SLOT_MASK
+    if not 0 < number < arrays.counters[0]["next_order_number"]:
+        return int64(Code.ORDER_NOT_FOUND), int64(0)
+    if slot >= len(arrays.book.orders) or arrays.book.orders[slot]["order_id"] != order_id:
+        return int64(Code.ORDER_NOT_OPEN), int64(0)
+    if arrays.book.orders[slot]["account"] != command["account"]:
+        return int64(Code.ORDER_NOT_FOUND), int64(0)
+    return int64(Code.OK), int64(slot)
