@@ -22,7 +22,7 @@ import structlog
 from fastapi import Request
 from sqlalchemy import select
 
-from api import balances, operator_actions, order_entry, order_history
+from api import balances, operator_actions, order_entry, order_history, settlement_runs
 from api.auth import Authenticator
 from api.cancel_after import CancelAfter
 from api.core_client import CoreClient, CoreUnavailable, SyncCore
@@ -38,7 +38,7 @@ from marketdata.feed import Feed
 from marketdata.market import Market, PastTrade
 from settlement import compliance, history, operations
 from settlement.database import Database
-from settlement.intake import Intake, intake_lease
+from settlement.intake import Intake, IntakeBehindError, intake_lease
 from settlement.intake import checkpoint as read_checkpoint
 from settlement.tables.compliance import SchemeYear
 
@@ -68,14 +68,16 @@ class Gateway:
         # Each check of a password takes memory and a core for some milliseconds, on purpose.
         self.password_checks = asyncio.Semaphore(2)
         self.scheme_names: dict[int, str] = {}
-        self.database: Database
-        self.authenticator: Authenticator
-        self.cancel_after: CancelAfter
+        self.database = Database(settings.database)
+        self.authenticator = Authenticator(self.database)
+        self.cancel_after = CancelAfter(
+            self.database, lambda account: order_entry.cancel_all(self, account)
+        )
         self.core: CoreClient
         self.sync_core: SyncCore
+        self._links: list[CoreClient] = []
         self._lease = intake_lease(settings.data_dir)
         self._intake: Intake | None = None
-        self._intake_link: CoreClient | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._on_failure = on_failure or _end_process
 
@@ -83,12 +85,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Connect, catch up, and be ready for clients."""
-        self.database = Database(self.settings.database)
         await asyncio.to_thread(self.database.migrate)
-        self.authenticator = Authenticator(self.database)
-        self.cancel_after = CancelAfter(
-            self.database, lambda account: order_entry.cancel_all(self, account)
-        )
         self.core = await self._connect("gateway", self._take_events, self._core_lost)
         self.sync_core = SyncCore(self.core, asyncio.get_running_loop())
         self._supervise("core", self.core.stay_connected(self._core_back))
@@ -102,16 +99,15 @@ class Gateway:
         logger.info("gateway_ready", sequence=self.live_orders.sequence)
 
     async def stop(self) -> None:
-        """Say goodbye to the streams, write what was taken in, and close everything."""
+        """Say goodbye to the streams, write what was taken in, and close what was opened."""
         self.is_ready = False
         self.streams.shut_down()
         await self.cancel_after.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for link in (self._intake_link, self.core):
-            if link is not None:
-                await link.close()
+        for link in self._links:
+            await link.close()
         if self._intake is not None:
             await asyncio.to_thread(self._intake.close)
         await asyncio.to_thread(self.database.close)
@@ -126,11 +122,14 @@ class Gateway:
         deadline = time.monotonic() + _CONNECT_SECONDS
         while True:
             try:
-                return await CoreClient.connect(self.settings.socket_path, name, on_events, on_lost)
+                link = await CoreClient.connect(self.settings.socket_path, name, on_events, on_lost)
             except CoreUnavailable:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(_POLL_SECONDS)
+            else:
+                self._links.append(link)
+                return link
 
     async def _load(self) -> None:
         """Start the views from one state of the core, once the database has caught up with it."""
@@ -177,6 +176,7 @@ class Gateway:
             return
         await asyncio.to_thread(operations.resume_pending, self.database, self.sync_core)
         await asyncio.to_thread(compliance.resume_obligations, self.database, self.sync_core)
+        await asyncio.to_thread(settlement_runs.resume, self)
         if self.settings.demo:
             from api import demo
 
@@ -189,10 +189,22 @@ class Gateway:
             return
         intake = Intake(self.database)
         first_sequence = await asyncio.to_thread(intake.checkpoint) + 1
-        link = await self._connect("intake", intake.consume)
+
+        def take(events: np.ndarray, last_sequence: int) -> None:
+            try:
+                intake.consume(events, last_sequence)
+            except IntakeBehindError:
+                # The link is dropped, and taken up again where it was.
+                raise
+            except Exception:
+                logger.critical("intake_failed", exc_info=True)
+                self._on_failure()
+                raise
+
+        link = await self._connect("intake", take)
         self._supervise("intake_link", link.stay_connected())
         await link.subscribe(first_sequence)
-        self._intake, self._intake_link = intake, link
+        self._intake = intake
 
     async def _keep_intake(self) -> None:
         """Take the intake over if the gateway that does it is gone."""

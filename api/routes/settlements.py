@@ -41,8 +41,8 @@ class SettlementBody(Body):
 
 @router.post("/operator/settlements", status_code=202)
 async def settle(
-    body: Annotated[SettlementBody, Depends(json_body(SettlementBody))],
     known: Annotated[Caller, Depends(_settler)],
+    body: Annotated[SettlementBody, Depends(json_body(SettlementBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, str]:
     """Begin the end of a trading day; a day that is being settled gives the same run again."""
