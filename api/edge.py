@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from prometheus_client import Counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +21,8 @@ from api.rate_limits import RateLimits, Reading
 
 if TYPE_CHECKING:
     from api.gateway import Gateway
+
+_ANSWERS = Counter("puhui_http_answers", "Answers by class of status", ["status"])
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 5.0
@@ -54,6 +57,7 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                _ANSWERS.labels(f"{message['status'] // 100}xx").inc()
                 _add_headers(scope, message)
             await send(message)
 

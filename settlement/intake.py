@@ -48,7 +48,11 @@ _INSTRUMENT_CHANGES = (
 
 
 class IntakeError(Exception):
-    """The events have a gap, or too many of them wait for the database."""
+    """The events have a gap."""
+
+
+class IntakeBehindError(IntakeError):
+    """Too many events wait for the database; the same ones may be given again later."""
 
 
 def intake_lease(data_dir: Path) -> Lease:
@@ -98,13 +102,13 @@ class Intake:
     def consume(self, events: Records, last_sequence: int) -> None:
         """Take whole commands' events (dtype EVENT, copied here), the last being `last_sequence`.
 
-        Returns at once. Raises IntakeError when the database has fallen too far behind, and
+        Returns at once. Raises IntakeBehindError when the database has fallen too far behind, and
         whatever made an earlier batch fail.
         """
         with self._changed:
             self._raise_failure()
             if self._pending_events + len(events) > self._max_pending_events:
-                raise IntakeError("the database is too far behind the engine")
+                raise IntakeBehindError("the database is too far behind the engine")
             self._pending.append((events.view(RAW).copy(), last_sequence))
             self._pending_events += len(events)
             self._changed.notify_all()

@@ -46,17 +46,19 @@ async def log_in(
 
 async def _check(request: Request, exchange: Gateway, body: SessionBody) -> Identity:
     """Whose password it is. Raises Problem, the same for unknown names and wrong passwords."""
-    username = body.username[:_MAX_PASSWORD_LENGTH]
-    # Wrong tries are counted by name, whether there is such a user or not, and by address.
-    if exchange.rate_limits.read("logins", username).remaining == 0:
-        exchange.rate_limits.take("logins", username)
+    username, address = body.username[:_MAX_PASSWORD_LENGTH], client_address(request)
+    # Wrong tries are counted by address, and by name from there, whether there is such a user or
+    # not. By the name alone, anybody could lock anybody out.
+    who = f"{username} {address}"
+    if exchange.rate_limits.read("logins", who).remaining == 0:
+        exchange.rate_limits.take("logins", who)
     found: Identity | None = None
     if len(body.password) <= _MAX_PASSWORD_LENGTH:
         async with exchange.password_checks:
             found = await asyncio.to_thread(_verify, exchange, username, body.password)
     if found is None:
-        exchange.rate_limits.take("logins", username)
-        exchange.rate_limits.take("failures", client_address(request))
+        exchange.rate_limits.take("logins", who)
+        exchange.rate_limits.take("failures", address)
         raise Problem("unauthenticated", "The name or the password is wrong.")
     return found
 
