@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -72,9 +73,13 @@ class RunningExchange:
                 self._process.kill()
                 self._process.wait()
 
-    def client(self, username: str | None = None) -> ExchangeClient:
+    @contextmanager
+    def client(self, username: str | None = None) -> Iterator[ExchangeClient]:
         """A client of the REST interface, logged in if a user is named."""
-        return ExchangeClient(self.url, username)
+        with ExchangeClient(self.url) as client:
+            if username is not None:
+                client.log_in(username)
+            yield client
 
     def _children(self) -> list[int]:
         assert self._process is not None
@@ -87,12 +92,13 @@ class RunningExchange:
 class ExchangeClient(httpx.Client):
     """One user of the exchange."""
 
-    def __init__(self, url: str, username: str | None) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__(base_url=url, timeout=30.0, trust_env=False)
-        if username is not None:
-            body = {"username": username, "password": "demo"}
-            token = self.expect(200, "POST", "/v1/sessions", json=body)["token"]
-            self.headers["Authorization"] = f"Bearer {token}"
+
+    def log_in(self, username: str) -> None:
+        body = {"username": username, "password": "demo"}
+        token = self.expect(200, "POST", "/v1/sessions", json=body)["token"]
+        self.headers["Authorization"] = f"Bearer {token}"
 
     def expect(self, status: int, method: str, path: str, **options: object) -> dict:
         """The answer, which has this status."""
