@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from api.registry_answers import REGISTRY_ANSWERS
+from api.settlement_answers import SETTLEMENT_ANSWERS
 
 
 class Answer(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -304,4 +305,5 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/operator/cash/{request_id}/approve"): CashRequest,
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
     **REGISTRY_ANSWERS,
+    **SETTLEMENT_ANSWERS,
 }

@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from exchange_driver import Exchange, running_exchange
 
+from api import settlement_answers as answers
 from api import settlement_runs
 from settlement.clearing import Clearing
 
@@ -59,6 +61,7 @@ async def test_a_day_is_settled(exchange: Exchange) -> None:
     answer = await operator.post(RUNS, json={"date": day})
     assert answer.status_code == 202
     run = await finished(exchange, answer.json()["run_id"])
+    msgspec.convert(run, answers.SettlementRun)
     assert (run["status"], run["date"], run["breaks"]) == ("completed", day, [])
     assert run["progress"]["percent"] == 100
     totals = run["totals"]
@@ -76,6 +79,7 @@ async def test_a_day_is_settled(exchange: Exchange) -> None:
     status = (await exchange.public.get("/v1/status")).json()
     assert status["status"] == "open"
     outcome = (await operator.get("/v1/operator/reconciliation")).json()
+    msgspec.convert(outcome, answers.Reconciliation)
     assert (outcome["status"], outcome["breaks"], outcome["unsettled_trades"]) == ("agreed", [], 0)
 
 
@@ -87,6 +91,8 @@ async def test_statements(exchange: Exchange) -> None:
     run = await finished(exchange, answer.json()["run_id"])
 
     enterprise = exchange.client("enterprise")
+    for path in ("/v1/statements", f"/v1/statements?date={day}"):
+        msgspec.convert((await enterprise.get(path)).json(), answers.Statements)
     assert (await enterprise.get("/v1/statements?date=1999-01-01")).json()["items"] == []
     [statement] = (await enterprise.get(f"/v1/statements?date={day}")).json()["items"]
     assert statement["account"] == "enterprise"
