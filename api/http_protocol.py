@@ -34,9 +34,14 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._unfinished_bytes += len(data)
+        was_waiting = self._deadline is not None
         super().data_received(data)
-        if self._deadline and self._unfinished_bytes > MAX_HEADER_BYTES:
+        is_waiting = self._deadline is not None
+        # Data in which headers begin may hold the body of the request before them: not counted.
+        self._unfinished_bytes += len(data)
+        if not (was_waiting and is_waiting):
+            self._unfinished_bytes = 0
+        if self._unfinished_bytes > MAX_HEADER_BYTES:
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             detail = f"Request line and headers are at most {MAX_HEADER_BYTES} bytes."
             self._refuse(Problem("invalid_request", detail, http_status=status))
@@ -57,7 +62,6 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
     def _stop_waiting(self) -> None:
-        self._unfinished_bytes = 0
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
