@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
 
 from engine.codes import CommandKind, EventKind, InstrumentFlag, OrderFlag, Purpose, Side
-from engine.queries import MatchingEngine as AnyEngine
+from engine.queries import MatchingEngine
 from engine.records import (
     ADMIN_COMMAND,
     ADMIN_EVENT,
@@ -24,6 +24,8 @@ from engine.records import (
 from engine.state import EngineLimits, EngineState
 from engine.units import ONE_MILLION, ORDER_SLOT_BITS
 
+# Either engine.
+AnyEngine = MatchingEngine
 SMALL_LIMITS = EngineLimits(
     orders=512, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=16_384
 )
@@ -118,90 +120,100 @@ def check_reply(command: np.ndarray, events: list[dict[str, Any]]) -> None:
 
 def check_state(state: EngineState) -> None:
     """Conservation, holds, counts, the book and the slots, all against the open orders."""
-    _check_conservation(state)
-    _check_holds(state)
-    _check_positions(state)
-    _check_book(state)
-    _check_slots(state)
+    orders = _rows(state.orders)
+    positions = _rows(state.positions)
+    instruments = _rows(state.instruments)
+    _check_conservation(state, positions, instruments)
+    _check_holds(state, orders, instruments)
+    _check_positions(positions, orders)
+    _check_book(orders, instruments)
+    _check_slots(state, orders)
 
 
-def _check_conservation(state: EngineState) -> None:
-    accounts, positions = state.accounts, state.positions
-    assert (accounts["available_fen"] >= 0).all()
-    assert (accounts["held_fen"] >= 0).all()
-    cash = accounts["available_fen"].sum() + accounts["held_fen"].sum()
+def _rows(array: np.ndarray) -> list[dict[str, int]]:
+    """The rows of a structured array as dicts of plain integers."""
+    return [dict(zip(array.dtype.names or (), row, strict=True)) for row in array.tolist()]
+
+
+def _check_conservation(
+    state: EngineState, positions: list[dict[str, int]], instruments: list[dict[str, int]]
+) -> None:
+    accounts = _rows(state.accounts)
+    assert all(row["available_fen"] >= 0 and row["held_fen"] >= 0 for row in accounts)
+    cash = sum(row["available_fen"] + row["held_fen"] for row in accounts)
     assert cash == state.counters["total_cash_fen"][0]
 
-    credits = np.zeros(len(state.instruments), np.int64)
-    for name in ("available_lots", "held_lots", "locked_lots"):
-        assert (positions[name] >= 0).all()
-        np.add.at(credits, positions["instrument"], positions[name])
-    assert (credits == state.instruments["total_credits_lots"]).all()
+    credits = [0] * len(instruments)
+    for row in positions:
+        parts = [row["available_lots"], row["held_lots"], row["locked_lots"]]
+        assert min(parts) >= 0
+        credits[row["instrument"]] += sum(parts)
+    assert credits == [row["total_credits_lots"] for row in instruments]
 
 
-def _check_holds(state: EngineState) -> None:
-    held_fen: dict[int, int] = defaultdict(int)
-    open_orders: dict[int, int] = defaultdict(int)
-    compliance: dict[tuple[int, int], int] = defaultdict(int)
-    for order in state.orders:
-        account = int(order["account"])
-        open_orders[account] += 1
+def _check_holds(
+    state: EngineState, orders: list[dict[str, int]], instruments: list[dict[str, int]]
+) -> None:
+    held_fen: Counter[int] = Counter()
+    open_orders: Counter[int] = Counter()
+    compliance: Counter[tuple[int, int]] = Counter()
+    for order in orders:
+        open_orders[order["account"]] += 1
         if order["side"] == Side.BUY:
-            held_fen[account] += _hold_fen(state.instruments[order["instrument"]], order)
+            held_fen[order["account"]] += _hold_fen(instruments[order["instrument"]], order)
         if order["purpose"] == Purpose.COMPLIANCE:
-            compliance[account, int(order["scheme"])] += int(order["remaining_lots"])
-    for number, account_row in enumerate(state.accounts):
-        assert account_row["held_fen"] == held_fen[number]
-        assert account_row["open_orders"] == open_orders[number]
-        assert account_row["is_open"] or account_row["open_orders"] == 0
-    for row in state.allowances:
-        assert row["open_lots"] == compliance.pop((int(row["account"]), int(row["scheme"])), 0)
+            compliance[order["account"], order["scheme"]] += order["remaining_lots"]
+    for number, account in enumerate(_rows(state.accounts)):
+        assert account["held_fen"] == held_fen[number]
+        assert account["open_orders"] == open_orders[number]
+        assert account["is_open"] or account["open_orders"] == 0
+    for row in _rows(state.allowances):
+        assert row["open_lots"] == compliance.pop((row["account"], row["scheme"]), 0)
     assert not compliance, "every compliance order has an allowance"
 
 
-def _hold_fen(instrument: Any, order: Any) -> int:
-    price_fen = int(order["price_ticks"]) * int(instrument["tick_fen"])
-    notional = price_fen * int(order["remaining_lots"])
-    fee_ppm = max(int(instrument["maker_fee_ppm"]), int(instrument["taker_fee_ppm"]))
+def _hold_fen(instrument: dict[str, int], order: dict[str, int]) -> int:
+    notional = order["price_ticks"] * instrument["tick_fen"] * order["remaining_lots"]
+    fee_ppm = max(instrument["maker_fee_ppm"], instrument["taker_fee_ppm"])
     return notional + notional * fee_ppm // ONE_MILLION
 
 
-def _check_positions(state: EngineState) -> None:
-    lots: dict[tuple[int, int, int], int] = defaultdict(int)
+def _check_positions(positions: list[dict[str, int]], orders: list[dict[str, int]]) -> None:
+    lots: Counter[tuple[int, int, int]] = Counter()
     quotes: dict[tuple[int, int, int], int] = {}
-    for order in state.orders:
-        key = (int(order["account"]), int(order["instrument"]), int(order["side"]))
-        lots[key] += int(order["remaining_lots"])
+    for order in orders:
+        key = (order["account"], order["instrument"], order["side"])
+        lots[key] += order["remaining_lots"]
         if order["flags"] & OrderFlag.QUOTE:
             assert key not in quotes, "at most one quote stands on a side"
-            quotes[key] = int(order["order_id"])
-    for row in state.positions:
-        account, instrument = int(row["account"]), int(row["instrument"])
-        assert row["buying_lots"] == lots.pop((account, instrument, Side.BUY), 0)
-        assert row["held_lots"] == lots.pop((account, instrument, Side.SELL), 0)
-        assert row["bid_quote_order_id"] == quotes.get((account, instrument, Side.BUY), 0)
-        assert row["ask_quote_order_id"] == quotes.get((account, instrument, Side.SELL), 0)
+            quotes[key] = order["order_id"]
+    for row in positions:
+        bid = (row["account"], row["instrument"], int(Side.BUY))
+        ask = (row["account"], row["instrument"], int(Side.SELL))
+        assert row["buying_lots"] == lots.pop(bid, 0)
+        assert row["held_lots"] == lots.pop(ask, 0)
+        assert row["bid_quote_order_id"] == quotes.get(bid, 0)
+        assert row["ask_quote_order_id"] == quotes.get(ask, 0)
     assert not lots, "every order has a position"
 
 
-def _check_book(state: EngineState) -> None:
-    for number in np.unique(state.orders["instrument"]):
-        orders = state.orders[state.orders["instrument"] == number]
-        instrument = state.instruments[number]
-        prices = orders["price_ticks"]
-        assert (prices >= instrument["lower_limit_ticks"]).all()
-        assert (prices <= instrument["upper_limit_ticks"]).all()
-        assert (orders["remaining_lots"] > 0).all()
-        assert (orders["remaining_lots"] <= orders["quantity_lots"]).all()
-        bids = prices[orders["side"] == Side.BUY]
-        asks = prices[orders["side"] == Side.SELL]
-        assert (np.diff(orders["side"].astype(int)) >= 0).all()
-        assert (np.diff(bids) <= 0).all()
-        assert (np.diff(asks) >= 0).all()
-        assert not len(bids) or not len(asks) or bids[0] < asks[0], "the book is crossed"
+def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]]) -> None:
+    places = [(order["instrument"], order["side"]) for order in orders]
+    assert places == sorted(places)
+    prices: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for order in orders:
+        instrument = instruments[order["instrument"]]
+        price = order["price_ticks"]
+        assert instrument["lower_limit_ticks"] <= price <= instrument["upper_limit_ticks"]
+        assert 0 < order["remaining_lots"] <= order["quantity_lots"]
+        prices[order["instrument"], order["side"]].append(price)
+    for number in range(len(instruments)):
+        bids, asks = prices[number, int(Side.BUY)], prices[number, int(Side.SELL)]
+        assert bids == sorted(bids, reverse=True)
+        assert asks == sorted(asks)
+        assert not bids or not asks or bids[0] < asks[0], "the book is crossed"
 
 
-def _check_slots(state: EngineState) -> None:
-    taken = [int(order_id) & ((1 << ORDER_SLOT_BITS) - 1) for order_id in state.orders["order_id"]]
-    slots = taken + [int(slot) for slot in state.free_slots]
-    assert sorted(slots) == list(range(1, state.slots_used + 1))
+def _check_slots(state: EngineState, orders: list[dict[str, int]]) -> None:
+    taken = [order["order_id"] & ((1 << ORDER_SLOT_BITS) - 1) for order in orders]
+    assert sorted(taken + state.free_slots.tolist()) == list(range(1, state.slots_used + 1))
