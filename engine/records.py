@@ -13,9 +13,7 @@ import uuid
 import numpy as np
 
 RECORD_BYTES = 128
-# NumPy's copy(), indexing by mask or list, and concatenate() move only the fields that a dtype
-# names, so under a header alone they lose the payload. Do all of them under this one:
-# `events.view(RAW)[mask].view(TRADE_EVENT)`.
+# Whole records whatever their layout, to be moved as one piece: `command.view(RAW)`.
 RAW = np.dtype(f"V{RECORD_BYTES}")
 
 _COMMAND_HEADER = [

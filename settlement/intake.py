@@ -18,7 +18,6 @@ from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from engine.records import EVENT, RAW
 from settlement.database import Database
 from settlement.intake_rows import EventRows, Row, touched_orders
 from settlement.lease import Lease
@@ -109,7 +108,7 @@ class Intake:
             self._raise_failure()
             if self._pending_events + len(events) > self._max_pending_events:
                 raise IntakeBehindError("the database is too far behind the engine")
-            self._pending.append((events.view(RAW).copy(), last_sequence))
+            self._pending.append((events.copy(), last_sequence))
             self._pending_events += len(events)
             self._changed.notify_all()
 
@@ -166,7 +165,7 @@ class Intake:
         return batches
 
     def _write(self, batches: list[tuple[Records, int]]) -> None:
-        events = np.concatenate([records for records, _ in batches]).view(EVENT)
+        events = np.concatenate([records for records, _ in batches])
         last_sequence = batches[-1][1]
         self._database.write(lambda session: apply_events(session, events, last_sequence)).result()
 
@@ -184,7 +183,7 @@ def apply_events(session: Session, events: Records, last_sequence: int) -> None:
     done = checkpoint(session)
     if last_sequence <= done:
         return
-    events = events.view(RAW)[events["sequence"] > done].view(EVENT)
+    events = events[events["sequence"] > done]
     sequences = events["sequence"]
     steps = np.diff(sequences, prepend=done)
     if len(events) == 0 or sequences[-1] != last_sequence or steps.min() < 0 or steps.max() > 1:

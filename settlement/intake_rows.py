@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.codes import EventKind, Reason
-from engine.records import ADMIN_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, RAW, TRADE_EVENT, unpack_text
+from engine.records import ADMIN_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT, unpack_text
 from settlement.ledger import CASH, Kind, Leg, Posting, holder
 from settlement.ports import Records
 
@@ -111,7 +111,7 @@ def touched_orders(events: Records) -> list[int]:
 
 
 def _chosen(events: Records, kinds: Sequence[int], layout: np.dtype[Any]) -> Records:
-    return events.view(RAW)[np.isin(events["kind"], kinds)].view(layout)
+    return events[np.isin(events["kind"], kinds)].view(layout)
 
 
 class EventRows:

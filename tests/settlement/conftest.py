@@ -31,11 +31,9 @@ from engine.queries import AccountAnswer, BalancesAnswer
 from engine.records import (
     ADMIN_COMMAND,
     COMMAND,
-    EVENT,
     INSTRUMENT_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
-    RAW,
     pack_client_id,
     pack_text,
 )
@@ -155,14 +153,13 @@ class Exchange:
 
     def submit(self, commands: np.ndarray) -> list[np.ndarray]:
         answers = []
-        raw = commands.view(RAW)
-        for index in range(len(raw)):
-            command = raw[index : index + 1].copy().view(COMMAND)
+        for index in range(len(commands)):
+            command = commands[index : index + 1].view(COMMAND).copy()
             self._interference.pop(int(command["kind"][0]), lambda: None)()
             self.time_ns += 1_000
             command["sequence"] = self.engine.sequence + 1
             command["time_ns"] = self.time_ns
-            events = self.engine.apply(command).view(RAW).copy().view(EVENT)
+            events = self.engine.apply(command).copy()
             self.intake.consume(events, self.engine.sequence)
             answers.append(events)
         return answers

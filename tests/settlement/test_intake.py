@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from engine.codes import Phase, Reason, Side, TimeInForce
-from engine.records import EVENT, RAW
+from engine.records import EVENT
 from settlement import ledger
 from settlement.database import Database
 from settlement.intake import Intake, IntakeError, apply_events, checkpoint, intake_lease
@@ -123,7 +123,7 @@ def record_a_session(exchange: Any) -> list[tuple[np.ndarray, int]]:
     consume = exchange.intake.consume
 
     def listen(events: np.ndarray, last_sequence: int) -> None:
-        batches.append((events.view(RAW).copy().view(EVENT), last_sequence))
+        batches.append((events.copy(), last_sequence))
         consume(events, last_sequence)
 
     exchange.intake.consume = listen
@@ -145,7 +145,7 @@ def record_a_session(exchange: Any) -> list[tuple[np.ndarray, int]]:
 
 
 def join(batches: list[tuple[np.ndarray, int]]) -> np.ndarray:
-    return np.concatenate([events.view(RAW) for events, _ in batches]).view(EVENT)
+    return np.concatenate([events for events, _ in batches])
 
 
 def test_batches_of_any_size_and_number_give_the_same_rows(
