@@ -252,6 +252,8 @@ def _advance(database: Database, port: EnginePort, operation_id: str) -> Operati
 
 def _finish(session: Session, operation_id: str) -> Operation:
     operation = _get(session, operation_id)
+    if operation.status != "pending":
+        return operation  # another gateway was asked the same and was faster
     time_ns = time.time_ns()
     taken = blocks.frozen(session, operation_id)
     assert sum(block.quantity for block in taken) == operation.quantity
@@ -277,17 +279,19 @@ def _finish(session: Session, operation_id: str) -> Operation:
 def _refuse(operation_id: str, done: int, code: Code, session: Session) -> Operation:
     """Write the engine's refusal down before anything is reverted because of it."""
     operation = _get(session, operation_id)
-    operation.status = "reverting"
-    operation.steps_done = done
-    operation.refused_code = int(code)
+    if operation.status == "pending":
+        operation.status = "reverting"
+        operation.steps_done = done
+        operation.refused_code = int(code)
     return operation
 
 
 def _give_back(session: Session, operation_id: str) -> Operation:
     operation = _get(session, operation_id)
-    blocks.thaw(blocks.frozen(session, operation_id))
-    operation.status = "refused"
-    operation.completed_time_ns = time.time_ns()
+    if operation.status == "reverting":
+        blocks.thaw(blocks.frozen(session, operation_id))
+        operation.status = "refused"
+        operation.completed_time_ns = time.time_ns()
     return operation
 
 
