@@ -1,0 +1,103 @@
+"""The shell of the compiled engine: buffers, batches and sequence numbers."""
+
+from random import Random
+
+import numpy as np
+import pytest
+from engine_driver import make_command
+from engine_flows import ROOMY_LIMITS, Flow, run_flow
+
+from engine.codes import Code, CommandKind, EventKind
+from engine.matching.arrays import event_bound
+from engine.matching.engine import Engine, SequenceError
+from engine.matching.invariants import check_invariants
+from engine.records import COMMAND, EVENT, RECORD_BYTES
+from engine.state import state_hash
+
+
+@pytest.fixture(scope="module")
+def flow() -> Flow:
+    """A few hundred commands of all kinds, with their events."""
+    random = Random(17)
+    return run_flow(Engine(ROOMY_LIMITS), [random.randrange(2**32) for _ in range(500)])
+
+
+def _replayed(flow: Flow, batch_commands: int) -> tuple[bytes, str]:
+    engine = Engine(ROOMY_LIMITS)
+    events = [
+        engine.apply(flow.commands[start : start + batch_commands]).tobytes()
+        for start in range(0, len(flow.commands), batch_commands)
+    ]
+    check_invariants(engine.arrays)
+    return b"".join(events), state_hash(engine.export())
+
+
+@pytest.mark.parametrize("batch_commands", [1, 7, 256, 10_000])
+def test_batches_do_not_matter(flow: Flow, batch_commands: int) -> None:
+    """However commands are cut into batches, events and state are the same."""
+    events, digest = _replayed(flow, batch_commands)
+    assert events == flow.events.tobytes()
+    assert digest == _replayed(flow, 3)[1]
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda commands: np.frombuffer(commands.tobytes(), COMMAND),
+        lambda commands: np.frombuffer(b"x" + commands.tobytes(), COMMAND, offset=1),
+        lambda commands: np.repeat(commands.view("V128"), 2)[::2].view(COMMAND),
+    ],
+    ids=["read-only", "unaligned", "strided"],
+)
+def test_any_array_of_commands_will_do(flow: Flow, layout) -> None:  # type: ignore[no-untyped-def]
+    """The kernels read a copy, so it does not matter where commands come from."""
+    events = Engine(ROOMY_LIMITS).apply(layout(flow.commands))
+    assert events.tobytes() == flow.events.tobytes()
+
+
+def test_an_empty_batch_gives_nothing() -> None:
+    """No commands, no events, and the sequence stays."""
+    engine = Engine(ROOMY_LIMITS)
+    engine.warm_up()
+    assert len(engine.apply(np.zeros(0, COMMAND))) == 0
+    assert engine.sequence == 0
+
+
+def test_events_are_records_of_128_bytes(flow: Flow) -> None:
+    """What comes back is of dtype EVENT, whatever layout each event has."""
+    events = Engine(ROOMY_LIMITS).apply(flow.commands)
+    assert events.dtype == EVENT
+    assert events.nbytes == RECORD_BYTES * len(events)
+    assert set(events["kind"]) <= {kind.value for kind in EventKind}
+
+
+@pytest.mark.parametrize("sequence", [-1, 0, 2, 2**63 - 1])
+def test_a_gap_in_the_sequence_is_an_error(sequence: int) -> None:
+    """A command out of order is not applied: that would make state no journal can repeat."""
+    engine = Engine(ROOMY_LIMITS)
+    before = state_hash(engine.export())
+    command = make_command(CommandKind.OPEN_ACCOUNT, account=1)
+    command["sequence"] = sequence
+    with pytest.raises(SequenceError, match="command 1 was to be next"):
+        engine.apply(command)
+    assert engine.sequence == 0
+    assert state_hash(engine.export()) == before
+
+
+@pytest.mark.parametrize("kind", [0, 7, 15, 28, 255])
+def test_an_unknown_kind_is_refused(kind: int) -> None:
+    """Kinds that this version does not know are answered, and change nothing."""
+    engine = Engine(ROOMY_LIMITS)
+    before = state_hash(engine.export())
+    command = make_command(kind, account=1)
+    command["sequence"] = 1
+    (event,) = engine.apply(command)
+    assert (event["kind"], event["code"]) == (EventKind.COMMAND_REFUSED, Code.INVALID_REQUEST)
+    assert engine.sequence == 1
+    assert state_hash(engine.export()) == before
+
+
+def test_the_bound_on_events_counts_every_resting_order() -> None:
+    """One CANCEL_ALL may end all open orders; nothing but open orders and commands gives events."""
+    assert event_bound(1, 1_000) >= 1_000 + 1
+    assert event_bound(256, 0) >= 256 * 7
