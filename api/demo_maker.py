@@ -112,12 +112,14 @@ class DemoMaker:
     async def _hear_answer(self, message: dict[str, Any]) -> None:
         """Ask again, a little later, for what was refused: the market may be closed just now."""
         symbols = self._asked.pop(message["id"])
-        results = message["result"]["results"] if "result" in message else [message["error"]]
-        refused = {
-            symbol for symbol, result in zip(symbols, results, strict=False) if "code" in result
-        }
-        if refused or "error" in message:
-            self._missing |= refused or set(symbols)
+        if "result" in message:
+            results = message["result"]["results"]
+            asked = zip(symbols, results, strict=True)
+            refused = {symbol for symbol, result in asked if "code" in result}
+        else:
+            refused = set(symbols)
+        if refused:
+            self._missing |= refused
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _send_quotes(self, websocket: ClientConnection) -> None:
