@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -100,3 +101,11 @@ def start_core_process(data_dir: Path) -> subprocess.Popen[bytes]:
         env=os.environ | {"PUHUI_LIMITS": f"{{{limits}}}"},
         stderr=subprocess.PIPE,
     )
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 200.0) -> None:
+    """Look again and again at something outside this process that gives no event."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
