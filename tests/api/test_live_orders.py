@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_flows import ROOMY_LIMITS, command_seeds
+from engine_driver import SMALL_LIMITS
+from engine_flows import command_seeds
 from hypothesis import given, settings
 from market_flows import run_market_flow
 
@@ -99,7 +100,7 @@ def _exported(engine: ReferenceEngine) -> dict[int, dict[str, int]]:
 @given(seeds=command_seeds)
 def test_open_orders_are_those_of_the_engine(seeds: list[int]) -> None:
     """After any flow of commands, the open orders in memory are the engine's, field by field."""
-    engine = ReferenceEngine(ROOMY_LIMITS)
+    engine = ReferenceEngine(SMALL_LIMITS)
     answers = run_market_flow(engine, seeds)
     live = LiveOrders()
     live.apply(_joined(*answers))
@@ -115,7 +116,7 @@ def test_open_orders_are_those_of_the_engine(seeds: list[int]) -> None:
 def test_a_restart_in_the_middle_changes_nothing(seeds: list[int]) -> None:
     """Loaded from the core's orders and the past in the database, then fed the rest, and even what
     it knows already, the views are the same as those that saw everything."""
-    engine = ReferenceEngine(ROOMY_LIMITS)
+    engine = ReferenceEngine(SMALL_LIMITS)
     half = len(seeds) // 2
     whole = LiveOrders()
     before = run_market_flow(engine, seeds[:half])
