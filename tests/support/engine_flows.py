@@ -19,12 +19,12 @@ from engine_driver import (
     read_events,
     stamp,
 )
+from engine_scales import ROOMY, Scale
 from hypothesis import strategies as st
 
 from engine.codes import (
     CommandKind,
     EventKind,
-    InstrumentFlag,
     OrderFlag,
     OrderType,
     Phase,
@@ -33,20 +33,10 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
-from engine.state import EngineLimits
-
-# Roomy enough for most flows, and tight enough that every pool fills in some.
-ROOMY_LIMITS = EngineLimits(
-    orders=128, accounts=16, positions=32, allowances=8, instruments=6, ladder_levels=512
-)
-TIGHT_LIMITS = EngineLimits(
-    orders=9, accounts=6, positions=6, allowances=2, instruments=4, ladder_levels=192
-)
 
 ACCOUNTS = (1, 2, 3, 4)
 INSTRUMENTS = (1, 2)
 SCHEMES = (1, 2)
-_CENTRE_TICKS = {1: 100, 2: 1_000}
 _EXTREMES = (
     0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
     2**60, 2**60 + 1, 2**63 - 1, -(2**63),
@@ -57,7 +47,6 @@ _seed = st.integers(0, 2**32 - 1)
 command_seeds = st.lists(_seed, min_size=1, max_size=60) | st.lists(
     _seed, min_size=50, max_size=150
 )
-engine_limits = st.sampled_from([ROOMY_LIMITS, TIGHT_LIMITS])
 
 
 class Flow(NamedTuple):
@@ -71,38 +60,41 @@ class Flow(NamedTuple):
 class FlowMaker:
     """Makes the next command from a seed; learns order ids, phases and days from the events."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: Scale = ROOMY) -> None:
+        self._scale = scale
         self._open: dict[int, dict[str, int]] = {}  # ORDER_ACCEPTED or ORDER_AMENDED, by order id
         self._closed_ids = [1]
         self._last_client_id = 0
-        self._centres = dict(_CENTRE_TICKS)
+        self._first_centres = {
+            number: fields["reference_price_ticks"] for number, fields in scale.instruments.items()
+        }
+        self._centres = dict(self._first_centres)
         self._phases = dict.fromkeys(INSTRUMENTS, Phase.CLOSED)
         self._days = dict.fromkeys(INSTRUMENTS, 20_000)
         self._blocked: set[int] = set()
 
     def opening(self) -> list[np.ndarray]:
         """Two instruments, four accounts with cash and credits, continuous trading."""
-        commands = [
-            _define(1, reference_price_ticks=100, maker_fee_ppm=100, taker_fee_ppm=31_337,
-                    flags=InstrumentFlag.RESALE_LOCK),
-            _define(2, reference_price_ticks=1_000, price_limit_ppm=20_000, tick_fen=7),
-        ]  # fmt: skip
+        scale = self._scale
+        commands = [_define(number, **fields) for number, fields in scale.instruments.items()]
         for account in ACCOUNTS:
             commands.append(make_command(CommandKind.OPEN_ACCOUNT, account=account))
             commands.append(
-                make_command(CommandKind.DEPOSIT_CASH, account=account, amount_fen=300_000)
+                make_command(CommandKind.DEPOSIT_CASH, account=account, amount_fen=scale.cash_fen)
             )
             commands.extend(
                 make_command(
                     CommandKind.DEPOSIT_CREDITS,
                     account=account,
                     instrument=instrument,
-                    quantity_lots=120,
+                    quantity_lots=scale.credits_lots,
                 )
                 for instrument in INSTRUMENTS[: 1 + account % 2]
             )
         commands.append(
-            make_command(CommandKind.SET_HEADROOM, account=1, scheme=1, quantity_lots=60)
+            make_command(
+                CommandKind.SET_HEADROOM, account=1, scheme=1, quantity_lots=60 * scale.lots
+            )
         )
         commands.extend(_set_phase(instrument, Phase.CONTINUOUS) for instrument in INSTRUMENTS)
         return commands
@@ -172,7 +164,7 @@ class FlowMaker:
             "price_ticks": 0
             if is_market and random.random() < 0.6
             else self._price(random, instrument),
-            "quantity_lots": random.choice((1, 2, 3, 5, 8, 13, 40)),
+            "quantity_lots": self._scale.lots * random.choice((1, 2, 3, 5, 8, 13, 40)),
             "self_trade_prevention": 1,
             "purpose": random.choice((Purpose.VOLUNTARY, Purpose.EVENT, Purpose.MARKET_MAKING)),
             "client_id_low": self._client_id(random, 0.7),
@@ -194,7 +186,7 @@ class FlowMaker:
         target["price_ticks"] += random.choice((0, 0, 0, -2, -1, 1, 2))
         return make_command(
             random.choice((CommandKind.AMEND_ORDER, CommandKind.REPLACE_ORDER)),
-            quantity_lots=random.choice((1, 2, 4, 6, 10, 40)),
+            quantity_lots=self._scale.lots * random.choice((1, 2, 4, 6, 10, 40)),
             **target,
         )
 
@@ -217,9 +209,9 @@ class FlowMaker:
             account=random.choice(ACCOUNTS[:2]),
             instrument=instrument,
             bid_price_ticks=centre - random.choice((1, 1, 2, 3)),
-            bid_quantity_lots=random.choice((0, 3, 5, 5, 8)),
+            bid_quantity_lots=self._scale.lots * random.choice((0, 3, 5, 5, 8)),
             ask_price_ticks=centre + random.choice((0, 1, 1, 2)),
-            ask_quantity_lots=random.choice((0, 3, 5, 5, 8)),
+            ask_quantity_lots=self._scale.lots * random.choice((0, 3, 5, 5, 8)),
             flags=random.choice((0, OrderFlag.CANCEL_ON_DISCONNECT)),
         )
 
@@ -248,7 +240,7 @@ class FlowMaker:
             kind,
             account=random.choice(ACCOUNTS),
             scheme=random.choice(SCHEMES),
-            quantity_lots=random.choice((1, 10, 30, 100)),
+            quantity_lots=self._scale.lots * random.choice((1, 10, 30, 100)),
             client_id_low=self._client_id(random, 0.5),
         )
 
@@ -321,12 +313,17 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
 }
 
 
-def run_flow(engine: AnyEngine, seeds: list[int], after: Callable[..., None] | None = None) -> Flow:
+def run_flow(
+    engine: AnyEngine,
+    seeds: list[int],
+    after: Callable[..., None] | None = None,
+    scale: Scale = ROOMY,
+) -> Flow:
     """Make a command from each seed and apply it to `engine`, one at a time.
 
     `after(command, events)`, with events as dicts, is called after each command.
     """
-    maker = FlowMaker()
+    maker = FlowMaker(scale)
     opening = maker.opening()
     commands: list[np.ndarray] = []
     events: list[np.ndarray] = []
