@@ -38,10 +38,11 @@ _PLAIN = {
     2: {"reference_price_ticks": 1_000, "price_limit_ppm": 20_000, "tick_fen": 7},
 }
 # Roomy enough for most flows.
+ROOMY_LIMITS = EngineLimits(
+    orders=128, accounts=16, positions=32, allowances=8, instruments=6, ladder_levels=512
+)
 ROOMY = Scale(
-    EngineLimits(
-        orders=128, accounts=16, positions=32, allowances=8, instruments=6, ladder_levels=512
-    ),
+    ROOMY_LIMITS,
     _PLAIN,
     cash_fen=300_000,
     credits_lots=120,
@@ -54,7 +55,7 @@ TIGHT = ROOMY._replace(
 )
 # Prices, notionals, fees, cash and credits close to the bounds of engine.units.
 HUGE = Scale(
-    replace(ROOMY.limits, ladder_levels=131_072),
+    replace(ROOMY_LIMITS, ladder_levels=131_072),
     {
         1: {
             "reference_price_ticks": MAX_PRICE_TICKS - 60,
