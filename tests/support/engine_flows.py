@@ -20,7 +20,7 @@ from engine_driver import (
     stamp,
 )
 from engine_scales import ROOMY, Scale
-from engine_scales import ROOMY_LIMITS as ROOMY_LIMITS  # of a flow that names no scale
+from engine_scales import ROOMY_LIMITS as ROOMY_LIMITS  # noqa: PLC0414 - for flows of no scale
 from hypothesis import strategies as st
 
 from engine.codes import (
