@@ -1,16 +1,12 @@
-"""Certificates of retirement: issued once, shown to anyone who knows their id, printed as PDF."""
+"""Certificates of retirement: issued once, shown to anyone who knows their id."""
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-import segno
-from fpdf import FPDF
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -22,10 +18,6 @@ from settlement.tables.registry import Block, Movement, Operation, Retirement
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _GROUPS, _GROUP_LENGTH = 4, 4  # 80 bits: not to be guessed
 _MISREAD = str.maketrans("OIL", "011")
-_QR_MILLIMETRES = 32.0
-# What the built-in fonts cannot show.
-_NOT_LATIN = re.compile("[^ -~\u00a1-\u00ac\u00ae-\u00ff]+")
-_OMITTED = "[...]"
 
 
 def issue(session: Session, operation: Operation, time_ns: int) -> str:
@@ -100,43 +92,6 @@ def serial_range(part: Block | Movement) -> dict[str, str]:
     }
 
 
-def pdf(content: dict[str, Any]) -> bytes:
-    """The certificate on paper; the same content gives the same bytes.
-
-    The built-in fonts know only Latin letters. Where a text has others the page says that they are
-    left out, and where the whole text is.
-    """
-    document = FPDF(format="A4")
-    document.set_creation_date(datetime.fromisoformat(content["retired_at"]).astimezone(UTC))
-    document.set_title(f"Certificate of retirement {content['certificate_id']}")
-    document.set_auto_page_break(True, margin=20)
-    document.add_page()
-    _draw_code(document, content["verify_path"])
-    document.set_font("Helvetica", "B", 20)
-    document.cell(0, 14, "Certificate of retirement", new_x="LMARGIN", new_y="NEXT")
-    document.set_font("Helvetica", "", 11)
-    document.cell(0, 8, "Puhui carbon-inclusion registry", new_x="LMARGIN", new_y="NEXT")
-    document.ln(16)
-    for label, value in _lines(content):
-        document.set_font("Helvetica", "B", 10)
-        document.cell(42, 7, label)
-        document.set_font("Helvetica", "", 10)
-        document.multi_cell(0, 7, _latin(value), new_x="LMARGIN", new_y="NEXT")
-    document.ln(4)
-    document.set_font("Helvetica", "B", 10)
-    document.cell(0, 7, "Serial numbers, retired for good", new_x="LMARGIN", new_y="NEXT")
-    document.set_font("Courier", "", 8)
-    for part in content["serials"]:
-        line = f"{part['start']} to {part['end']} ({part['quantity']} t)"
-        document.multi_cell(0, 5, _latin(line), new_x="LMARGIN", new_y="NEXT")
-    if any(_OMITTED in _latin(value) for _, value in _lines(content)):
-        document.ln(4)
-        document.set_font("Helvetica", "I", 9)
-        note = f"{_OMITTED} stands for Chinese text, to be read at {content['verify_path']}"
-        document.multi_cell(0, 5, note, new_x="LMARGIN", new_y="NEXT")
-    return bytes(document.output())
-
-
 def _summary(found: Retirement) -> dict[str, Any]:
     return {
         "certificate_id": found.certificate_id,
@@ -171,38 +126,3 @@ def _content(found: Retirement, retired: list[Block]) -> dict[str, Any]:
             for batch in batches.values()
         ],
     }
-
-
-def _lines(content: dict[str, Any]) -> list[tuple[str, str]]:
-    lines = [
-        ("Certificate", content["certificate_id"]),
-        ("Quantity", f"{content['quantity']} t CO2e"),
-        ("On behalf of", content["beneficiary"]),
-        ("Reason", content["reason"]),
-        ("Retired at", content["retired_at"]),
-    ]
-    if content["event_id"] is not None:
-        lines.append(("Event", content["event_id"]))
-    if content["scheme"] is not None:
-        lines.append(("Scheme", f"{content['scheme']}, {content['year']}"))
-    lines += [
-        ("Credits", f"{row['project']}, {row['region']}, {row['methodology']}, {row['vintage']}")
-        for row in content["credits"]
-    ]
-    return [*lines, ("Verify at", content["verify_path"])]
-
-
-def _latin(text: str) -> str:
-    return _NOT_LATIN.sub(_OMITTED, text)
-
-
-def _draw_code(document: FPDF, text: str) -> None:
-    """The verification path as a QR code in the upper right corner."""
-    matrix = segno.make(text, error="m", micro=False).matrix
-    module = _QR_MILLIMETRES / len(matrix)
-    left = document.w - document.r_margin - _QR_MILLIMETRES
-    for row, modules in enumerate(matrix):
-        for column, is_dark in enumerate(modules):
-            if is_dark:
-                x, y = left + column * module, document.t_margin + row * module
-                document.rect(x, y, module, module, style="F")

@@ -28,6 +28,7 @@ from settlement import (
     retirement,
 )
 from settlement.blocks import Criteria
+from settlement.certificate_pdf import certificate_pdf
 from settlement.errors import Refused
 from settlement.tables.registry import Batch, Methodology, Project
 
@@ -246,7 +247,7 @@ def certificate(
     if "application/pdf" not in accept.lower():
         return json_response(content)
     return Response(
-        certificates.pdf(content),
+        certificate_pdf(content),
         media_type="application/pdf",
         headers={"Content-Disposition": f'inline; filename="{found.certificate_id}.pdf"'},
     )
