@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import secrets
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
@@ -30,7 +31,7 @@ from engine.link import (
     frame,
 )
 from engine.queries import QUESTION, AccountAnswer, BalancesAnswer, MarketAnswer, decode
-from engine.records import COMMAND, EVENT, RECORD_BYTES
+from engine.records import COMMAND, EVENT
 
 CONNECT_SECONDS = 10.0
 FIRST_RETRY_SECONDS = 0.05
@@ -56,9 +57,11 @@ class ExecutionUnknown(CoreError):  # noqa: N818 - likewise
 
 
 class _Submission(NamedTuple):
-    """Commands of one `submit` that wait for their replies, in order."""
+    """Commands of one `submit`, the replies that have come, and who waits for all of them."""
 
-    replies: list[np.ndarray | None]
+    first_request_id: int
+    size: int
+    replies: list[np.ndarray]
     done: asyncio.Future[None]
 
 
@@ -80,9 +83,10 @@ class CoreClient:
         self._loop = asyncio.get_running_loop()
         self._link: _ClientLink | None = None
         # Random to begin with: history may hold replies to an earlier gateway of this number.
-        self._request_ids = itertools.count(secrets.randbits(61) + 1)
+        self._next_request_id = secrets.randbits(61) + 1
         self._tags = itertools.count(1)
-        self._waiting: dict[int, tuple[_Submission, int]] = {}
+        # In the order in which they were sent, which is that of their replies.
+        self._waiting: deque[_Submission] = deque()
         self._asked: dict[int, tuple[QueryKind, asyncio.Future[Any]]] = {}
         self._outgoing: list[tuple[bytes, _Submission]] = []
         self._delivered_sequence = 0
@@ -175,28 +179,25 @@ class CoreClient:
         link.send(frame(FrameKind.SUBSCRIBE, first_sequence))
 
     async def submit(self, commands: np.ndarray) -> list[np.ndarray]:
-        """Send commands (any layout of engine.records); for each of them its events.
+        """Send commands (any layout of engine.records); for each of them its events, read-only.
 
         By then `on_events` has been given them. Raises CoreUnavailable, ExecutionUnknown.
         """
         self._need_link()
+        if not np.size(commands):
+            return []
         raw = bytearray(np.atleast_1d(commands).tobytes())
         records = np.frombuffer(raw, COMMAND)
-        count = len(records)
-        first_id = next(self._request_ids)
-        if count == 1:
-            records["request_id"] = first_id
-        else:
-            ids = [first_id, *itertools.islice(self._request_ids, count - 1)]
-            records["request_id"] = ids
-        submission = _Submission([None] * count, self._loop.create_future())
-        for place in range(count):
-            self._waiting[first_id + place] = (submission, place)
+        first_id, count = self._next_request_id, len(records)
+        self._next_request_id += count
+        records["request_id"] = np.arange(first_id, first_id + count)
+        submission = _Submission(first_id, count, [], self._loop.create_future())
+        self._waiting.append(submission)
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append((bytes(raw), submission))
         await submission.done
-        return cast(list[np.ndarray], submission.replies)
+        return submission.replies
 
     async def account(self, number: int) -> AccountAnswer:
         return cast(AccountAnswer, await self._ask(QueryKind.ACCOUNT, number))
@@ -248,21 +249,32 @@ class CoreClient:
                 self._on_events(events, last_sequence)
             self._delivered_sequence = last_sequence
         mine = np.flatnonzero((events["gateway"] == number) & (events["request_id"] != 0))
-        if not len(mine):
-            return
+        if len(mine) and self._waiting:
+            self._take_replies(events, mine)
+
+    def _take_replies(self, events: np.ndarray, mine: np.ndarray) -> None:
+        """Hand out the replies at the places `mine`. Raises LinkError if one is not the next."""
+        oldest = self._waiting[0]
+        next_id = oldest.first_request_id + len(oldest.replies)
+        request_ids = events["request_id"][mine]
+        # History may hold replies to others of this number, before the first one of ours.
+        mine = mine[(request_ids >= next_id) & (request_ids < self._next_request_id)]
+        expected = np.arange(next_id, next_id + len(mine))
+        if not np.array_equal(events["request_id"][mine], expected):
+            raise LinkError(f"the reply to {next_id} was to be next")
         sequences = events["sequence"]
-        ends = np.searchsorted(sequences, sequences[mine], side="right")
-        request_ids = events["request_id"][mine].tolist()
-        for request_id, start, end in zip(request_ids, mine.tolist(), ends.tolist(), strict=True):
-            found = self._waiting.pop(request_id, None)
-            if found is None:
-                continue
-            submission, place = found
-            own = payload[start * RECORD_BYTES : end * RECORD_BYTES]
-            submission.replies[place] = np.frombuffer(own, EVENT)
-            # The core answers in order: with the last reply all others are there.
-            if place == len(submission.replies) - 1 and not submission.done.done():
-                submission.done.set_result(None)
+        ends = np.searchsorted(sequences, sequences[mine], side="right").tolist()
+        bounds = list(zip(mine.tolist(), ends, strict=True))
+        taken = 0
+        while taken < len(bounds):
+            submission = self._waiting[0]
+            following = taken + submission.size - len(submission.replies)
+            submission.replies.extend([events[a:b] for a, b in bounds[taken:following]])
+            taken = min(following, len(bounds))
+            if len(submission.replies) == submission.size:
+                self._waiting.popleft()
+                if not submission.done.done():
+                    submission.done.set_result(None)
 
     def take_answer(self, tag: int, payload: bytes) -> None:
         kind, future = self._asked.pop(tag)
@@ -277,8 +289,8 @@ class CoreClient:
             if not submission.done.done():
                 submission.done.set_exception(CoreUnavailable("the core was lost"))
         self._outgoing.clear()
-        waiting, self._waiting = self._waiting, {}
-        for submission, _ in waiting.values():
+        waiting, self._waiting = self._waiting, deque()
+        for submission in waiting:
             if not submission.done.done():
                 submission.done.set_exception(
                     ExecutionUnknown("the core was lost before its reply")

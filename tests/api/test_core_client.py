@@ -23,7 +23,7 @@ from engine.codes import CommandKind, EventKind, Side
 from engine.core import Core
 from engine.link import SOCKET_NAME, FrameKind, FrameReader, frame, listening_socket
 from engine.matching.reference import ReferenceEngine
-from engine.records import EVENT
+from engine.records import COMMAND, EVENT
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ async def test_each_command_gets_its_own_events(core: Core, tmp_path: Path) -> N
         commands = [order(SELLER, Side.SELL, 10_000, 1, quantity_lots=2)]
         commands += [order(BUYER, Side.BUY, 10_000, number) for number in (2, 3, 4)]
         replies = await client.submit(np.concatenate(commands))
+        assert await client.submit(np.zeros(0, COMMAND)) == []
     trade = [EventKind.ORDER_ACCEPTED, EventKind.TRADE]
     accepted = [EventKind.ORDER_ACCEPTED]
     assert [reply["kind"].tolist() for reply in replies] == [accepted, trade, trade, accepted]
