@@ -42,7 +42,7 @@ class EventLog:
 
     def append(self, events: np.ndarray) -> None:
         """Add the events of whole commands that follow the last ones. Raises OSError."""
-        data = memoryview(np.ascontiguousarray(events).view(np.uint8))
+        data = np.ascontiguousarray(events).view(np.uint8).data
         self.last_sequence = int(events[-1]["sequence"])
         total = len(data)
         while data:

@@ -50,7 +50,7 @@ class Journal:
         self, folder: Path, limits: EngineLimits, segment_bytes: int = SEGMENT_BYTES
     ) -> None:
         """Raises JournalInUseError, JournalDamagedError, JournalFailedError."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(folder)
         self.limits = limits
         self.last_sequence = 0
         self.last_time_ns = 0
@@ -249,6 +249,14 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         raise JournalInUseError(f"another core holds the journal in {path.parent}") from error
     return descriptor
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that a power cut cannot take away again, and those above it."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -117,7 +117,7 @@ def batch_bytes(count: int) -> int:
 def encode_batch(records: np.ndarray, chain: bytes) -> tuple[bytes, memoryview, bytes]:
     """Header, body and footer of a batch whose records are stamped; the footer opens with the
     new chain."""
-    body = memoryview(records.view(np.uint8))
+    body = records.view(np.uint8).data
     first = records[0]
     header = _encode_header(int(first["sequence"]), int(first["time_ns"]), len(records))
     return header, body, _encode_footer(header, body, chain)

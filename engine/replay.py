@@ -42,7 +42,7 @@ def _groups(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """The same commands in larger arrays of their own, which the engine may take as writable."""
     group = bytearray()
     for batch in batches:
-        group += memoryview(batch.view(np.uint8))
+        group += batch.view(np.uint8).data
         if len(group) >= GROUP_COMMANDS * COMMAND.itemsize:
             yield np.frombuffer(group, COMMAND)
             group = bytearray()
