@@ -110,6 +110,11 @@ def run_gateway(settings: Settings) -> int:
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """Let the streams say goodbye before uvicorn cuts every connection."""
             await say_goodbye(app.state.gateway)
+            for connection in list(self.server_state.connections):
+                # uvicorn fails on one that its client is closing without reading the rest.
+                if connection.transport.is_closing():
+                    connection.transport.abort()
+            await asyncio.sleep(0)
             await super().shutdown(sockets)
 
     server = Server(config)
