@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 import uvicorn
@@ -21,6 +22,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from exchange_driver import Exchange, running_exchange
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from api.live_orders import Changes
+from engine.records import EVENT
 
 SYMBOL = "GD-PHCER"
 
@@ -79,7 +83,12 @@ async def served(exchange: Exchange) -> AsyncIterator[Connect]:
     """The exchange on a port of its own; gives what connects to its stream."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        exchange.app, ws="websockets-sansio", lifespan="off", log_config=None, ws_max_size=1 << 20
+        exchange.app,
+        ws="websockets-sansio",
+        ws_max_size=1 << 20,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
     )
     config.load()
     server = uvicorn.Server(config)
@@ -498,6 +507,31 @@ async def test_a_client_that_reads_nothing_is_closed(
             await client.push("nothing of the sort")
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4008, "slow_consumer")
+
+
+async def test_market_data_is_conflated_for_a_slow_client(
+    exchange: Exchange, stream: Connect
+) -> None:
+    """A client that does not read costs bounded memory, and catches up with one snapshot."""
+    async with stream(max_queue=1) as client:
+        await client.subscribe({"name": "book", "symbol": SYMBOL})
+        await client.push("book")
+        subscriber = next(iter(exchange.gateway.streams._subscribers))
+        push = {"channel": "book", "symbol": SYMBOL, "type": "delta", "data": {"x": "x" * 100_000}}
+        count = 0
+        while not subscriber.outbox._stale:
+            exchange.gateway.streams.publish(np.zeros(0, EVENT), [push], Changes([], []))
+            count += 1
+            assert count < 1_000
+            await asyncio.sleep(0)
+        for _ in range(1_000):
+            exchange.gateway.streams.publish(np.zeros(0, EVENT), [push], Changes([], []))
+        for _ in range(count - 1):
+            assert (await client.push("book"))["type"] == "delta"
+        caught_up = await client.push("book")
+        assert caught_up["type"] == "snapshot"
+        await quoted(exchange)
+        assert (await client.push("book"))["previous_sequence"] == caught_up["sequence"]
 
 
 @shared_loop
