@@ -70,7 +70,7 @@ def test_nothing_is_lost_or_made_by_any_command(
 def test_a_refused_command_changes_nothing(
     engine_class: EngineClass, seeds: list[int], scale: Scale
 ) -> None:
-    """The state hash is the same before and after a refusal, and only then."""
+    """The state hash is the same before and after a refusal."""
     engine = engine_class(scale.limits)
     hashes = [state_hash(engine.export())]
 
