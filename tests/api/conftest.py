@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from exchange_driver import Exchange, running_exchange
+from stream_driver import Connect, served
 
 
 @pytest.fixture
@@ -24,3 +25,17 @@ async def shared_exchange(
     """One exchange for all tests of a module that leave it as it was."""
     async with running_exchange(tmp_path_factory.mktemp("exchange")) as running:
         yield running
+
+
+@pytest.fixture
+async def stream(exchange: Exchange) -> AsyncIterator[Connect]:
+    """Connects to the exchange's stream, as a user if one is named."""
+    async with served(exchange) as connected:
+        yield connected
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_stream(shared_exchange: Exchange) -> AsyncIterator[Connect]:
+    """As `stream`, to the exchange that a module shares."""
+    async with served(shared_exchange) as connected:
+        yield connected
