@@ -1,4 +1,4 @@
-"""The end of the day."""
+"""The end of the day: runs, closing prices, nets, statements, breaks."""
 
 from __future__ import annotations
 
