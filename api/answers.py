@@ -5,7 +5,7 @@ Nothing is converted through these at run time; they describe what the routes re
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -244,13 +244,19 @@ class Instruments(Answer):
     next_cursor: str | None
 
 
+# OpenAPI's readers do not know tuples that are typed by position.
+Level = Annotated[
+    list[str | int], msgspec.Meta(min_length=3, max_length=3, examples=[["50.10", "1000", 1]])
+]
+
+
 class Book(Answer):
     """Levels are [price, quantity, number of orders], the best first."""
 
     symbol: str
     sequence: int
-    bids: list[tuple[str, str, int]]
-    asks: list[tuple[str, str, int]]
+    bids: list[Level]
+    asks: list[Level]
     checksum: int
 
 

@@ -28,7 +28,7 @@ from api.cancel_after import CancelAfter
 from api.core_client import CoreClient, CoreUnavailable, SyncCore
 from api.instruments import Instruments
 from api.live_orders import LiveOrders
-from api.order_entry import OrderName
+from api.order_commands import OrderName
 from api.order_views import OrderView, render
 from api.rate_limits import Policy, RateLimits
 from api.settings import Settings

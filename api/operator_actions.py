@@ -32,7 +32,7 @@ from engine import records
 from engine.codes import Code, CommandKind, EventKind, InstrumentFlag, Phase
 from engine.decimals import NotDecimalError, OffStepError, parse_price
 from engine.units import MAX_LADDER_LEVELS, MAX_TICK_FEN, ONE_MILLION
-from settlement import identity
+from settlement import cash_requests, identity
 from settlement.tables.identity import CashRequest
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ async def move_cash(
     needs_approval = amount_fen > gateway.settings.cash_approval_limit_fen
 
     def ask(session: Session) -> tuple[CashRequest, bool]:
-        request, replayed = identity.request_cash(
+        request, replayed = cash_requests.ask(
             session,
             identity.account_number(session, body.account),
             body.kind,
@@ -147,7 +147,7 @@ async def decide_cash(
     """A second person's word on a pending request."""
 
     def decide(session: Session) -> CashRequest:
-        request = identity.decide_cash(session, request_id, caller.username, approve=approve)
+        request = cash_requests.decide(session, request_id, caller.username, approve=approve)
         action = "cash_approved" if approve else "cash_rejected"
         identity.audit(session, caller.username, action, {"request_id": request_id})
         return request
@@ -172,7 +172,7 @@ async def carry_out_cash(gateway: Gateway, request: CashRequest) -> CashRequest:
     refused_code = None if is_done else ENGINE_CODES[code]
     request_id = request.request_id
     return await write(
-        gateway, lambda session: identity.close_cash(session, request_id, refused_code)
+        gateway, lambda session: cash_requests.close(session, request_id, refused_code)
     )
 
 
@@ -181,7 +181,7 @@ async def resume_cash(gateway: Gateway) -> None:
 
     def read() -> list[CashRequest]:
         with gateway.database.read() as session:
-            return identity.cash_requests(session, "approved", 2**63 - 1, 1_000)
+            return cash_requests.page(session, "approved", 2**63 - 1, 1_000)
 
     for request in await asyncio.to_thread(read):
         await carry_out_cash(gateway, request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from api.order_entry import prepare
+from api.order_commands import prepare
 from api.schemas import OrderBody
 from engine import records
 from engine.codes import OrderType, Side

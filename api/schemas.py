@@ -45,6 +45,34 @@ Role = Literal[
 Scope = Literal["read", "trade", "settle", "admin"]
 
 
+# What OpenAPI tells of the texts; they are read, and refused by their codes, further down.
+Decimal = Annotated[
+    str,
+    msgspec.Meta(
+        extra_json_schema={
+            "pattern": r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,2})?$",
+            "examples": ["50.00"],
+        }
+    ),
+]
+Quantity = Annotated[
+    str, msgspec.Meta(extra_json_schema={"pattern": "^[1-9][0-9]{0,9}$", "examples": ["100"]})
+]
+ClientId = Annotated[
+    str,
+    msgspec.Meta(
+        description="A UUID, or 1 to 16 visible ASCII characters; unique per account for ever.",
+        extra_json_schema={
+            "pattern": "^([!-~]{1,16}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
+            "examples": ["order-1"],
+        },
+    ),
+]
+Symbol = Annotated[
+    str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": 16, "examples": ["GD-PHCER"]})
+]
+
+
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Base of everything that is read from a request."""
 
@@ -52,12 +80,12 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class OrderBody(Body):
     """POST /v1/orders, one of a batch, or order.place on the stream."""
 
-    client_order_id: str
-    symbol: str
+    client_order_id: ClientId
+    symbol: Symbol
     side: Literal["buy", "sell"]
     type: Literal["limit", "market"]
-    quantity: str
-    price: str | None = None
+    quantity: Quantity
+    price: Decimal | None = None
     time_in_force: Literal["day", "gtc", "gtd", "ioc", "fok"] | None = None
     expires_at: str | None = None
     post_only: bool | None = None
@@ -75,8 +103,8 @@ class OrderBody(Body):
 class AmendBody(Body):
     """PATCH /v1/orders/{order_id}; what is not given stays. `quantity` is the new total."""
 
-    price: str | None = None
-    quantity: str | None = None
+    price: Decimal | None = None
+    quantity: Quantity | None = None
 
 
 class BatchBody(Body):
@@ -88,14 +116,14 @@ class BatchBody(Body):
 class QuoteSide(Body):
     """One side of a quote: what shall be open there."""
 
-    price: str
+    price: Decimal
     quantity: str
 
 
 class QuoteBody(Body):
     """PUT /v1/quotes; a side that is null or not given is withdrawn."""
 
-    symbol: str
+    symbol: Symbol
     bid: QuoteSide | None = None
     ask: QuoteSide | None = None
 
@@ -125,7 +153,7 @@ class PhaseBody(Body):
     """POST /v1/operator/sessions; without a symbol all instruments."""
 
     phase: Literal["pre_open", "call_auction", "continuous", "halted", "closed"]
-    symbol: str | None = None
+    symbol: Symbol | None = None
 
 
 class AccountBody(Body):
@@ -143,18 +171,18 @@ class CashBody(Body):
 
     account: str
     kind: Literal["deposit", "withdrawal"]
-    amount: str
+    amount: Decimal
 
 
 class InstrumentBody(Body):
     """POST /v1/operator/instruments; ratios are decimal strings, "0.1" for ten per cent."""
 
-    symbol: str
-    reference_price: str
+    symbol: Symbol
+    reference_price: Decimal
     price_limit: str = "0.1"
-    tick: str = "0.01"
-    maximum_order: str = "99999"
-    maximum_holding: str = "1000000"
+    tick: Decimal = "0.01"
+    maximum_order: Quantity = "99999"
+    maximum_holding: Quantity = "1000000"
     maker_fee: str = "0"
     taker_fee: str = "0"
     resale_lock: bool = True

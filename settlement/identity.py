@@ -1,4 +1,4 @@
-"""Accounts, users, sessions, keys, cash requests and the audit chain, as functions on a session.
+"""Accounts, users, sessions, keys, switches and the audit chain, as functions on a session.
 
 Functions that change something are for `Database.write`. They raise `Refused`; those that open or
 create are idempotent, so seeding and retries can simply call them again.
@@ -11,7 +11,6 @@ import json
 import re
 import secrets
 import time
-import uuid
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -27,7 +26,6 @@ from settlement.tables.identity import (
     ApiKey,
     AuditRecord,
     CancelAfter,
-    CashRequest,
     SessionToken,
     User,
 )
@@ -253,90 +251,6 @@ def revoke_key(session: Session, user_id: int, key_id: str) -> None:
     if row is None:
         raise Refused("not_found", "There is no such key.")
     row.revoked_time_ns = time.time_ns()
-
-
-# --- Cash requests ---
-
-
-def request_cash(
-    session: Session,
-    account: int,
-    kind: str,
-    amount_fen: int,
-    *,
-    requested_by: str,
-    needs_approval: bool,
-    idempotency_key: str | None = None,
-) -> tuple[CashRequest, bool]:
-    """The request to deposit or withdraw, and whether the key had been used for it before."""
-    if idempotency_key is not None:
-        known = session.scalar(
-            select(CashRequest).where(CashRequest.idempotency_key == idempotency_key)
-        )
-        if known is not None:
-            if (known.account_number, known.kind, known.amount_fen) != (account, kind, amount_fen):
-                raise Refused("conflict", "The Idempotency-Key was used for another request.")
-            _ = known.account.code  # loaded while the session is open
-            return known, True
-    request = CashRequest(
-        request_id=str(uuid.uuid4()),
-        idempotency_key=idempotency_key,
-        account_number=account,
-        kind=kind,
-        amount_fen=amount_fen,
-        status="pending" if needs_approval else "approved",
-        requested_by=requested_by,
-        requested_time_ns=time.time_ns(),
-    )
-    session.add(request)
-    session.flush()
-    _ = request.account.code
-    return request, False
-
-
-def decide_cash(
-    session: Session, request_id: str, decided_by: str, *, approve: bool
-) -> CashRequest:
-    """Approve or reject a pending request; never by the person who asked for it."""
-    request = find_cash(session, request_id)
-    if request.status != "pending":
-        raise Refused("conflict", "The request has already been decided.")
-    if request.requested_by == decided_by:
-        raise Refused("forbidden", "A second person has to decide.")
-    request.status = "approved" if approve else "rejected"
-    request.decided_by = decided_by
-    request.decided_time_ns = time.time_ns()
-    return request
-
-
-def close_cash(session: Session, request_id: str, refused_code: str | None) -> CashRequest:
-    """Write down what the engine answered to an approved request."""
-    request = find_cash(session, request_id)
-    request.status = "completed" if refused_code is None else "refused"
-    request.refused_code = refused_code
-    return request
-
-
-def find_cash(session: Session, request_id: str) -> CashRequest:
-    """One request. Raises Refused (not_found)."""
-    request = session.scalar(select(CashRequest).where(CashRequest.request_id == request_id))
-    if request is None:
-        raise Refused("not_found", "There is no such request.")
-    _ = request.account.code
-    return request
-
-
-def cash_requests(
-    session: Session, status: str | None, before: int, limit: int
-) -> list[CashRequest]:
-    """Requests with a row id under `before`, newest first."""
-    query = select(CashRequest).where(CashRequest.id < before)
-    if status is not None:
-        query = query.where(CashRequest.status == status)
-    rows = list(session.scalars(query.order_by(CashRequest.id.desc()).limit(limit)))
-    for row in rows:
-        _ = row.account.code
-    return rows
 
 
 # --- Dead-man's switches ---

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api import order_history
 from api.auth import Caller, caller
 from api.gateway import Gateway, gateway
-from api.order_entry import parse_order_name
+from api.order_commands import parse_order_name
 from api.order_views import render_own_fill
 from api.routes.orders import json_response
 from api.schemas import Page, page

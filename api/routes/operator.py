@@ -28,7 +28,7 @@ from api.strict_json import json_body
 from engine.codes import Phase
 from engine.decimals import format_fen
 from marketdata.times import format_time
-from settlement import identity
+from settlement import cash_requests, identity
 from settlement.tables.identity import AuditRecord, CashRequest
 
 router = APIRouter(prefix="/operator", tags=["operator"])
@@ -91,7 +91,7 @@ async def list_cash(
 
     def read() -> list[CashRequest]:
         with exchange.database.read() as session:
-            return identity.cash_requests(session, status, wanted.before, wanted.limit + 1)
+            return cash_requests.page(session, status, wanted.before, wanted.limit + 1)
 
     found = await asyncio.to_thread(read)
     items = found[: wanted.limit]

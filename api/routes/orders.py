@@ -17,7 +17,7 @@ from api.auth import Caller, caller, cancelling_caller, limit, trading_caller
 from api.errors import Problem
 from api.gateway import Gateway, gateway
 from api.messages import preferred_language
-from api.order_entry import parse_order_name
+from api.order_commands import parse_order_name
 from api.schemas import (
     MAX_BATCH,
     AmendBody,

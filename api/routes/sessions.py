@@ -1,4 +1,4 @@
-"""Logging in and out."""
+"""Logging in with a name and a password, and out again."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from exchange_driver import PASSWORD, Exchange, connect
+from exchange_driver import PASSWORD, REQUESTS_PER_SECOND, Exchange, connect
 from sqlalchemy import update
 
 from api import answers
@@ -287,7 +287,8 @@ async def test_rate_limits_are_told_and_kept(shared_exchange: Exchange) -> None:
     client = connect(shared_exchange.app, headers=shared_exchange.client("maker").headers)
     async with client:
         answer = await client.get("/v1/balances")
-        assert answer.headers["ratelimit-policy"] == '"requests";q=200;w=1'
+        policy = f'"requests";q={REQUESTS_PER_SECOND};w=1'
+        assert answer.headers["ratelimit-policy"] == policy
         assert answer.headers["ratelimit"].startswith('"requests";r=')
         limits = shared_exchange.gateway.rate_limits
         limits.take("orders", "maker", 1_000)

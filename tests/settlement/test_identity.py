@@ -1,4 +1,4 @@
-"""Accounts, users, sessions, keys, cash requests and the audit chain, on every database."""
+"""Accounts, users, sessions, keys, switches and the audit chain, on every database."""
 
 from __future__ import annotations
 
@@ -90,43 +90,6 @@ def test_keys_are_revoked_by_their_owner(database: Database) -> None:
         assert found is not None
         assert (found.scopes, found.identity.account) == ({"read"}, 1)
         assert [key.key_id for key in identity.keys_of(session, 1)] == keys[:0:-1]
-
-
-def test_cash_waits_for_a_second_person(database: Database) -> None:
-    """A pending request is decided once, by somebody else; a key gives the same request again."""
-    write(database, make_user)
-
-    def ask(session: Session) -> tuple[str, bool]:
-        request, replayed = identity.request_cash(
-            session,
-            1,
-            "deposit",
-            500,
-            requested_by="one",
-            needs_approval=True,
-            idempotency_key="k",
-        )
-        return request.request_id, replayed
-
-    request_id, replayed = write(database, ask)
-    assert not replayed
-    assert write(database, ask) == (request_id, True)
-
-    def decide(by: str) -> str:
-        return write(
-            database,
-            lambda session: identity.decide_cash(session, request_id, by, approve=True).status,
-        )
-
-    with pytest.raises(Refused, match="forbidden"):
-        decide("one")
-    assert decide("two") == "approved"
-    with pytest.raises(Refused, match="conflict"):
-        decide("three")
-    write(database, lambda session: identity.close_cash(session, request_id, None))
-    with database.read() as session:
-        [found] = identity.cash_requests(session, "completed", 2**62, 10)
-        assert (found.request_id, found.account.code) == (request_id, "firm")
 
 
 def test_the_audit_chain_shows_what_was_changed(database: Database) -> None:

@@ -22,6 +22,7 @@ from engine.matching.reference import ReferenceEngine
 from engine.state import EngineLimits
 
 PASSWORD = "demo"
+REQUESTS_PER_SECOND = 10_000
 LIMITS = EngineLimits(
     orders=20_000, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=1 << 18
 )
@@ -66,6 +67,8 @@ async def running_core(data_dir: Path) -> AsyncIterator[Core]:
 @asynccontextmanager
 async def running_exchange(data_dir: Path, **changes: Any) -> AsyncIterator[Exchange]:
     """An exchange on `data_dir` from its start to its stop."""
+    # Tests ask faster than any client may.
+    changes = {"requests_per_second": REQUESTS_PER_SECOND} | changes
     settings = Settings(data_dir=data_dir, demo=True, **changes)
     app = create_app(settings)
     async with running_core(data_dir), app.router.lifespan_context(app), connect(app) as public:

@@ -1,0 +1,180 @@
+"""What a client wrote becomes a command: an order's body, or the name of an order.
+
+Everything that can be checked without the engine is checked here, field by field; the rest of the
+rules are the engine's alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from api.commands import Records, order_command
+from api.errors import Problem
+from api.instruments import Instrument
+from api.schemas import OrderBody, parse_client_id, parse_order_price, parse_quantity
+from engine import records
+from engine.codes import (
+    CommandKind,
+    OrderFlag,
+    OrderType,
+    Purpose,
+    SelfTradePrevention,
+    Side,
+    Target,
+    TimeInForce,
+)
+from settlement import compliance
+
+if TYPE_CHECKING:
+    from api.auth import Caller
+    from api.gateway import Gateway
+
+_SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+_TYPES = {"limit": OrderType.LIMIT, "market": OrderType.MARKET}
+_TIMES = {
+    "day": TimeInForce.DAY,
+    "gtc": TimeInForce.GTC,
+    "ioc": TimeInForce.IOC,
+    "fok": TimeInForce.FOK,
+}
+_PURPOSES = {
+    "voluntary": Purpose.VOLUNTARY,
+    "compliance": Purpose.COMPLIANCE,
+    "event": Purpose.EVENT,
+    "market_making": Purpose.MARKET_MAKING,
+}
+# Purposes that only some may state.
+_ROLE_FOR_PURPOSE = {"compliance": "compliance", "market_making": "market_maker"}
+# Members of an order that the engine does not know yet.
+_NOT_YET = ("expires_at", "display_quantity", "stop_price", "min_quantity")
+
+
+class Prepared(NamedTuple):
+    """A command that is ready to be sent, and where to ask if its answer does not come."""
+
+    command: Records
+    instrument: Instrument
+    query_url: str
+
+
+class OrderName(NamedTuple):
+    """How a client names an order: by its id, or by his own."""
+
+    order_id: int = 0
+    client_id: tuple[int, int] = (0, 0)
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """The command's fields that name it."""
+        if self.order_id:
+            return {"target": Target.ORDER_ID, "order_id": self.order_id}
+        high, low = self.client_id
+        return {
+            "target": Target.CLIENT_ORDER_ID,
+            "client_id_high": high,
+            "client_id_low": low,
+        }
+
+
+def parse_order_name(text: str) -> OrderName:
+    """ "123..." or "client:ID". Raises Problem (not_found) for what can name no order."""
+    if text.startswith("client:"):
+        try:
+            high, low, _ = records.pack_client_id(text.removeprefix("client:"))
+        except ValueError:
+            raise Problem("not_found") from None
+        return OrderName(client_id=(high, low))
+    if text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) < 2**63:
+        return OrderName(order_id=int(text))
+    raise Problem("not_found")
+
+
+async def prepare(
+    gateway: Gateway,
+    caller: Caller,
+    body: OrderBody,
+    session: int = 0,
+    flags: OrderFlag = OrderFlag.NONE,
+) -> Prepared:
+    """Check what can be checked without the engine, field by field. Raises Problem."""
+    client_high, client_low, is_uuid = parse_client_id(body.client_order_id)
+    instrument = gateway.instruments.get(body.symbol)
+    quantity_lots = parse_quantity(body.quantity)
+    is_limit = body.type == "limit"
+    if is_limit and body.price is None:
+        raise Problem("invalid_request", "A limit order needs a price.", field="price")
+    price_ticks = 0 if body.price is None else parse_order_price(body.price, instrument)
+    time_in_force = body.time_in_force or "day"
+    _refuse_unsupported(body, time_in_force)
+    if body.post_only:
+        if not is_limit or time_in_force not in ("day", "gtc"):
+            raise Problem(
+                "invalid_request", "Only an order that may rest is post-only.", field="post_only"
+            )
+        flags |= OrderFlag.POST_ONLY
+    if is_uuid:
+        flags |= OrderFlag.CLIENT_ID_IS_UUID
+    purpose = body.purpose or "voluntary"
+    command = order_command(
+        CommandKind.NEW_ORDER,
+        account=caller.account,
+        instrument=instrument.number,
+        session=session,
+        client_id_high=client_high,
+        client_id_low=client_low,
+        price_ticks=price_ticks,
+        quantity_lots=quantity_lots,
+        scheme=await _scheme(gateway, caller, body, purpose),
+        side=_SIDES[body.side],
+        order_type=_TYPES[body.type],
+        time_in_force=_TIMES[time_in_force],
+        flags=flags,
+        self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST,
+        purpose=_PURPOSES[purpose],
+    )
+    name = quote(body.client_order_id, safe="")
+    return Prepared(command, instrument, f"/v1/orders/client:{name}")
+
+
+def _refuse_unsupported(body: OrderBody, time_in_force: str) -> None:
+    if time_in_force not in _TIMES:
+        raise Problem(
+            "invalid_request", f"{time_in_force} is not offered yet.", field="time_in_force"
+        )
+    for name in _NOT_YET:
+        if getattr(body, name) is not None:
+            raise Problem("invalid_request", f"{name} is not offered yet.", field=name)
+    if body.self_trade_prevention not in (None, "cancel_newest"):
+        raise Problem(
+            "invalid_request",
+            f"{body.self_trade_prevention} is not offered yet.",
+            field="self_trade_prevention",
+        )
+
+
+async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: str) -> int:
+    """The engine's number of the scheme that a compliance order names, else 0."""
+    if (role := _ROLE_FOR_PURPOSE.get(purpose)) and role not in caller.roles:
+        raise Problem("not_eligible", f"The role {role} is needed.", field="purpose")
+    if body.event_id is not None:
+        raise Problem("invalid_request", "event_id is not offered yet.", field="event_id")
+    if purpose != "compliance":
+        if body.scheme is not None:
+            raise Problem(
+                "invalid_request", "Only a compliance order names a scheme.", field="scheme"
+            )
+        return 0
+    if body.side != "buy":
+        raise Problem("invalid_request", "Only buying is for compliance.", field="side")
+    if body.scheme is None:
+        raise Problem("invalid_request", "A compliance order names its scheme.", field="scheme")
+    return await asyncio.to_thread(_read_scheme, gateway, caller.account, body.scheme)
+
+
+def _read_scheme(gateway: Gateway, account: int, scheme: str) -> int:
+    with gateway.database.read() as session:
+        number = compliance.scheme_number(session, scheme, account=account)
+    gateway.scheme_names[number] = scheme
+    return number
