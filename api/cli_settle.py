@@ -17,13 +17,13 @@ from api import settlement_views as views
 from api.cli_options import DataDir, Demo, settings_of
 from api.core_client import CoreClient, CoreUnavailable, SyncCore
 from api.settings import Settings
+from engine.times import day_number
 from engine.units import EXCHANGE_ACCOUNT
 from settlement import clearing, identity
 from settlement.clearing import Clearing
 from settlement.database import Database
 from settlement.errors import Refused
 from settlement.intake import Intake, intake_lease, wait_for_intake
-from settlement.trading_days import day_number
 
 # A command on its own, mounted like the groups of commands: options may follow the date.
 app = typer.Typer(

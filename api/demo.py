@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from api.commands import admin_command, instrument_command
 from engine.codes import Code, CommandKind, InstrumentFlag, Phase
 from engine.records import COMMAND, RAW, pack_client_id, pack_text
+from engine.times import day_number
 from settlement import compliance, custody, history, identity, operations, registry
 from settlement.database import Database
 from settlement.operations import Request
@@ -32,7 +33,6 @@ from settlement.tables.clearing import ClearingRun
 from settlement.tables.compliance import Obligation
 from settlement.tables.registry import Batch
 from settlement.tables.trading import Instrument
-from settlement.trading_days import day_number
 
 if TYPE_CHECKING:
     from api.gateway import Gateway

@@ -10,7 +10,7 @@ from typing import Any
 
 from api.order_views import render_own_fill
 from engine.decimals import format_fen, format_price
-from marketdata.times import format_day, format_time
+from engine.times import format_day, format_time
 from settlement.clearing import STEPS, RunReport
 from settlement.history import Fill
 from settlement.ledger import CASH

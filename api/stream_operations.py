@@ -24,8 +24,8 @@ from api.stream_hub import PRIVATE_CHANNELS, Subscriber
 from api.stream_outbox import Channel
 from api.stream_replay import begin, read_past
 from api.strict_json import decode
+from engine.times import format_time
 from marketdata.feed import CHANNELS
-from marketdata.times import format_time
 
 if TYPE_CHECKING:
     from api.gateway import Gateway

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any
 
 from engine.decimals import format_fen, format_price
-from marketdata.times import format_time
+from engine.times import format_time
 
 _SECOND_NS = 1_000_000_000
 _BEIJING_OFFSET_NS = 8 * 3_600 * _SECOND_NS

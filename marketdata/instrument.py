@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from engine.codes import Phase, Side
 from engine.decimals import format_price
+from engine.times import format_day, format_time
 from marketdata.book import Book
 from marketdata.candles import Candles
 from marketdata.statistics import DayStatistics
-from marketdata.times import format_day, format_time
 
 TRADES_KEPT = 1_000  # of each instrument; older ones are the database's
 

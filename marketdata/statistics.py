@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.decimals import format_fen, format_price
-from marketdata.times import format_time
+from engine.times import format_time
 
 
 class DayStatistics:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from settlement import times
+from engine.times import format_time
 from settlement.errors import Refused
 from settlement.tables.registry import Block, Movement, Operation, Retirement
 
@@ -103,7 +103,7 @@ def _summary(found: Retirement) -> dict[str, Any]:
         "event_id": found.event_id,
         "scheme": found.scheme,
         "year": found.year,
-        "retired_at": times.iso(found.time_ns),
+        "retired_at": format_time(found.time_ns),
         "verify_path": f"/v1/verify/{found.certificate_id}",
     }
 

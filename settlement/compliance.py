@@ -14,8 +14,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine.codes import Code, CommandKind
+from engine.times import format_time
 from engine.units import MAX_TOTAL_CREDITS_LOTS
-from settlement import custody, identity, times
+from settlement import custody, identity
 from settlement.blocks import Status
 from settlement.database import Database
 from settlement.engine_steps import Step, refusal, send
@@ -273,4 +274,4 @@ def _ratio(ratio_ppm: int) -> str:
 
 
 def _iso_or_none(time_ns: int | None) -> str | None:
-    return None if time_ns is None else times.iso(time_ns)
+    return None if time_ns is None else format_time(time_ns)

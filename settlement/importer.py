@@ -21,8 +21,9 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from engine.times import nanoseconds, utc_moment
 from engine.units import EXCHANGE_ACCOUNT
-from settlement import blocks, certificates, registry, times
+from settlement import blocks, certificates, registry
 from settlement.blocks import Status
 from settlement.database import Database
 from settlement.errors import Refused
@@ -148,7 +149,7 @@ def parse(fields: dict[str, str]) -> Row:
     retired = fields["Retirement/Cancellation Date"]
     return Row(
         issued_time_ns=_date_ns(fields["Issuance Date"]),
-        vintage=times.moment(_date_ns(fields["Vintage Start"])).year,
+        vintage=utc_moment(_date_ns(fields["Vintage Start"])).year,
         project_id=f"{_SPACE}-{_text(fields, 'ID', 40)}",
         name=_text(fields, "Name", NAME_LENGTH),
         region=_text(fields, "Country/Area", 64),
@@ -293,7 +294,7 @@ def _retire(session: Session, row: Row, time_ns: int, batch: Batch, counts: Coun
 
 
 def _date_ns(text: str) -> int:
-    return times.nanoseconds(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC))
+    return nanoseconds(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC))
 
 
 def _text(fields: dict[str, str], name: str, max_length: int, min_length: int = 1) -> str:

@@ -25,7 +25,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.codes import Code
-from settlement import blocks, certificates, times
+from engine.times import format_time
+from settlement import blocks, certificates
 from settlement.blocks import Status
 from settlement.database import Database
 from settlement.engine_steps import Step, foresee, refusal, send
@@ -171,7 +172,7 @@ def describe(session: Session, operation: Operation) -> dict[str, Any]:
         "symbol": operation.symbol,
         "quantity": str(operation.quantity),
         "serials": [certificates.serial_range(movement) for movement in movements],
-        "created_at": times.iso(operation.created_time_ns),
+        "created_at": format_time(operation.created_time_ns),
     }
     if operation.refused_code is not None:
         answer["code"] = refusal(Code(operation.refused_code)).code

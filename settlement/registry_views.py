@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from settlement import certificates, times
+from engine.times import format_time
+from settlement import certificates
 from settlement.blocks import GONE, Status
 from settlement.errors import Refused
 from settlement.tables.registry import Batch, Block, Methodology, Project
@@ -48,7 +49,7 @@ def show_methodology(row: Methodology) -> Answer:
         "title": row.title,
         "version": row.version,
         "status": row.status,
-        "created_at": times.iso(row.created_time_ns),
+        "created_at": format_time(row.created_time_ns),
     }
 
 
@@ -61,7 +62,7 @@ def show_project(row: Project) -> Answer:
         "region": row.region,
         "type": row.type,
         "symbol": row.symbol,
-        "created_at": times.iso(row.created_time_ns),
+        "created_at": format_time(row.created_time_ns),
     }
 
 
@@ -78,7 +79,7 @@ def show_batch(row: Batch) -> Answer:
         "quantity": str(row.quantity),
         "serial_prefix": row.serial_prefix,
         "serials": {"start": row.serial(row.first_number), "end": row.serial(row.last_number)},
-        "issued_at": times.iso(row.issued_time_ns),
+        "issued_at": format_time(row.issued_time_ns),
     }
 
 

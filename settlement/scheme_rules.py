@@ -9,8 +9,8 @@ from importlib import resources
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.times import nanoseconds, utc_moment
 from engine.units import ONE_MILLION
-from settlement import times
 from settlement.blocks import Criteria
 from settlement.errors import Refused
 
@@ -62,11 +62,11 @@ class Rule(_Strict):
             return None
         last_day = date(year + self.deadline.years_after, self.deadline.month, self.deadline.day)
         midnight = datetime.combine(last_day + timedelta(days=1), datetime.min.time(), BEIJING)
-        return times.nanoseconds(midnight)
+        return nanoseconds(midnight)
 
     def open_years(self, time_ns: int) -> list[int]:
         """Compliance years that have begun and can still be surrendered for, the oldest first."""
-        this_year = times.moment(time_ns).astimezone(BEIJING).year
+        this_year = utc_moment(time_ns).astimezone(BEIJING).year
         years = range(self.first_year, min(this_year, self.last_year or this_year) + 1)
         return [
             year

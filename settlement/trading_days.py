@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from engine.times import day_date
 from settlement.tables.trading import CalendarDay
 
-_EPOCH = date(1970, 1, 1)
 # A calendar that is closed for longer than this is a mistake.
 _MAX_CLOSED_DAYS = 366
-
-
-def day_number(day: date) -> int:
-    """Days since 1970-01-01, as the engine counts trading days."""
-    return (day - _EPOCH).days
-
-
-def day_date(number: int) -> date:
-    """The date of a trading day."""
-    return _EPOCH + timedelta(days=number)
 
 
 def next_trading_day(session: Session, day: int) -> int:

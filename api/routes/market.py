@@ -15,9 +15,9 @@ from api.rate_limits import RateLimits
 from api.schemas import Page, page
 from engine.codes import InstrumentFlag, Phase
 from engine.decimals import format_fen, format_price
+from engine.times import format_day, format_time
 from engine.units import ONE_MILLION
 from marketdata.candles import INTERVALS_NS
-from marketdata.times import format_day, format_time
 
 router = APIRouter(tags=["market"], dependencies=[Depends(anyone)])
 

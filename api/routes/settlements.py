@@ -19,10 +19,10 @@ from api.errors import Problem
 from api.gateway import Gateway, gateway
 from api.schemas import Body, Page, page
 from api.strict_json import json_body
+from engine.times import day_number
 from settlement import clearing, identity, statements
 from settlement.reconciliation import reconcile
 from settlement.tables.clearing import ClearingRun
-from settlement.trading_days import day_number
 
 T = TypeVar("T")
 

@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import select
 
 from engine.codes import Purpose, Side
-from settlement import certificates, compliance, operations, scheme_rules, times
+from engine.times import nanoseconds
+from settlement import certificates, compliance, operations, scheme_rules
 from settlement.errors import Refused
 from settlement.scheme_rules import Deadline, Limits, Rule
 from settlement.tables.compliance import Obligation
 from settlement.tables.registry import Operation
 
-NOW_NS = times.nanoseconds(datetime(2026, 11, 20, tzinfo=UTC))
+NOW_NS = nanoseconds(datetime(2026, 11, 20, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_cap_is_rounded_down_in_integers(ratio_ppm, base, cap):
     ],
 )
 def test_a_year_is_open_from_its_start_to_its_deadline(moment, years):
-    time_ns = times.nanoseconds(datetime.fromisoformat(moment))
+    time_ns = nanoseconds(datetime.fromisoformat(moment))
     assert scheme_rules.rule("demo").open_years(time_ns) == years
 
 

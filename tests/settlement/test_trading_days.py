@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 from sqlalchemy.orm import Session
 
 from settlement import trading_days
 from settlement.database import Database
 from settlement.tables.trading import CalendarDay
-
-
-def test_day_numbers() -> None:
-    """Days are counted from the Unix epoch and come back as dates."""
-    assert trading_days.day_number(date(1970, 1, 1)) == 0
-    assert trading_days.day_number(date(2026, 11, 20)) == 20_777
-    assert trading_days.day_date(20_777) == date(2026, 11, 20)
 
 
 def test_closed_days_are_passed_over(database: Database) -> None:
