@@ -27,7 +27,7 @@ from api.schemas import (
 from api.strict_json import json_body
 from engine.codes import Phase
 from engine.decimals import format_fen
-from marketdata.times import format_time
+from engine.times import format_time
 from settlement import cash_requests, identity
 from settlement.tables.identity import AuditRecord, CashRequest
 

@@ -29,7 +29,7 @@ from api.schemas import (
     page,
 )
 from api.strict_json import decode, json_body
-from marketdata.times import format_time
+from engine.times import format_time
 
 router = APIRouter(tags=["trading"])
 

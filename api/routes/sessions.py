@@ -14,7 +14,7 @@ from api.gateway import Gateway, gateway
 from api.operator_actions import write
 from api.schemas import SessionBody
 from api.strict_json import json_body
-from marketdata.times import format_time
+from engine.times import format_time
 from settlement import identity
 from settlement.identity import Identity
 
