@@ -76,3 +76,17 @@ def inlined(function: Function) -> Function:
 def entry_point(function: Function) -> Function:
     """Compile a function that Python calls, and keep its machine code on disk."""
     return cast(Function, numba.njit(cache=True, **_FLAGS)(function))
+
+
+def direct_call(function: Function, *arguments: object) -> Function:
+    """The machine code of an entry point for just these types of arguments.
+
+    A call through numba's dispatcher looks at the type of each array first, which takes longer than
+    the kernels need for a hundred messages. Compiles the function, or loads it from disk.
+    """
+    if not JIT:
+        return function
+    dispatcher: Any = function
+    types = tuple(dispatcher.typeof_pyval(argument) for argument in arguments)
+    dispatcher.compile(types)
+    return cast(Function, dispatcher.overloads[types].entry_point)
