@@ -25,7 +25,7 @@ from sqlalchemy import select
 from api import balances, operator_actions, order_entry, order_history, settlement_runs
 from api.auth import Authenticator
 from api.cancel_after import CancelAfter
-from api.core_client import CoreClient, CoreUnavailable, SyncCore
+from api.core_client import CoreClient, CoreError, CoreUnavailable, SyncCore
 from api.instruments import Instruments
 from api.live_orders import LiveOrders
 from api.order_commands import OrderName
@@ -228,9 +228,17 @@ class Gateway:
     def _core_back(self) -> None:
         logger.info("core_back")
         self.streams.notify("engine_ready")
+        self._supervise("resume", self._resume_again())
+
+    async def _resume_again(self) -> None:
+        """Carry on what waited for an answer when the core was lost."""
+        try:
+            await self._resume()
+        except CoreError as error:
+            logger.warning("resume_interrupted", why=str(error))
 
     def _supervise(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run for ever; a failure is said loudly and ends the process, to be started afresh."""
+        """Run in the background; a failure is said loudly and ends the process, to start afresh."""
 
         def done(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:

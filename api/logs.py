@@ -37,6 +37,7 @@ def set_up_logs(log_format: str, process: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    # Each request at the client's side is news to nobody.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # What goes well in these libraries is news to nobody: the processes say themselves how they are.
+    for library in ("alembic", "httpx", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     log_format: str = Field(default="console", pattern="^(console|json)$")
     # What one account may do in a second; cancels are never limited.
     orders_per_second: int = Field(default=1_000, ge=1)
-    requests_per_second: int = Field(default=200, ge=1)
+    requests_per_second: int = Field(default=1_000, ge=1)
     session_hours: int = Field(default=12, ge=1, le=168)
     # Deposits and withdrawals above it need a second operator.
     cash_approval_limit_fen: int = Field(default=100_000_000, ge=0)

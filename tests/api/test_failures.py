@@ -58,6 +58,30 @@ async def test_without_the_core_nothing_is_taken(tmp_path: Path) -> None:
             assert (await client.post("/v1/orders", json=ORDER)).status_code == 201
 
 
+async def test_what_waits_for_the_core_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    """A withdrawal that was accepted while the core was away needs nobody to ask again."""
+    async with running_exchange(tmp_path):
+        pass  # seeded
+    app = create_app(Settings(data_dir=tmp_path, demo=True))
+    core = running_core(tmp_path)
+    await core.__aenter__()
+    async with app.router.lifespan_context(app), connect(app) as client:
+        login = {"username": "maker", "password": "demo"}
+        token = (await client.post("/v1/sessions", json=login)).json()["token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        await core.__aexit__(None, None, None)
+        body = {"symbol": "GD-PHCER", "quantity": "5"}
+        answer = await client.post("/v1/registry/withdrawals", json=body)
+        assert answer.status_code in {503, 504}
+        async with running_core(tmp_path):
+            async with asyncio.timeout(30):
+                held: list[Any] = []
+                while not held:
+                    holdings = (await client.get("/v1/registry/holdings")).json()["items"]
+                    held = [block for block in holdings if block["status"] == "held"]
+            assert [block["quantity"] for block in held] == ["5"]
+
+
 async def test_an_unknown_outcome_names_where_to_ask(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
