@@ -33,6 +33,12 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def eof_received(self) -> None:
+        # uvloop closes the transport now and tells of it later: a write in between would fail.
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
     def data_received(self, data: bytes) -> None:
         was_waiting = self._deadline is not None
         super().data_received(data)

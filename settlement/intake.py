@@ -29,6 +29,7 @@ from settlement.tables.trading import Instrument, IntakeCheckpoint, Order, Trade
 # from the checkpoint, which loses nothing.
 MAX_PENDING_EVENTS = 1_000_000
 _EVENTS_PER_TRANSACTION = 50_000
+_GATHER_SECONDS = 0.01
 _RETRY_SECONDS = 0.5
 _INTAKE_TIMEOUT_SECONDS = 60
 _LOGGER = structlog.get_logger()
@@ -135,6 +136,10 @@ class Intake:
                 self._changed.wait_for(lambda: self._pending or self._is_closing.is_set())
                 if not self._pending:
                     return
+            # One transaction costs as much as a hundred rows, and while it is written the event
+            # loop of this process has to wait for the interpreter: so let some more gather.
+            self._is_closing.wait(_GATHER_SECONDS)
+            with self._changed:
                 batches = self._gather()
             try:
                 self._write(batches)

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,11 +28,11 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
-    """A server with the guarded protocol and an application that tells the body's size."""
+@asynccontextmanager
+async def _served(app: Any) -> AsyncIterator[int]:
+    """A server with the guarded protocol; its port."""
     config = uvicorn.Config(
-        _app, "127.0.0.1", 0, http=GuardedHttpProtocol, lifespan="off", log_config=None, ws="none"
+        app, "127.0.0.1", 0, http=GuardedHttpProtocol, lifespan="off", log_config=None, ws="none"
     )
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(server._serve())
@@ -39,6 +41,13 @@ async def port() -> AsyncIterator[int]:
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await serving
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """A server with the guarded protocol and an application that tells the body's size."""
+    async with _served(_app) as port:
+        yield port
 
 
 async def _exchange(port: int, *parts: bytes) -> tuple[int, bytes]:
@@ -108,3 +117,11 @@ async def test_too_many_connections(port: int, monkeypatch: pytest.MonkeyPatch) 
     status, body = await _exchange(port)
     assert (status, json.loads(body)["code"]) == (503, "service_unavailable")
     first.close()
+
+
+def test_a_client_that_leaves_is_noticed_at_once() -> None:
+    """Not only when the transport, closed by then, tells of it: nothing is written in between."""
+    protocol = GuardedHttpProtocol.__new__(GuardedHttpProtocol)
+    protocol.cycle = cycle = SimpleNamespace(disconnected=False, message_event=asyncio.Event())
+    protocol.eof_received()
+    assert (cycle.disconnected, cycle.message_event.is_set()) == (True, True)
