@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +26,27 @@ ORDER = {
 }
 
 
-async def test_without_the_core_nothing_is_taken(tmp_path: Path) -> None:
-    """503 with Retry-After while the core is gone, market data from memory; then all goes on."""
-    async with running_exchange(tmp_path):
+@asynccontextmanager
+async def _left_by_its_core(data_dir: Path, username: str) -> AsyncIterator[Any]:
+    """A gateway of the demo whose core has gone away, and a client of it that has logged in."""
+    async with running_exchange(data_dir):
         pass  # seeded
-    app = create_app(Settings(data_dir=tmp_path, demo=True))
-    core = running_core(tmp_path)
+    app = create_app(Settings(data_dir=data_dir, demo=True))
+    core = running_core(data_dir)
     await core.__aenter__()
     async with app.router.lifespan_context(app), connect(app) as client:
-        login = {"username": "enterprise", "password": "demo"}
+        login = {"username": username, "password": "demo"}
         token = (await client.post("/v1/sessions", json=login)).json()["token"]
         client.headers["Authorization"] = f"Bearer {token}"
         await core.__aexit__(None, None, None)
         while app.state.gateway.core.connected:  # noqa: ASYNC110
             await asyncio.sleep(0)
+        yield client
+
+
+async def test_without_the_core_nothing_is_taken(tmp_path: Path) -> None:
+    """503 with Retry-After while the core is gone, market data from memory; then all goes on."""
+    async with _left_by_its_core(tmp_path, "enterprise") as client:
         requests: list[tuple[str, str, Any]] = [
             ("POST", "/v1/orders", ORDER),
             ("DELETE", "/v1/orders", None),
@@ -60,16 +69,7 @@ async def test_without_the_core_nothing_is_taken(tmp_path: Path) -> None:
 
 async def test_what_waits_for_the_core_goes_on_when_it_is_back(tmp_path: Path) -> None:
     """A withdrawal that was accepted while the core was away needs nobody to ask again."""
-    async with running_exchange(tmp_path):
-        pass  # seeded
-    app = create_app(Settings(data_dir=tmp_path, demo=True))
-    core = running_core(tmp_path)
-    await core.__aenter__()
-    async with app.router.lifespan_context(app), connect(app) as client:
-        login = {"username": "maker", "password": "demo"}
-        token = (await client.post("/v1/sessions", json=login)).json()["token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        await core.__aexit__(None, None, None)
+    async with _left_by_its_core(tmp_path, "maker") as client:
         body = {"symbol": "GD-PHCER", "quantity": "5"}
         answer = await client.post("/v1/registry/withdrawals", json=body)
         assert answer.status_code in {503, 504}
