@@ -41,6 +41,6 @@ def set_up_logs(log_format: str, process: str) -> None:
     root.handlers = [handler]
     root.setLevel(logging.INFO)
     # What goes well in these libraries is news to nobody: processes say themselves how they are.
-    for library in ("alembic", "httpx", "uvicorn"):
+    for library in ("alembic", "fontTools", "fpdf", "httpx", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
