@@ -32,13 +32,14 @@ from engine.codes import (
 )
 from engine.compiled import direct_call, entry_point, int64
 from engine.matching.arrays import event_views
-from engine.matching.engine import Engine
+from engine.matching.engine import WARM_ORDERS, Engine
+from engine.orderbook.arrays import commit
 from engine.records import COMMAND, EVENT, ORDER_COMMAND
 from engine.state import EngineLimits
 
 BATCH_MESSAGES = 256
-_CHUNK_BYTES = 1 << 26
-_FIRST_OIDS = 1 << 16
+_CHUNK_BYTES = 1 << 27
+_FIRST_OIDS = 1 << 20
 _MAX_OID = 2**28
 _NEW, _CANCEL, _MODIFY = 0, 1, 2
 
@@ -141,8 +142,12 @@ class Harness:
         self._commands = np.zeros(BATCH_MESSAGES, ORDER_COMMAND)
         self._oids = np.zeros(_FIRST_OIDS, OID)
         self._report = ReportArrays(
-            text=np.empty(_CHUNK_BYTES, np.uint8), oids=np.zeros(EngineLimits().orders, np.int64)
+            text=np.zeros(_CHUNK_BYTES, np.uint8), oids=np.zeros(EngineLimits().orders, np.int64)
         )
+        # As the engine's own pools: memory that is sure to be needed is there before the start.
+        commit(self._report.text)
+        commit(self._report.oids[:WARM_ORDERS])
+        commit(self._oids)
         self._end = 0
         self._full_chunks: list[np.ndarray] = []
         no_messages, no_events = np.zeros(0, MESSAGE), event_views(np.zeros(0, EVENT))
