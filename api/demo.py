@@ -19,8 +19,9 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.commands import admin_command, instrument_command
-from engine.codes import Code, CommandKind, InstrumentFlag, Phase
+from api.commands import admin_command, instrument_command, quote_command
+from api.demo_maker import HALF_SPREAD_TICKS, MIDDLE_TICKS, QUANTITY_LOTS
+from engine.codes import Code, CommandKind, InstrumentFlag, OrderFlag, Phase
 from engine.records import COMMAND, RAW, pack_client_id, pack_text
 from engine.times import day_number
 from settlement import compliance, custody, history, identity, operations, registry
@@ -110,6 +111,8 @@ async def seed(gateway: Gateway) -> None:
     """Bring the demo to the state that its documentation promises, and open its market."""
     started = time.monotonic()
     await asyncio.to_thread(_seed, gateway.database, gateway.sync_core)
+    if gateway.settings.demo_quotes:
+        await asyncio.to_thread(_quote, gateway.database, gateway.sync_core)
     logger.warning(
         "demo",
         notice="This is a demo: its passwords are public. Never let others reach it.",
@@ -138,6 +141,29 @@ def _seed(database: Database, port: EnginePort) -> None:
         operations.perform(database, port, request, custody.deposit(product.symbol, CREDITS_LOTS))
     _oblige(database, port, accounts["compliance"])
     _open_market(database, port)
+
+
+def _quote(database: Database, port: EnginePort) -> None:
+    """Put up the maker's first quotes: whoever comes before it has connected finds a market.
+
+    They go with this gateway, and the maker's own replace them. A market that is not open has none.
+    """
+    with database.read() as session:
+        maker = identity.account_number(session, "maker")
+        numbers = {one.symbol: one.number for one in history.instruments(session)}
+    commands = [
+        quote_command(
+            account=maker,
+            instrument=numbers[symbol],
+            bid_price_ticks=MIDDLE_TICKS - HALF_SPREAD_TICKS,
+            bid_quantity_lots=QUANTITY_LOTS,
+            ask_price_ticks=MIDDLE_TICKS + HALF_SPREAD_TICKS,
+            ask_quantity_lots=QUANTITY_LOTS,
+            flags=OrderFlag.CANCEL_ON_DISCONNECT,
+        )
+        for symbol in SYMBOLS
+    ]
+    port.submit(np.concatenate([command.view(RAW) for command in commands]).view(COMMAND))
 
 
 def _write_users(session: Session) -> dict[str, int]:

@@ -22,6 +22,7 @@ def _logs_as_they_were() -> Iterator[None]:
     root.handlers = handlers
     root.setLevel(level)
     structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ async def running_core(data_dir: Path) -> AsyncIterator[Core]:
 async def running_exchange(data_dir: Path, **changes: Any) -> AsyncIterator[Exchange]:
     """An exchange on `data_dir` from its start to its stop."""
     # Tests ask faster than any client may.
-    changes = {"requests_per_second": REQUESTS_PER_SECOND} | changes
+    changes = {"requests_per_second": REQUESTS_PER_SECOND, "demo_quotes": False} | changes
     settings = Settings(data_dir=data_dir, demo=True, **changes)
     app = create_app(settings)
     async with running_core(data_dir), app.router.lifespan_context(app), connect(app) as public:
