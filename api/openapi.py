@@ -6,6 +6,7 @@ as are the problems and the ways to authenticate, which are the same for all rou
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -155,25 +156,47 @@ def _authenticates(dependant: Dependant) -> bool:
 
 
 def _page(document: dict[str, Any]) -> str:
-    """The document as plain HTML, in the pages' own style."""
-    parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(document['info']['title'])}: API</title>",
-        '<link rel="stylesheet" href="/style.css"></head><body><main>',
-        f"<h1>{escape(document['info']['title'])}: API</h1>",
-        '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a>.</p>',
-    ]
+    """The document as plain HTML, in the pages' own style, part by part."""
+    title = escape(document["info"]["title"])
+    parts: dict[str, list[str]] = defaultdict(list)
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            parts.append(f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>")
-            parts.append(f"<p>{escape(operation.get('description', ''))}</p>")
-            parts.append(_parameters(operation))
-            if "requestBody" in operation:
-                content = operation["requestBody"]["content"]["application/json"]
-                parts.append(_members(document, content["schema"]))
-            parts.append("</section>")
-    return "".join([*parts, "</main></body></html>"])
+            parts[operation.get("tags", ["service"])[0]].append(
+                _section(document, f"{method.upper()} {path}", operation)
+            )
+    links = "".join(f'<a href="#{escape(part)}">{escape(part)}</a>' for part in parts)
+    return "".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{title}: API</title>",
+            '<link rel="stylesheet" href="/style.css">',
+            '<link rel="stylesheet" href="/reference.css">',
+            f'</head><body><main class="reference"><h1>{title}: API</h1>',
+            '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a> (REST),'
+            ' <a href="/asyncapi.yaml">/asyncapi.yaml</a> (streams).'
+            ' The <a href="/">market</a>.</p>',
+            f"<nav>{links}</nav>",
+            *(
+                f'<h2 id="{escape(part)}">{escape(part)}</h2>{"".join(sections)}'
+                for part, sections in parts.items()
+            ),
+            "</main></body></html>",
+        ]
+    )
+
+
+def _section(document: dict[str, Any], name: str, operation: dict[str, Any]) -> str:
+    """One operation: what it does, its parameters, the members of its body."""
+    body = ""
+    if "requestBody" in operation:
+        content = operation["requestBody"]["content"]["application/json"]
+        body = _members(document, content["schema"])
+    return (
+        f"<section><h3><code>{escape(name)}</code></h3>"
+        f"<p>{escape(operation.get('description', ''))}</p>"
+        f"{_parameters(operation)}{body}</section>"
+    )
 
 
 def _parameters(operation: dict[str, Any]) -> str:
