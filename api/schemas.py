@@ -27,7 +27,7 @@ from engine.decimals import (
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_TOTAL_CASH_FEN, ONE_MILLION
 
 MAX_BATCH = 20
-MAX_PAGE = 500
+MAX_PAGE = 1_000
 MAX_ID = 2**63 - 1
 _RATIO = re.compile(r"(0|[1-9][0-9]?)(?:\.([0-9]{1,6}))?", re.ASCII)
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)

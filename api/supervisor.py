@@ -10,6 +10,7 @@ import sys
 import time
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
@@ -46,9 +47,10 @@ class Supervisor:
             SUPERVISOR_VARIABLE: str(os.getpid()),
             **environment_of(settings),
         }
+        data = ("--data", str(settings.data_dir))
         self._children = [
-            _Child("core", ["core"], self._core_is_ready),
-            _Child("gateway", ["gateway"], self._gateway_is_ready),
+            _Child("core", ["core", *data], self._core_is_ready),
+            _Child("gateway", ["gateway", *data], self._gateway_is_ready),
         ]
         if settings.demo:
             self._children.append(_Child("demo maker", ["demo-maker"], _always))
@@ -86,9 +88,9 @@ class Supervisor:
         while not self._is_stopping:
             began = time.monotonic()
             process = await asyncio.create_subprocess_exec(
+                # By the command's own name, so that the operator finds it in a list of processes.
                 sys.executable,
-                "-m",
-                "api.cli",
+                str(Path(sys.executable).with_name("puhui")),
                 *child.arguments,
                 env=self._environment,
                 # A terminal's Ctrl-C is for the supervisor, which ends the others in order.

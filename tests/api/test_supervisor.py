@@ -48,12 +48,12 @@ class _Exchange:
 
 
 def _command(pid: int) -> str:
-    """What follows `-m api.cli` on the process's command line; nothing if it has ended."""
+    """What follows `python puhui` on the process's command line; nothing if it has ended."""
     try:
         parts = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except FileNotFoundError:
         return ""
-    return parts[3].decode() if len(parts) > 3 else ""
+    return parts[2].decode() if len(parts) > 2 else ""
 
 
 @pytest.fixture
