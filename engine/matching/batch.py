@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from engine.codes import Code, CommandKind
-from engine.compiled import entry_point
+from engine.compiled import entry_point, inlined
 from engine.matching.administration import administer
 from engine.matching.amendments import amend_order, cancel_order
 from engine.matching.arrays import EngineArrays
 from engine.matching.continuous import enter
+from engine.matching.descriptors import load_arrays
 from engine.matching.events import refuse
 from engine.matching.mass_cancel import cancel_all
 from engine.matching.orders import new_order
@@ -17,11 +18,17 @@ from engine.matching.quotes import set_quote
 
 
 @entry_point
-def apply_batch(arrays: EngineArrays, count: int) -> Any:
+def apply_batch(address: int, count: int) -> Any:
     """Apply the first `count` commands of the buffer and give the number of events.
 
     A command out of sequence ends the batch: less than 0, and it and what follows is not applied.
+    `address` is what `describe` gave for the engine's arrays.
     """
+    return _apply_batch(load_arrays(address), count)
+
+
+@inlined
+def _apply_batch(arrays: EngineArrays, count: int) -> Any:
     progress = arrays.progress[0]
     progress["events"] = 0
     for row in range(count):
