@@ -34,10 +34,13 @@ from engine.compiled import direct_call, entry_point, int64
 from engine.matching.arrays import event_views
 from engine.matching.engine import WARM_ORDERS, Engine
 from engine.orderbook.arrays import commit
+from engine.orderbook.bits import prefetch
 from engine.records import COMMAND, EVENT, ORDER_COMMAND
 from engine.state import EngineLimits
 
 BATCH_MESSAGES = 256
+# So many messages ahead of the one in hand, what is kept of its order id is asked for.
+_AHEAD = 16
 _CHUNK_BYTES = 1 << 27
 _FIRST_OIDS = 1 << 20
 _MAX_OID = 2**28
@@ -113,17 +116,20 @@ def write_commands(
     """
     for row in range(start, len(messages)):
         message = messages[row]
+        if row + _AHEAD < len(messages):
+            prefetch(oids, int64(messages[row + _AHEAD]["oid"]))
+            prefetch(commands, row + _AHEAD)
         if message["oid"] >= len(oids):
             return row
         command = commands[row]
         oid = oids[message["oid"]]
         # Kinds follow each other like the tosses of a coin, which no processor foresees: so all
-        # take the same way.
+        # take the same way, with sums instead of branches.
         is_new = int64(message["type"] == _NEW)
         uses = oid["uses"] + is_new
         # An id that was never used belongs to nobody; either account is told so.
-        account = oid["account"] if uses > is_new else int64(BUYER)
-        account = BUYER + int64(message["side"]) * (SELLER - BUYER) if is_new else account
+        account = max(int64(oid["account"]), int64(BUYER))
+        account += is_new * (BUYER + int64(message["side"]) * (SELLER - BUYER) - account)
         oid["uses"] = uses
         oid["account"] = account
         command["sequence"] = first_sequence + row
@@ -135,8 +141,8 @@ def write_commands(
         command["price_ticks"] = message["px"]
         command["quantity_lots"] = message["qty"]
         command["side"] = message["side"]
-        command["time_in_force"] = (
-            int64(TimeInForce.IOC) if message["ioc"] else int64(TimeInForce.GTC)
+        command["time_in_force"] = TimeInForce.GTC + int64(message["ioc"] != 0) * (
+            TimeInForce.IOC - TimeInForce.GTC
         )
     return len(messages)
 
