@@ -34,20 +34,29 @@ from engine.compiled import direct_call, entry_point, int64
 from engine.matching.arrays import event_views
 from engine.matching.engine import WARM_ORDERS, Engine
 from engine.orderbook.arrays import commit
+from engine.orderbook.bits import prefetch
 from engine.records import COMMAND, EVENT, ORDER_COMMAND
 from engine.state import EngineLimits
 
 BATCH_MESSAGES = 256
+# So many messages ahead of the one in hand, what is kept of its order id is asked for.
+_AHEAD = 16
 _CHUNK_BYTES = 1 << 27
 _FIRST_OIDS = 1 << 20
 _MAX_OID = 2**28
 _NEW, _CANCEL, _MODIFY = 0, 1, 2
+# The kind of command for each type of message, a byte for each.
+_KINDS = (
+    CommandKind.NEW_ORDER << 8 * _NEW
+    | CommandKind.CANCEL_ORDER << 8 * _CANCEL
+    | CommandKind.REPLACE_ORDER << 8 * _MODIFY
+)
 
 MESSAGE = np.dtype(
     [
-        ("oid", "<i8"),
-        ("px", "<i8"),
-        ("qty", "<i8"),
+        ("oid", "<i4"),
+        ("px", "<i4"),
+        ("qty", "<i4"),
         ("type", "u1"),
         ("side", "u1"),
         ("ioc", "u1"),
@@ -84,6 +93,8 @@ def load(path: Path) -> np.ndarray:
             if len(columns[name]) != len(messages):
                 raise WorkloadError(f"the columns of {path} are not equally long")
             messages[name] = columns[name]
+            if (messages[name] != columns[name]).any():
+                raise WorkloadError(f"{path} has a number in {name} that is out of bounds")
     if (messages["type"] > _MODIFY).any() or (messages["side"] > 1).any():
         raise WorkloadError(f"{path} has a message of unknown type or side")
     if (messages["oid"] < 0).any() or (messages["oid"] > _MAX_OID).any():
@@ -93,42 +104,58 @@ def load(path: Path) -> np.ndarray:
 
 @entry_point
 def write_commands(
-    messages: np.ndarray, first_sequence: int, oids: np.ndarray, commands: np.ndarray
-) -> None:
-    """Turn messages into ORDER_COMMAND records, numbered from `first_sequence`.
+    messages: np.ndarray, start: int, first_sequence: int, oids: np.ndarray, commands: np.ndarray
+) -> Any:
+    """Turn messages from `start` on into records of `command_buffer`; how far it has come.
+
+    It stops at the first message whose order id `oids` has no room for. `first_sequence` is that of
+    message 0.
 
     The engine remembers a client id for ever and the workload may use an order id again, so each
     use is a client id of its own: the order id, and how often it has been used.
     """
-    for row in range(len(messages)):
+    for row in range(start, len(messages)):
         message = messages[row]
+        if row + _AHEAD < len(messages):
+            prefetch(oids, int64(messages[row + _AHEAD]["oid"]))
+            prefetch(commands, row + _AHEAD)
+        if message["oid"] >= len(oids):
+            return row
         command = commands[row]
         oid = oids[message["oid"]]
-        if message["type"] == _NEW:
-            oid["uses"] += 1
-            oid["account"] = SELLER if message["side"] else BUYER
-            command["kind"] = CommandKind.NEW_ORDER
-        elif message["type"] == _CANCEL:
-            command["kind"] = CommandKind.CANCEL_ORDER
-        else:
-            command["kind"] = CommandKind.REPLACE_ORDER
+        # Kinds follow each other like the tosses of a coin, which no processor foresees: so all
+        # take the same way, with sums instead of branches.
+        is_new = int64(message["type"] == _NEW)
+        uses = oid["uses"] + is_new
+        # An id that was never used belongs to nobody; either account is told so.
+        account = max(int64(oid["account"]), int64(BUYER))
+        account += is_new * (BUYER + int64(message["side"]) * (SELLER - BUYER) - account)
+        oid["uses"] = uses
+        oid["account"] = account
         command["sequence"] = first_sequence + row
         command["time_ns"] = first_sequence + row
-        command["client_id_high"] = oid["uses"]
+        command["client_id_high"] = uses
         command["client_id_low"] = message["oid"]
-        # An id that was never used belongs to nobody; either account is told so.
-        command["account"] = oid["account"] if oid["uses"] > 0 else BUYER
-        command["instrument"] = INSTRUMENT
+        command["account"] = account
+        command["kind"] = (_KINDS >> 8 * int64(message["type"])) & 0xFF
         command["price_ticks"] = message["px"]
         command["quantity_lots"] = message["qty"]
         command["side"] = message["side"]
-        command["order_type"] = OrderType.LIMIT
-        command["time_in_force"] = (
-            int64(TimeInForce.IOC) if message["ioc"] else int64(TimeInForce.GTC)
+        command["time_in_force"] = TimeInForce.GTC + int64(message["ioc"] != 0) * (
+            TimeInForce.IOC - TimeInForce.GTC
         )
-        command["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
-        command["purpose"] = Purpose.VOLUNTARY
-        command["target"] = Target.CLIENT_ORDER_ID
+    return len(messages)
+
+
+def command_buffer() -> np.ndarray:
+    """ORDER_COMMAND records for a batch, with all that is the same for every message."""
+    commands = np.zeros(BATCH_MESSAGES, ORDER_COMMAND)
+    commands["instrument"] = INSTRUMENT
+    commands["order_type"] = OrderType.LIMIT
+    commands["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
+    commands["purpose"] = Purpose.VOLUNTARY
+    commands["target"] = Target.CLIENT_ORDER_ID
+    return commands
 
 
 class Harness:
@@ -139,7 +166,7 @@ class Harness:
         self._engine.warm_up()
         self._first_sequence = open_market(self._engine) + 1
         self._sequence = self._first_sequence
-        self._commands = np.zeros(BATCH_MESSAGES, ORDER_COMMAND)
+        self._commands = command_buffer()
         self._oids = np.zeros(_FIRST_OIDS, OID)
         self._report = ReportArrays(
             text=np.zeros(_CHUNK_BYTES, np.uint8), oids=np.zeros(EngineLimits().orders, np.int64)
@@ -152,7 +179,7 @@ class Harness:
         self._full_chunks: list[np.ndarray] = []
         no_messages, no_events = np.zeros(0, MESSAGE), event_views(np.zeros(0, EVENT))
         self._write_commands = direct_call(
-            write_commands, no_messages, 0, self._oids, self._commands
+            write_commands, no_messages, 0, 0, self._oids, self._commands
         )
         self._write_report = direct_call(write_report, no_events, 0, 0, self._report, 0)
 
@@ -162,23 +189,30 @@ class Harness:
             self._run_batch(messages[start : start + BATCH_MESSAGES])
 
     def _run_batch(self, messages: np.ndarray) -> None:
-        highest_oid = int(messages["oid"].max())
-        if highest_oid >= len(self._oids):
-            # Memory that nobody has written to costs nothing, so only what is known is copied.
-            more = np.zeros(min(2 * highest_oid, _MAX_OID) + 1, OID)
-            more[: len(self._oids)] = self._oids
-            self._oids = more
-        self._write_commands(messages, self._sequence, self._oids, self._commands)
+        written = 0
+        while written < len(messages):
+            written = self._write_commands(
+                messages, written, self._sequence, self._oids, self._commands
+            )
+            if written < len(messages):
+                self._make_room_for(int(messages[written]["oid"]))
         events = self._engine.apply(self._commands.view(COMMAND)[: len(messages)])
         self._sequence += len(messages)
         if self._end + len(events) * LINE_BYTES > len(self._report.text):
             self._next_chunk(len(events) * LINE_BYTES)
-        end = self._write_report(
-            event_views(events), len(events), self._first_sequence, self._report, self._end
-        )
+        # The views that the engine has of its events already, instead of making them anew.
+        views = self._engine.arrays.events
+        end = self._write_report(views, len(events), self._first_sequence, self._report, self._end)
         if end < 0:
             raise WorkloadError(self._explain(events[-1 - end]))
         self._end = end
+
+    def _make_room_for(self, oid: int) -> None:
+        """Let the table of order ids hold one that is too high for it."""
+        # Memory that nobody has written to costs nothing, so only what is known is copied.
+        more = np.zeros(min(2 * oid, _MAX_OID) + 1, OID)
+        more[: len(self._oids)] = self._oids
+        self._oids = more
 
     def _next_chunk(self, needed_bytes: int) -> None:
         self._full_chunks.append(self._report.text[: self._end])

@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.numerals import SPILL_BYTES, store_word, write_number
 from engine.codes import Code, CommandKind, EventKind
 from engine.compiled import entry_point, inlined, int64
 from engine.matching.arrays import EventArrays
 from engine.units import ORDER_SLOT_BITS
 
-# The longest line has six numbers of at most 19 digits.
+# The longest line has six numbers of at most 19 digits, each with the byte behind it.
 LINE_BYTES = 128
+assert LINE_BYTES >= 6 * 20 + SPILL_BYTES
 _SLOT_MASK = (1 << ORDER_SLOT_BITS) - 1
 _COMMA = ord(",")
 _NEWLINE = ord("\n")
@@ -59,9 +61,9 @@ def write_report(
             line = _refusal_line(refusal)
             if line < 0:
                 return -1 - place
-            end = _number(text, end, line, _COMMA)
-            end = _number(text, end, refusal["sequence"] - first_sequence, _COMMA)
-            end = _number(text, end, refusal["client_id_low"], _NEWLINE)
+            end = _digit(text, end, line)
+            end = write_number(text, end, refusal["sequence"] - first_sequence, _COMMA)
+            end = write_number(text, end, refusal["client_id_low"], _NEWLINE)
     if amended >= 0:
         end = _order_line(text, end, 3, events.orders[amended], first_sequence)
     return end
@@ -78,22 +80,22 @@ def _refusal_line(refusal: Any) -> Any:
 @inlined
 def _order_line(text: np.ndarray, end: int, line: int, order: Any, first_sequence: int) -> Any:
     """`0` or `3`, sequence, side, oid, price, quantity."""
-    end = _number(text, end, line, _COMMA)
-    end = _number(text, end, order["sequence"] - first_sequence, _COMMA)
-    end = _number(text, end, int64(order["side"]), _COMMA)
-    end = _number(text, end, order["client_id_low"], _COMMA)
-    end = _number(text, end, order["price_ticks"], _COMMA)
-    return _number(text, end, order["remaining_lots"], _NEWLINE)
+    end = _digit(text, end, line)
+    end = write_number(text, end, order["sequence"] - first_sequence, _COMMA)
+    end = _digit(text, end, int64(order["side"]))
+    end = write_number(text, end, order["client_id_low"], _COMMA)
+    end = write_number(text, end, order["price_ticks"], _COMMA)
+    return write_number(text, end, order["remaining_lots"], _NEWLINE)
 
 
 @inlined
 def _cancel_line(text: np.ndarray, end: int, order: Any, first_sequence: int) -> Any:
     """`2`, sequence, side, oid, price."""
-    end = _number(text, end, 2, _COMMA)
-    end = _number(text, end, order["sequence"] - first_sequence, _COMMA)
-    end = _number(text, end, int64(order["side"]), _COMMA)
-    end = _number(text, end, order["client_id_low"], _COMMA)
-    return _number(text, end, order["price_ticks"], _NEWLINE)
+    end = _digit(text, end, 2)
+    end = write_number(text, end, order["sequence"] - first_sequence, _COMMA)
+    end = _digit(text, end, int64(order["side"]))
+    end = write_number(text, end, order["client_id_low"], _COMMA)
+    return write_number(text, end, order["price_ticks"], _NEWLINE)
 
 
 @inlined
@@ -101,28 +103,16 @@ def _trade_line(
     text: np.ndarray, end: int, trade: Any, first_sequence: int, oids: np.ndarray
 ) -> Any:
     """`1`, sequence, maker's price, quantity, maker's oid, taker's oid."""
-    end = _number(text, end, 1, _COMMA)
-    end = _number(text, end, trade["sequence"] - first_sequence, _COMMA)
-    end = _number(text, end, trade["price_ticks"], _COMMA)
-    end = _number(text, end, trade["quantity_lots"], _COMMA)
-    end = _number(text, end, oids[trade["maker_order_id"] & _SLOT_MASK], _COMMA)
-    return _number(text, end, oids[trade["taker_order_id"] & _SLOT_MASK], _NEWLINE)
+    end = _digit(text, end, 1)
+    end = write_number(text, end, trade["sequence"] - first_sequence, _COMMA)
+    end = write_number(text, end, trade["price_ticks"], _COMMA)
+    end = write_number(text, end, trade["quantity_lots"], _COMMA)
+    end = write_number(text, end, oids[trade["maker_order_id"] & _SLOT_MASK], _COMMA)
+    return write_number(text, end, oids[trade["taker_order_id"] & _SLOT_MASK], _NEWLINE)
 
 
 @inlined
-def _number(text: np.ndarray, end: int, number: int, separator: int) -> Any:
-    """Write a number from 0 up and what follows it; the new end."""
-    digits = 1
-    bound = int64(10)
-    while number >= bound and digits < 19:
-        digits += 1
-        bound *= 10
-    place = end + digits
-    text[place] = separator
-    rest = number
-    for _ in range(digits):
-        place -= 1
-        quotient = rest // 10
-        text[place] = _ZERO + rest - 10 * quotient
-        rest = quotient
-    return end + digits + 1
+def _digit(text: np.ndarray, end: int, digit: int) -> Any:
+    """Write a number of one digit and a comma; the new end."""
+    store_word(text, end, _ZERO + digit | _COMMA << 8)
+    return end + 2

@@ -16,6 +16,7 @@ from engine.matching.arrays import (
     event_views,
 )
 from engine.matching.batch import apply_batch
+from engine.matching.descriptors import describe, descriptor_words
 from engine.orderbook.arrays import aligned_zeros, commit
 from engine.orderbook.client_ids import copy_client_ids, grown_client_ids
 from engine.orderbook.export import open_orders
@@ -26,6 +27,7 @@ from engine.state import EngineLimits, EngineState
 WARM_CLIENT_IDS = 1 << 20
 WARM_ORDERS = 1 << 17
 WARM_ACCOUNTS = 1 << 14
+_ROOM_COMMANDS = 1 << 12
 
 
 class SequenceError(Exception):
@@ -42,7 +44,9 @@ class Engine:
     def __init__(self, limits: EngineLimits | None = None) -> None:
         # Where client ids lie in their table is nobody's business: see orderbook/client_ids.py.
         seeds = np.frombuffer(secrets.token_bytes(16), np.int64).copy()
-        self._arrays = allocate_engine(limits or EngineLimits(), seeds)
+        self._room_commands = -1  # so many more are sure to find room
+        self._descriptors = np.zeros(descriptor_words(), np.int64)
+        self._use(allocate_engine(limits or EngineLimits(), seeds))
         self._commands = np.zeros(0, RAW)
         self._events = np.zeros(0, EVENT)
         self._apply_batch = apply_batch
@@ -53,11 +57,11 @@ class Engine:
         Without it the first call compiles, each call takes some microseconds longer, and the first
         touch of every page falls into somebody's order.
         """
-        self._apply_batch = direct_call(apply_batch, self._arrays, 0)
+        self._apply_batch = direct_call(apply_batch, self._address, 0)
         copy_client_ids(self._arrays.client_ids, self._arrays.client_ids)
         self.export_account(0)
         client_ids = grown_client_ids(self._arrays.client_ids, 0, WARM_CLIENT_IDS)
-        self._arrays = self._arrays._replace(client_ids=client_ids)
+        self._use(self._arrays._replace(client_ids=client_ids))
         book, balances = self._arrays.book, self._arrays.balances
         commit(client_ids.entries)
         for pool in (book.orders, book.details, book.free_slots):
@@ -82,31 +86,45 @@ class Engine:
         command does not follow on the last one applied, or a later one on the one before it.
         """
         count = len(commands)
-        self._make_room(count)
+        if count > self._room_commands:
+            self._make_room(count)
+        self._room_commands -= count
         self._commands[:count] = commands.view(RAW)
-        events = int(self._apply_batch(self._arrays, count))
+        events = self._apply_batch(self._address, count)
         if events < 0:
             raise SequenceError(f"command {self.sequence + 1} was to be next")
         assert events < len(self._events), "the bound on events is wrong"
         return self._events[:events]
 
     def _make_room(self, count: int) -> None:
-        """Let the buffers and the client-id table hold whatever `count` commands may bring."""
+        """Let the buffers and the client-id table hold whatever `count` commands may bring.
+
+        And some thousands more, in further batches, so that few batches have to ask.
+        """
         arrays = self._arrays
+        to_come = max(count, _ROOM_COMMANDS)
         client_ids = grown_client_ids(
-            arrays.client_ids, int(arrays.counters[0]["client_ids"]), count
+            arrays.client_ids, int(arrays.counters[0]["client_ids"]), to_come
         )
         if client_ids is not arrays.client_ids:
             arrays = arrays._replace(client_ids=client_ids)
-        if count > len(self._commands):
-            buffer = aligned_zeros(_rounded_up(count), COMMAND)
+        if to_come > len(self._commands):
+            buffer = aligned_zeros(_rounded_up(to_come), COMMAND)
             self._commands = buffer.view(RAW)
             arrays = arrays._replace(commands=command_views(buffer))
-        bound = event_bound(count, int(arrays.book.pool[0]["open_orders"]))
+        # What the batches on the way open, a later one among them may close.
+        bound = event_bound(to_come, int(arrays.book.pool[0]["open_orders"]))
         if bound > len(self._events):
             self._events = aligned_zeros(_rounded_up(bound), EVENT)
             arrays = arrays._replace(events=event_views(self._events))
+        self._room_commands = to_come
+        if arrays is not self._arrays:
+            self._use(arrays)
+
+    def _use(self, arrays: EngineArrays) -> None:
+        """Go on with these arrays, and let compiled code know of them."""
         self._arrays = arrays
+        self._address = describe(arrays, self._descriptors)
 
     def export(self) -> EngineState:
         """A copy of the state in its canonical form."""

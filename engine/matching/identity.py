@@ -8,7 +8,8 @@ from engine.accounts import is_open_account
 from engine.codes import Code, Target
 from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
-from engine.orderbook.client_ids import find_client_id, write_client_id
+from engine.orderbook.bits import prefetch
+from engine.orderbook.client_ids import BLOCK_ENTRIES, find_client_id, first_row, write_client_id
 from engine.orderbook.queues import has_free_slots, take_slot
 from engine.units import MAX_ORDER_NUMBER, ORDER_SLOT_BITS
 
@@ -20,6 +21,38 @@ def is_defined(arrays: EngineArrays, instrument: int) -> Any:
     """Whether there is an instrument with this number."""
     instruments = arrays.instruments
     return 0 < instrument < len(instruments) and instruments[instrument]["is_defined"] != 0
+
+
+@inlined
+def fetch_client_id(arrays: EngineArrays, row: int) -> None:
+    """Have the memory where the search for the command's client id will begin at hand by then."""
+    command = arrays.commands.headers[row]
+    high, low = command["client_id_high"], command["client_id_low"]
+    if high != 0 or low != 0:
+        table = arrays.client_ids
+        prefetch(table.entries, first_row(table, int64(command["account"]), high, low))
+
+
+@inlined
+def fetch_order(arrays: EngineArrays, row: int) -> None:
+    """Have the order that the command aims at, if it is easily told, at hand by then.
+
+    Only looks at what `fetch_client_id` has fetched; what it finds is no answer.
+    """
+    command = arrays.commands.orders[row]
+    order_id = command["order_id"]
+    high, low = command["client_id_high"], command["client_id_low"]
+    if high != 0 or low != 0:
+        table = arrays.client_ids
+        place = first_row(table, int64(command["account"]), high, low)
+        entry = table.entries[place]
+        if entry["value"] != 0 and entry["client_id_low"] != low:
+            # The search will go on, and often further than one step.
+            prefetch(table.entries, place + BLOCK_ENTRIES)
+            prefetch(table.entries, place + 2 * BLOCK_ENTRIES)
+        order_id = entry["value"]
+    prefetch(arrays.book.orders, order_id & _SLOT_MASK)
+    prefetch(arrays.book.details, order_id & _SLOT_MASK)
 
 
 @inlined

@@ -30,6 +30,26 @@ def _trailing_zeros_plain(word: Any) -> Any:
     return (plain & -plain).bit_length() - 1
 
 
+def _prefetch_instruction(_typing_context: Any, records: Any, _row: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        number = ir.IntType(32)
+        address = builder.bitcast(
+            builder.gep(array.data, [arguments[1]]), ir.IntType(8).as_pointer()
+        )
+        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [address.type], kind)
+        # To be read (asking for a line to write waits longer), to stay in all caches, data.
+        builder.call(prefetch, [address, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(records, types.int64), generate
+
+
+def _prefetch_plain(records: Any, row: Any) -> None:
+    """Nothing: no result can depend on it."""
+
+
 def _mix_wrapping(word: Any) -> Any:
     word = (word ^ ((word >> 30) & 0x3FFFFFFFF)) * _FIRST_FACTOR
     word = (word ^ ((word >> 27) & 0x1FFFFFFFFF)) * _SECOND_FACTOR
@@ -50,3 +70,9 @@ trailing_zeros = cast(
 )
 # Every bit of the word spread over all of them (splitmix64's finaliser).
 mix: Callable[[Any], Any] = inlined(_mix_wrapping) if JIT else _mix_plain
+# Have the cache line where a record begins come from memory, to be there when it is needed. The row
+# may be any number: an address that leads nowhere is passed over.
+prefetch = cast(
+    Callable[[np.ndarray, Any], None],
+    intrinsic(_prefetch_instruction) if JIT else _prefetch_plain,
+)

@@ -30,7 +30,7 @@ assert ENTRY.itemsize == 32
 
 FIRST_CAPACITY = 65_536
 _BLOCK_SHIFT = 4
-_BLOCK_ENTRIES = 1 << _BLOCK_SHIFT
+BLOCK_ENTRIES = 1 << _BLOCK_SHIFT
 _ACCOUNT_SHIFT = 40
 # A block lies at a fraction of the table, so a copy into a larger one goes through both in order.
 _FRACTION_BITS = 32
@@ -50,15 +50,22 @@ def allocate_client_ids(seeds: np.ndarray, capacity: int = FIRST_CAPACITY) -> Cl
 
 
 @inlined
+def first_row(table: ClientIdArrays, account: int, high: int, low: int) -> Any:
+    """Where the search for an id begins."""
+    entries = table.entries
+    block_hash = mix(high ^ table.seeds[0] ^ (account << _ACCOUNT_SHIFT))
+    block_hash = mix(block_hash ^ table.seeds[1] ^ (low >> _BLOCK_SHIFT))
+    place = (low ^ (block_hash >> 56)) & (BLOCK_ENTRIES - 1)
+    block = ((block_hash & _FRACTION_MASK) * (len(entries) >> _BLOCK_SHIFT)) >> _FRACTION_BITS
+    return (block << _BLOCK_SHIFT) + place
+
+
+@inlined
 def find_client_id(table: ClientIdArrays, account: int, high: int, low: int) -> Any:
     """The row of the id's entry, or of the free entry where it belongs."""
     entries = table.entries
     last = len(entries) - 1
-    block_hash = mix(high ^ table.seeds[0] ^ (account << _ACCOUNT_SHIFT))
-    block_hash = mix(block_hash ^ table.seeds[1] ^ (low >> _BLOCK_SHIFT))
-    place = (low ^ (block_hash >> 56)) & (_BLOCK_ENTRIES - 1)
-    block = ((block_hash & _FRACTION_MASK) * (len(entries) >> _BLOCK_SHIFT)) >> _FRACTION_BITS
-    row = (block << _BLOCK_SHIFT) + place
+    row = first_row(table, account, high, low)
     while True:
         entry = entries[row]
         if entry["value"] == 0 or (
@@ -69,7 +76,7 @@ def find_client_id(table: ClientIdArrays, account: int, high: int, low: int) -> 
             return row
         # The step and the length it wraps at have no common divisor, so every entry but the last
         # (where a walk may begin, but never comes by) is visited in the end.
-        row += _BLOCK_ENTRIES
+        row += BLOCK_ENTRIES
         if row >= last:
             row -= last
 

@@ -190,6 +190,7 @@ def test_what_the_engine_refuses_is_said(row: tuple[int, ...], reason: str) -> N
         (PLAIN_COLUMNS | {"side": [2]}, "unknown type or side"),
         (PLAIN_COLUMNS | {"oid": [-1]}, "order id"),
         (PLAIN_COLUMNS | {"oid": [1, 2]}, "equally long"),
+        (PLAIN_COLUMNS | {"qty": [2**31]}, "qty that is out of bounds"),
     ],
 )
 def test_a_file_that_is_no_workload_is_refused(

@@ -49,3 +49,17 @@ def test_mixing_loses_nothing() -> None:
     mixed = {int(bits.mix(np.int64(word))) for word in range(10_000)}
     assert len(mixed) == 10_000
     assert len({word & 0xFFFF for word in mixed}) > 9_000
+
+
+@kernel
+def _prefetch(words: Any, row: Any) -> None:
+    bits.prefetch(words, row)
+
+
+@pytest.mark.parametrize("row", [0, 7, -1, 8, 1 << 40])
+def test_prefetching_changes_nothing(row: int) -> None:
+    """Any row may be asked for: memory that is not there is passed over, and none is written."""
+    words = np.arange(8)
+    _prefetch(words, row)
+    bits._prefetch_plain(words, row)
+    assert words.tolist() == list(range(8))

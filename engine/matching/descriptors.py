@@ -1,0 +1,97 @@
+"""The engine's arrays handed to compiled code as one number, the address of their descriptors.
+
+For each array that compiled code is called with, its type, address and length have to be asked of
+Python. With thirty of them that takes as long as a good many commands; but they hardly ever change.
+So they are taken apart once, into a block of memory that the kernel then reads. With the JIT off
+the "address" is the arrays themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from llvmlite import ir
+from numba import typeof, types
+from numba.extending import intrinsic
+
+from engine.compiled import JIT, entry_point
+from engine.matching.arrays import EngineArrays, allocate_engine
+from engine.state import EngineLimits
+
+_TINY = EngineLimits(
+    orders=1, accounts=1, positions=1, allowances=1, instruments=1, ladder_levels=64
+)
+# What the arrays are to the compiler, whatever their sizes.
+_ENGINE_ARRAYS = cast(Any, typeof)(allocate_engine(_TINY, np.zeros(2, np.int64)))
+# An array has seven words (owner and parent, counts, address, shape and stride).
+_DESCRIPTOR_WORDS = 7
+
+
+def _count_arrays(arrays: Any) -> int:
+    return sum(map(_count_arrays, arrays)) if isinstance(arrays, tuple) else 1
+
+
+def _members(builder: Any, pointer: Any, of_type: Any) -> Any:
+    """The value at `pointer`, read word by word: the compiler leaves out those never asked for."""
+    if not isinstance(of_type, ir.LiteralStructType | ir.ArrayType):
+        return builder.load(pointer)
+    value = of_type(ir.Undefined)
+    kinds = of_type.elements
+    for place, kind in enumerate(kinds):
+        index = [ir.Constant(ir.IntType(32), number) for number in (0, place)]
+        member = _members(builder, builder.gep(pointer, index), kind)
+        value = builder.insert_value(value, member, place)
+    return value
+
+
+def _load_instruction(_typing_context: Any, _address: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        of_type = context.get_value_type(_ENGINE_ARRAYS)
+        pointer = builder.inttoptr(arguments[0], of_type.as_pointer())
+        return _members(builder, pointer, of_type)
+
+    return _ENGINE_ARRAYS(types.int64), generate
+
+
+def _store_instruction(_typing_context: Any, arrays: Any, _address: Any) -> Any:
+    if arrays != _ENGINE_ARRAYS:
+        return None
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        of_type = context.get_value_type(_ENGINE_ARRAYS)
+        assert context.get_abi_sizeof(of_type) == 8 * descriptor_words()
+        builder.store(arguments[0], builder.inttoptr(arguments[1], of_type.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(arrays, types.int64), generate
+
+
+def descriptor_words() -> int:
+    """How many int64 the descriptors take."""
+    return _DESCRIPTOR_WORDS * _count_arrays(allocate_engine(_TINY, np.zeros(2, np.int64)))
+
+
+# The arrays whose descriptors lie at an address that `describe` gave.
+load_arrays = cast(
+    Callable[[Any], EngineArrays], intrinsic(_load_instruction) if JIT else lambda arrays: arrays
+)
+_store_arrays: Any = intrinsic(_store_instruction) if JIT else None
+
+
+@entry_point
+def _store(arrays: EngineArrays, address: int) -> None:
+    _store_arrays(arrays, address)
+
+
+def describe(arrays: EngineArrays, block: np.ndarray) -> Any:
+    """Write descriptors into `block` (int64, `descriptor_words` of them); what to call with.
+
+    Nobody but the caller keeps the arrays and the block alive.
+    """
+    if not JIT:
+        return arrays
+    address = block.ctypes.data
+    _store(arrays, address)
+    return address
