@@ -45,6 +45,12 @@ _PURPOSES = {
     "event": Purpose.EVENT,
     "market_making": Purpose.MARKET_MAKING,
 }
+_PREVENTIONS = {
+    "cancel_newest": SelfTradePrevention.CANCEL_NEWEST,
+    "cancel_oldest": SelfTradePrevention.CANCEL_OLDEST,
+    "cancel_both": SelfTradePrevention.CANCEL_BOTH,
+    "decrement": SelfTradePrevention.DECREMENT,
+}
 # Purposes that only some may state.
 _ROLE_FOR_PURPOSE = {"compliance": "compliance", "market_making": "market_maker"}
 # Members of an order that the engine does not know yet.
@@ -131,7 +137,7 @@ async def prepare(
         order_type=_TYPES[body.type],
         time_in_force=_TIMES[time_in_force],
         flags=flags,
-        self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST,
+        self_trade_prevention=_PREVENTIONS[body.self_trade_prevention or "cancel_newest"],
         purpose=_PURPOSES[purpose],
     )
     name = quote(body.client_order_id, safe="")
@@ -146,12 +152,6 @@ def _refuse_unsupported(body: OrderBody, time_in_force: str) -> None:
     for name in _NOT_YET:
         if getattr(body, name) is not None:
             raise Problem("invalid_request", f"{name} is not offered yet.", field=name)
-    if body.self_trade_prevention not in (None, "cancel_newest"):
-        raise Problem(
-            "invalid_request",
-            f"{body.self_trade_prevention} is not offered yet.",
-            field="self_trade_prevention",
-        )
 
 
 async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: str) -> int:

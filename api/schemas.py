@@ -73,6 +73,17 @@ Symbol = Annotated[
 ]
 
 
+SelfTradePrevention = Annotated[
+    Literal["cancel_newest", "cancel_oldest", "cancel_both", "decrement"],
+    msgspec.Meta(
+        description="What happens when this order meets a resting one of the same account: this "
+        "one's rest is cancelled (cancel_newest, the default; refused with would_self_trade if "
+        "that would be at once), the resting one is (cancel_oldest), both are (cancel_both), or "
+        "both are reduced by the smaller open quantity without a trade (decrement)."
+    ),
+]
+
+
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Base of everything that is read from a request."""
 
@@ -92,9 +103,7 @@ class OrderBody(Body):
     display_quantity: str | None = None
     stop_price: str | None = None
     min_quantity: str | None = None
-    self_trade_prevention: (
-        Literal["cancel_newest", "cancel_oldest", "cancel_both", "decrement"] | None
-    ) = None
+    self_trade_prevention: SelfTradePrevention | None = None
     purpose: Literal["voluntary", "compliance", "event", "market_making"] | None = None
     scheme: str | None = None
     event_id: str | None = None

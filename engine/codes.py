@@ -118,7 +118,12 @@ class TimeInForce(IntEnum):
 
 
 class SelfTradePrevention(IntEnum):
+    """What happens when an order meets one of its own account; the incoming one says it."""
+
     CANCEL_NEWEST = 1
+    CANCEL_OLDEST = 2
+    CANCEL_BOTH = 3
+    DECREMENT = 4
 
 
 class Purpose(IntEnum):
@@ -154,7 +159,7 @@ class Phase(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why an order left the book (ORDER_CANCELLED), or what an amendment did to its priority."""
+    """Why an order left the book or became smaller, or what an amendment did to its priority."""
 
     NONE = 0
     REQUESTED = 1

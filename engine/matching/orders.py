@@ -113,7 +113,8 @@ def _is_well_formed(command: Any) -> Any:
         return False
     if not TimeInForce.DAY <= time_in_force <= TimeInForce.FOK:
         return False
-    if command["self_trade_prevention"] != SelfTradePrevention.CANCEL_NEWEST:
+    mode = int64(command["self_trade_prevention"])
+    if not SelfTradePrevention.CANCEL_NEWEST <= mode <= SelfTradePrevention.DECREMENT:
         return False
     if not Purpose.VOLUNTARY <= int64(command["purpose"]) <= Purpose.MARKET_MAKING:
         return False
@@ -160,6 +161,7 @@ def _check_new(
         account,
         limit_ticks,
         int64(command["flags"]),
+        int64(command["self_trade_prevention"]),
     )
     if code != Code.OK:
         return code
@@ -182,14 +184,21 @@ def _check_new(
 
 @inlined
 def check_contact(
-    arrays: EngineArrays, instrument: int, side: int, account: int, limit_ticks: int, flags: int
+    arrays: EngineArrays,
+    instrument: int,
+    side: int,
+    account: int,
+    limit_ticks: int,
+    flags: int,
+    self_trade_prevention: int,
 ) -> Any:
     """Whether the first order that would be met, if any, may be met."""
     if best_is_reached(arrays.book, instrument, side, limit_ticks):
         if flags & _POST_ONLY:
             return int64(Code.WOULD_CROSS)
         first = arrays.book.orders[first_opposite(arrays.book, instrument, side)]
-        if first["account"] == account:
+        gives_way = self_trade_prevention == SelfTradePrevention.CANCEL_NEWEST
+        if gives_way and first["account"] == account:
             return int64(Code.WOULD_SELF_TRADE)
     return int64(Code.OK)
 

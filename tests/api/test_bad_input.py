@@ -85,7 +85,7 @@ def text_cases() -> list[tuple[str, Any, str]]:
         ("stop_price", "49.00", "invalid_request"),
         ("display_quantity", "1", "invalid_request"),
         ("min_quantity", "1", "invalid_request"),
-        ("self_trade_prevention", "decrement", "invalid_request"),
+        ("self_trade_prevention", "cancel_all", "invalid_request"),
         ("post_only", 1, "invalid_request"),
         ("post_only", "true", "invalid_request"),
         ("purpose", "compliance", "not_eligible"),

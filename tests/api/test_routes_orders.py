@@ -248,6 +248,31 @@ async def test_cash_self_trade_and_phases(exchange: Exchange) -> None:
         assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
+async def test_every_mode_of_self_trade_prevention(exchange: Exchange) -> None:
+    """What becomes of the resting and of the incoming order, and of a repeat in another mode."""
+    maker = exchange.client("maker")
+    outcomes = {}
+    for mode in ("cancel_oldest", "cancel_both", "decrement"):
+        sell = BUY | {"client_order_id": f"s-{mode}"[:16], "side": "sell"}
+        resting = (await maker.post("/v1/orders", json=sell)).json()
+        body = BUY | {"client_order_id": f"b-{mode}"[:16], "quantity": "14"}
+        asked = body | {"self_trade_prevention": mode}
+        incoming = checked(await maker.post("/v1/orders", json=asked), answers.Order, 201)
+        assert incoming["self_trade_prevention"] == mode
+        resting = (await maker.get(f"/v1/orders/{resting['order_id']}")).json()
+        assert resting["cancel_reason"] == "self_trade_prevention"
+        outcomes[mode] = (incoming["status"], incoming["quantity"], resting["status"])
+        again = checked(await maker.post("/v1/orders", json=asked), answers.Order)
+        assert again == incoming | {"replayed": True}
+        assert (await maker.post("/v1/orders", json=body)).status_code == 409
+        await maker.delete("/v1/orders?symbol=GD-PHCER")
+    assert outcomes == {
+        "cancel_oldest": ("open", "14", "cancelled"),
+        "cancel_both": ("cancelled", "14", "cancelled"),
+        "decrement": ("open", "4", "cancelled"),
+    }
+
+
 async def test_lists_page_newest_first(exchange: Exchange) -> None:
     """Pages follow each other without a gap or a double, whatever the database has of them."""
     client = exchange.client("enterprise")

@@ -30,6 +30,7 @@ from engine.codes import (
     OrderType,
     Phase,
     Purpose,
+    SelfTradePrevention,
     Side,
     Target,
     TimeInForce,
@@ -166,7 +167,7 @@ class FlowMaker:
             if is_market and random.random() < 0.6
             else self._price(random, instrument),
             "quantity_lots": self._scale.lots * random.choice((1, 2, 3, 5, 8, 13, 40)),
-            "self_trade_prevention": 1,
+            "self_trade_prevention": random.choices(list(SelfTradePrevention), (5, 2, 1, 3))[0],
             "purpose": random.choice((Purpose.VOLUNTARY, Purpose.EVENT, Purpose.MARKET_MAKING)),
             "client_id_low": self._client_id(random, 0.7),
         }

@@ -29,6 +29,7 @@ from engine.codes import (
     OrderType,
     Phase,
     Purpose,
+    SelfTradePrevention,
     Side,
     Target,
     TimeInForce,
@@ -51,6 +52,10 @@ _WORDS: dict[str, dict[str, int]] = {
     "cancel-on-disconnect": {"flags": OrderFlag.CANCEL_ON_DISCONNECT},
     "event": {"purpose": Purpose.EVENT},
     "compliance": {"purpose": Purpose.COMPLIANCE},
+    "cancel-newest": {"self_trade_prevention": SelfTradePrevention.CANCEL_NEWEST},
+    "cancel-oldest": {"self_trade_prevention": SelfTradePrevention.CANCEL_OLDEST},
+    "cancel-both": {"self_trade_prevention": SelfTradePrevention.CANCEL_BOTH},
+    "decrement": {"self_trade_prevention": SelfTradePrevention.DECREMENT},
     "buys": {"side": Side.BUY},
     "sells": {"side": Side.SELL},
 }
@@ -240,7 +245,7 @@ class Play:
             "price_ticks": self._price(limit) if limit else 0,
             "order_type": OrderType.MARKET if is_market else OrderType.LIMIT,
             "time_in_force": TimeInForce.DAY,
-            "self_trade_prevention": 1,
+            "self_trade_prevention": SelfTradePrevention.CANCEL_NEWEST,
             "purpose": Purpose.VOLUNTARY,
         } | _fields(rest)
 

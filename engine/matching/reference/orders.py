@@ -119,7 +119,8 @@ def check_book(market: Market, order: Order) -> None:
     first = next(market.books[order.instrument].facing(order), None)
     if first is not None:
         refuse_if(order.is_post_only, Code.WOULD_CROSS)
-        refuse_if(first.account == order.account, Code.WOULD_SELF_TRADE)
+        gives_way = order.self_trade_prevention == SelfTradePrevention.CANCEL_NEWEST
+        refuse_if(gives_way and first.account == order.account, Code.WOULD_SELF_TRADE)
 
 
 def enter(market: Market, order: Order) -> None:
@@ -163,10 +164,12 @@ def reenter(market: Market, order: Order, price_ticks: int, remaining_lots: int)
     enter(market, order)
 
 
-def shrink_in_place(market: Market, order: Order, remaining_lots: int) -> None:
-    """Lower the open quantity of a resting order, which keeps its place in the queue."""
+def shrink_in_place(
+    market: Market, order: Order, remaining_lots: int, reason: Reason = Reason.PRIORITY_KEPT
+) -> None:
+    """Lower the open quantity of an order, which keeps its place in the queue if it has one."""
     risk.release(market, order)
-    change(market, order, order.price_ticks, remaining_lots, Reason.PRIORITY_KEPT)
+    change(market, order, order.price_ticks, remaining_lots, reason)
     risk.hold(market, order)
 
 
@@ -275,16 +278,19 @@ def _amend(
 
 def _match(market: Market, taker: Order) -> Reason:
     """Trade `taker` as far as it goes. Returns why what is left may not rest, or NONE."""
-    if taker.time_in_force == TimeInForce.FOK and not _can_be_filled(market, taker):
+    if taker.time_in_force == TimeInForce.FOK and not _could_trade(
+        market, taker, taker.remaining_lots
+    ):
         return Reason.FILL_OR_KILL
     book = market.books[taker.instrument]
     while taker.remaining_lots > 0:
         maker = next(book.facing(taker), None)
         if maker is None:
             break
-        if maker.account == taker.account:
+        if maker.account != taker.account:
+            _trade(market, maker, taker)
+        elif not _prevent_self_trade(market, maker, taker):
             return Reason.SELF_TRADE_PREVENTION
-        _trade(market, maker, taker)
     if taker.order_type == OrderType.MARKET:
         return Reason.MARKET_REMAINDER
     if taker.time_in_force == TimeInForce.IOC:
@@ -292,13 +298,38 @@ def _match(market: Market, taker: Order) -> Reason:
     return Reason.NONE
 
 
-def _can_be_filled(market: Market, taker: Order) -> bool:
-    found_lots = 0
+def _could_trade(market: Market, taker: Order, wanted_lots: int) -> bool:
+    """Whether `taker` would trade at least `wanted_lots` at once."""
+    traded_lots, open_lots = 0, taker.remaining_lots
     for resting in market.books[taker.instrument].facing(taker):
-        if resting.account == taker.account:
+        lots = min(resting.remaining_lots, open_lots)
+        if resting.account != taker.account:
+            traded_lots += lots
+            open_lots -= lots
+        elif taker.self_trade_prevention == SelfTradePrevention.DECREMENT:
+            open_lots -= lots
+        elif taker.self_trade_prevention != SelfTradePrevention.CANCEL_OLDEST:
             break
-        found_lots += resting.remaining_lots
-    return found_lots >= taker.remaining_lots
+        if open_lots == 0:
+            break
+    return traded_lots >= wanted_lots
+
+
+def _prevent_self_trade(market: Market, resting: Order, taker: Order) -> bool:
+    """Do as the mode of `taker` says with the two orders; whether it goes on matching."""
+    reason = Reason.SELF_TRADE_PREVENTION
+    mode = taker.self_trade_prevention
+    if mode == SelfTradePrevention.CANCEL_NEWEST:
+        return False
+    own_lots = resting.remaining_lots
+    if mode == SelfTradePrevention.DECREMENT and own_lots > taker.remaining_lots:
+        shrink_in_place(market, resting, own_lots - taker.remaining_lots, reason)
+        return False
+    cancel(market, resting, reason)
+    if mode == SelfTradePrevention.DECREMENT and own_lots < taker.remaining_lots:
+        shrink_in_place(market, taker, taker.remaining_lots - own_lots, reason)
+        return True
+    return mode == SelfTradePrevention.CANCEL_OLDEST
 
 
 def _trade(market: Market, maker: Order, taker: Order) -> None:
