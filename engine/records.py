@@ -80,7 +80,7 @@ ORDER_COMMAND = _record(
         ("stop_price_ticks", "<i8"),
         ("display_quantity_lots", "<i8"),
         ("minimum_quantity_lots", "<i8"),
-        ("expires_at_ns", "<i8"),
+        ("expires_at_ns", "<i8"),  # with time in force GTD
         ("scheme", "<i4"),  # with purpose COMPLIANCE
         ("side", "u1"),
         ("order_type", "u1"),
@@ -249,6 +249,7 @@ ORDER_STATE = np.dtype(
         ("purpose", "u1"),
         ("gateway", "u1"),
         ("reserved", "u1"),
+        ("expires_at_ns", "<i8"),  # with time in force GTD
     ],
     align=True,
 )

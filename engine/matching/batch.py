@@ -11,7 +11,7 @@ from engine.matching.amendments import amend_order, cancel_order
 from engine.matching.arrays import EngineArrays
 from engine.matching.continuous import enter
 from engine.matching.events import refuse
-from engine.matching.mass_cancel import cancel_all
+from engine.matching.mass_cancel import cancel_all, expire_orders
 from engine.matching.orders import new_order
 from engine.matching.quotes import set_quote
 
@@ -44,6 +44,8 @@ def apply_batch(arrays: EngineArrays, count: int) -> Any:
             set_quote(arrays, row)
         elif kind == CommandKind.CANCEL_ALL:
             cancel_all(arrays, row)
+        elif kind == CommandKind.EXPIRE_ORDERS:
+            expire_orders(arrays, row)
         elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.UNBLOCK_ACCOUNT:
             administer(arrays, row)
         else:

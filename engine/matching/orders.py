@@ -111,7 +111,7 @@ def _is_well_formed(command: Any) -> Any:
     is_market = command["order_type"] == OrderType.MARKET
     if command["side"] > Side.SELL or not (is_market or command["order_type"] == OrderType.LIMIT):
         return False
-    if not TimeInForce.DAY <= time_in_force <= TimeInForce.FOK:
+    if not TimeInForce.DAY <= time_in_force <= TimeInForce.GTD:
         return False
     mode = int64(command["self_trade_prevention"])
     if not SelfTradePrevention.CANCEL_NEWEST <= mode <= SelfTradePrevention.DECREMENT:
@@ -125,15 +125,29 @@ def _is_well_formed(command: Any) -> Any:
     lowest_ticks = 0 if is_market else 1
     if not lowest_ticks <= command["price_ticks"] <= MAX_PRICE_TICKS:
         return False
-    if flags & _POST_ONLY and (is_market or time_in_force > TimeInForce.GTC):
-        return False
     if command["stop_price_ticks"] | command["display_quantity_lots"]:
         return False
-    if command["minimum_quantity_lots"] | command["expires_at_ns"]:
+    if not _has_known_terms(command):
         return False
     if command["purpose"] == Purpose.COMPLIANCE:
         return command["side"] == Side.BUY and command["scheme"] >= 1
     return command["scheme"] == 0
+
+
+@inlined
+def _has_known_terms(command: Any) -> Any:
+    """The part of check 1 that is about fields which only some times in force allow."""
+    time_in_force = int64(command["time_in_force"])
+    is_market = command["order_type"] == OrderType.MARKET
+    is_immediate = time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if int64(command["flags"]) & _POST_ONLY and (is_market or is_immediate):
+        return False
+    if time_in_force == TimeInForce.GTD:
+        if command["expires_at_ns"] <= command["time_ns"]:
+            return False
+    elif command["expires_at_ns"] != 0:
+        return False
+    return command["minimum_quantity_lots"] == 0
 
 
 @inlined
@@ -229,4 +243,8 @@ def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_
     details["entered_time_ns"] = command["time_ns"]
     details["session"] = command["session"]
     details["scheme"] = command["scheme"]
+    if command["time_in_force"] == TimeInForce.GTD:
+        arrays.book.expiries[slot] = command["expires_at_ns"]
+        progress = arrays.progress[0]
+        progress["next_expiry_ns"] = min(progress["next_expiry_ns"], command["expires_at_ns"])
     return slot

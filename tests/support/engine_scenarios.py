@@ -35,7 +35,7 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.decimals import parse_fen, parse_price
-from engine.records import pack_client_id
+from engine.records import ORDER_COMMAND, pack_client_id
 from engine.state import EngineLimits, state_hash
 
 # Z was never opened; the operator acts for no account.
@@ -71,6 +71,7 @@ _PLAIN = {
     "open": CommandKind.OPEN_ACCOUNT,
     "block": CommandKind.BLOCK_ACCOUNT,
     "unblock": CommandKind.UNBLOCK_ACCOUNT,
+    "expire": CommandKind.EXPIRE_ORDERS,
 }
 
 
@@ -188,6 +189,9 @@ class Play:
     def _send(self, kind: int, fields: dict[str, int]) -> list[str]:
         before = state_hash(self._engine.export())
         command = stamp(make_command(kind, **fields), self._engine.sequence + 1)
+        if fields.get("time_in_force") == TimeInForce.GTD:
+            # In a scenario the expiry counts from the order's own time.
+            command.view(ORDER_COMMAND)["expires_at_ns"] += command["time_ns"]
         events = read_events(self._engine.apply(command))
         check_reply(command, events)
         state = self._engine.export()
@@ -283,6 +287,9 @@ def _fields(words: list[str]) -> dict[str, int]:
             fields |= _WORDS[word]
             if flags:
                 fields["flags"] = fields.get("flags", 0) | flags
+        elif name == "gtd":
+            # Each line is a microsecond later than the one before it.
+            fields |= {"time_in_force": TimeInForce.GTD, "expires_at_ns": 1_000 * int(value)}
         elif name == "id":
             fields["client_id_high"], fields["client_id_low"], _ = pack_client_id(value)
         else:

@@ -108,6 +108,18 @@ def cancel_all(market: Market, command: Command) -> None:
         cancel(market, order, reason)
 
 
+def expire_orders(market: Market, command: Command) -> None:
+    """EXPIRE_ORDERS: every gtd order whose time has come."""
+    expired = [
+        order
+        for order in orders_by_slot(market)
+        if order.time_in_force == TimeInForce.GTD and order.expires_at_ns <= command.time_ns
+    ]
+    market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(expired))
+    for order in expired:
+        cancel(market, order, Reason.EXPIRED)
+
+
 def check_phase(instrument: Instrument) -> None:
     """Raises Refusal unless the instrument trades continuously."""
     refuse_if(instrument.phase == Phase.HALTED, Code.MARKET_HALTED)
@@ -180,7 +192,8 @@ def orders_by_slot(market: Market) -> list[Order]:
 
 def _is_well_formed(command: Command) -> bool:
     is_market = command.order_type == OrderType.MARKET
-    rests = command.time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+    rests = command.time_in_force in (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
+    is_gtd = command.time_in_force == TimeInForce.GTD
     is_compliance = command.purpose == Purpose.COMPLIANCE
     return (
         command.side in (Side.BUY, Side.SELL)
@@ -195,7 +208,7 @@ def _is_well_formed(command: Command) -> bool:
         and command.stop_price_ticks == 0
         and command.display_quantity_lots == 0
         and command.minimum_quantity_lots == 0
-        and command.expires_at_ns == 0
+        and (command.expires_at_ns > command.time_ns if is_gtd else command.expires_at_ns == 0)
         and (command.side == Side.BUY or not is_compliance)
         and (command.scheme >= 1 if is_compliance else command.scheme == 0)
     )
@@ -221,6 +234,7 @@ def _order_from(command: Command) -> Order:
         self_trade_prevention=command.self_trade_prevention,
         purpose=command.purpose,
         gateway=command.gateway,
+        expires_at_ns=command.expires_at_ns,
     )
 
 
