@@ -79,7 +79,7 @@ ORDER_COMMAND = _record(
         ("quantity_lots", "<i8"),
         ("stop_price_ticks", "<i8"),
         ("display_quantity_lots", "<i8"),
-        ("minimum_quantity_lots", "<i8"),
+        ("minimum_quantity_lots", "<i8"),  # to be traded at once, or the order is cancelled
         ("expires_at_ns", "<i8"),  # with time in force GTD
         ("scheme", "<i4"),  # with purpose COMPLIANCE
         ("side", "u1"),
@@ -161,6 +161,8 @@ ORDER_EVENT = _record(
         ("self_trade_prevention", "u1"),
         ("purpose", "u1"),
         ("reason", "u1"),
+        ("reserved", "u1"),
+        ("minimum_quantity_lots", "<i4"),  # ACCEPTED only: what had to trade at once
     ],
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.codes import Code, CommandKind
-from engine.compiled import entry_point
+from engine.compiled import entry_point, int64
 from engine.matching.administration import administer
 from engine.matching.amendments import amend_order, cancel_order
 from engine.matching.arrays import EngineArrays
@@ -34,12 +34,14 @@ def apply_batch(arrays: EngineArrays, count: int) -> Any:
         if kind == CommandKind.CANCEL_ORDER:
             cancel_order(arrays, row)
         elif kind <= CommandKind.REPLACE_ORDER and kind != 0:
+            minimum_lots = int64(0)
             if kind == CommandKind.NEW_ORDER:
                 slot, limit_ticks = new_order(arrays, row)
+                minimum_lots = arrays.commands.orders[row]["minimum_quantity_lots"]
             else:
                 slot, limit_ticks = amend_order(arrays, row)
             if slot != 0:
-                enter(arrays, row, slot, limit_ticks)
+                enter(arrays, row, slot, limit_ticks, minimum_lots)
         elif kind == CommandKind.SET_QUOTE:
             set_quote(arrays, row)
         elif kind == CommandKind.CANCEL_ALL:

@@ -89,17 +89,19 @@ def could_trade(book: BookArrays, slot: int, limit_ticks: int, wanted_lots: int)
 
 
 @inlined
-def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> None:
+def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, minimum_lots: int) -> None:
     """Match an accepted order that is in no queue, then rest, cancel or close what is left.
 
-    Its slot holds the whole order and `remaining_lots` what to trade. Nothing can fail here.
+    Its slot holds the whole order and `remaining_lots` what to trade; all of it is cancelled if
+    less than `minimum_lots` could be. Nothing can fail here.
     """
     order = arrays.book.orders[slot]
     reason = int64(Reason.NONE)
     remaining_lots = int64(order["remaining_lots"])
     is_fill_or_kill = order["time_in_force"] == TimeInForce.FOK
-    if is_fill_or_kill and not could_trade(arrays.book, slot, limit_ticks, remaining_lots):
-        reason = int64(Reason.FILL_OR_KILL)
+    wanted_lots = remaining_lots if is_fill_or_kill else int64(minimum_lots)
+    if wanted_lots > 0 and not could_trade(arrays.book, slot, limit_ticks, wanted_lots):
+        reason = int64(Reason.FILL_OR_KILL if is_fill_or_kill else Reason.MINIMUM_QUANTITY)
     else:
         remaining_lots, is_stopped = _match(arrays, row, slot, limit_ticks)
         if is_stopped:

@@ -100,6 +100,7 @@ def new_order(arrays: EngineArrays, row: int) -> Any:
     register_client_id(arrays, row, entry, order_id)
     place = add_reply(arrays, row, EventKind.ORDER_ACCEPTED, command["instrument"])
     describe_order(arrays, place, slot, limit_ticks, command["quantity_lots"], int64(Reason.NONE))
+    arrays.events.orders[place]["minimum_quantity_lots"] = command["minimum_quantity_lots"]
     return slot, limit_ticks
 
 
@@ -143,11 +144,14 @@ def _has_known_terms(command: Any) -> Any:
     if int64(command["flags"]) & _POST_ONLY and (is_market or is_immediate):
         return False
     if time_in_force == TimeInForce.GTD:
-        if command["expires_at_ns"] <= command["time_ns"]:
+        if command["expires_at_ns"] < 1:
             return False
     elif command["expires_at_ns"] != 0:
         return False
-    return command["minimum_quantity_lots"] == 0
+    most_minimum_lots = command["quantity_lots"]
+    if time_in_force == TimeInForce.FOK or int64(command["flags"]) & _POST_ONLY:
+        most_minimum_lots = int64(0)
+    return 0 <= command["minimum_quantity_lots"] <= most_minimum_lots
 
 
 @inlined
@@ -160,6 +164,9 @@ def _check_new(
     account = int64(command["account"])
     side = int64(command["side"])
     quantity_lots = command["quantity_lots"]
+    is_gtd = command["time_in_force"] == TimeInForce.GTD
+    if is_gtd and command["expires_at_ns"] <= command["time_ns"]:
+        return int64(Code.INVALID_REQUEST)
     if balances.accounts[account]["is_blocked"] != 0:
         return int64(Code.ACCOUNT_BLOCKED)
     code = int64(check_phase(instrument))

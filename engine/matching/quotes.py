@@ -231,7 +231,7 @@ def _bring_in(
             place = add_event(arrays, row, EventKind.ORDER_AMENDED, instrument)
             reason = int64(Reason.PRIORITY_LOST)
         describe_order(arrays, place, slot, wanted.price_ticks, wanted.quantity_lots, reason)
-        enter(arrays, row, slot, wanted.price_ticks)
+        enter(arrays, row, slot, wanted.price_ticks, int64(0))
 
 
 @inlined

@@ -181,6 +181,8 @@ class FlowMaker:
         rests = time_in_force in (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
         if rests and not is_market and random.random() < 0.15:
             fields["flags"] = OrderFlag.POST_ONLY
+        elif time_in_force != TimeInForce.FOK and random.random() < 0.15:
+            fields["minimum_quantity_lots"] = self._scale.lots * random.choice((1, 2, 3, 8))
         if side == Side.BUY and random.random() < 0.2:
             fields |= {"purpose": Purpose.COMPLIANCE, "scheme": 1, "account": 1}
         return make_command(CommandKind.NEW_ORDER, **fields)

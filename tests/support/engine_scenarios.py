@@ -287,6 +287,8 @@ def _fields(words: list[str]) -> dict[str, int]:
             fields |= _WORDS[word]
             if flags:
                 fields["flags"] = fields.get("flags", 0) | flags
+        elif name == "min":
+            fields["minimum_quantity_lots"] = int(value)
         elif name == "gtd":
             # Each line is a microsecond later than the one before it.
             fields |= {"time_in_force": TimeInForce.GTD, "expires_at_ns": 1_000 * int(value)}

@@ -36,6 +36,8 @@ def new_order(market: Market, command: Command) -> None:
     instrument = market.instrument(command.instrument)
     client_id = (command.account, command.client_id_high, command.client_id_low)
     market.check_client_id_is_new(*client_id)
+    is_gtd = command.time_in_force == TimeInForce.GTD
+    refuse_if(is_gtd and command.expires_at_ns <= command.time_ns, Code.INVALID_REQUEST)
     refuse_if(account.is_blocked, Code.ACCOUNT_BLOCKED)
     check_phase(instrument)
     refuse_if(command.quantity_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
@@ -54,8 +56,9 @@ def new_order(market: Market, command: Command) -> None:
 
     market.open_order(order)
     market.register_client_id(*client_id, order.order_id, is_order=True)
-    market.events.order(EventKind.ORDER_ACCEPTED, order)
-    enter(market, order)
+    minimum_lots = command.minimum_quantity_lots
+    market.events.order(EventKind.ORDER_ACCEPTED, order, minimum_quantity_lots=minimum_lots)
+    enter(market, order, minimum_lots)
 
 
 def cancel_order(market: Market, command: Command) -> None:
@@ -135,10 +138,16 @@ def check_book(market: Market, order: Order) -> None:
         refuse_if(gives_way and first.account == order.account, Code.WOULD_SELF_TRADE)
 
 
-def enter(market: Market, order: Order) -> None:
-    """Hold for `order`, match it, and let what is left rest or be cancelled. Cannot fail."""
+def enter(market: Market, order: Order, minimum_lots: int = 0) -> None:
+    """Hold for `order`, match it, and let what is left rest or be cancelled. Cannot fail.
+
+    If less than `minimum_lots` could be traded, all of it is cancelled.
+    """
     risk.hold(market, order)
-    reason = _match(market, order)
+    if _could_trade(market, order, minimum_lots):
+        reason = _match(market, order)
+    else:
+        reason = Reason.MINIMUM_QUANTITY
     if order.remaining_lots == 0:
         market.close_order(order)
     elif reason != Reason.NONE:
@@ -194,6 +203,9 @@ def _is_well_formed(command: Command) -> bool:
     is_market = command.order_type == OrderType.MARKET
     rests = command.time_in_force in (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
     is_gtd = command.time_in_force == TimeInForce.GTD
+    is_fok = command.time_in_force == TimeInForce.FOK
+    is_post_only = command.flags & OrderFlag.POST_ONLY
+    most_minimum_lots = 0 if is_fok or is_post_only else command.quantity_lots
     is_compliance = command.purpose == Purpose.COMPLIANCE
     return (
         command.side in (Side.BUY, Side.SELL)
@@ -204,11 +216,11 @@ def _is_well_formed(command: Command) -> bool:
         and command.flags & ~_CLIENT_FLAGS == 0
         and 1 <= command.quantity_lots <= MAX_QUANTITY_LOTS
         and (0 if is_market else 1) <= command.price_ticks <= MAX_PRICE_TICKS
-        and (not command.flags & OrderFlag.POST_ONLY or (rests and not is_market))
+        and (not is_post_only or (rests and not is_market))
         and command.stop_price_ticks == 0
         and command.display_quantity_lots == 0
-        and command.minimum_quantity_lots == 0
-        and (command.expires_at_ns > command.time_ns if is_gtd else command.expires_at_ns == 0)
+        and 0 <= command.minimum_quantity_lots <= most_minimum_lots
+        and (command.expires_at_ns >= 1 if is_gtd else command.expires_at_ns == 0)
         and (command.side == Side.BUY or not is_compliance)
         and (command.scheme >= 1 if is_compliance else command.scheme == 0)
     )
