@@ -131,8 +131,8 @@ class LiveOrders:
 
     def _order(self, kind: int, values: tuple[int, ...], touched: dict[int, OrderView]) -> None:
         sequence, time_ns, _, instrument, _, _, _, order_id, client_high, client_low = values[:10]
-        price, quantity, remaining, _, _, _, account, scheme, _, side = values[10:20]
-        order_type, time_in_force, flags, self_trade_prevention, purpose, reason = values[20:]
+        price, quantity, remaining, _, _, expires_at_ns, account, scheme, _, side = values[10:20]
+        order_type, time_in_force, flags, self_trade_prevention, purpose, reason = values[20:26]
         if sequence <= self.sequence:
             return
         if kind == _ORDER_ACCEPTED:
@@ -140,7 +140,8 @@ class LiveOrders:
                 order_id, account, instrument, client_high, client_low, side, order_type,
                 time_in_force, flags, self_trade_prevention, purpose, scheme, price, quantity,
                 remaining, time_ns, time_ns, sequence, entered_price_ticks=price,
-                entered_quantity_lots=quantity,
+                entered_quantity_lots=quantity, expires_at_ns=expires_at_ns,
+                minimum_quantity_lots=values[27],
             )  # fmt: skip
             self._add(view)
             touched[order_id] = view
@@ -229,6 +230,7 @@ def _complete(view: OrderView, before: OrderView, sequence: int) -> None:
     view.fills = early
     view.entered_price_ticks = before.entered_price_ticks
     view.entered_quantity_lots = before.entered_quantity_lots
+    view.minimum_quantity_lots = before.minimum_quantity_lots
     view.filled_ticks = before.filled_ticks - sum(
         fill.price_ticks * fill.quantity_lots for fill in late
     )
@@ -259,4 +261,5 @@ def _view_of_state(row: Any) -> OrderView:
         filled_lots=state["quantity_lots"] - state["remaining_lots"],
         entered_price_ticks=state["price_ticks"],
         entered_quantity_lots=state["quantity_lots"],
+        expires_at_ns=state["expires_at_ns"],
     )

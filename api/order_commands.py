@@ -13,7 +13,13 @@ from urllib.parse import quote
 from api.commands import Records, order_command
 from api.errors import Problem
 from api.instruments import Instrument
-from api.schemas import OrderBody, parse_client_id, parse_order_price, parse_quantity
+from api.schemas import (
+    OrderBody,
+    parse_client_id,
+    parse_expiry,
+    parse_order_price,
+    parse_quantity,
+)
 from engine import records
 from engine.codes import (
     CommandKind,
@@ -36,6 +42,7 @@ _TYPES = {"limit": OrderType.LIMIT, "market": OrderType.MARKET}
 _TIMES = {
     "day": TimeInForce.DAY,
     "gtc": TimeInForce.GTC,
+    "gtd": TimeInForce.GTD,
     "ioc": TimeInForce.IOC,
     "fok": TimeInForce.FOK,
 }
@@ -45,10 +52,16 @@ _PURPOSES = {
     "event": Purpose.EVENT,
     "market_making": Purpose.MARKET_MAKING,
 }
+_PREVENTIONS = {
+    "cancel_newest": SelfTradePrevention.CANCEL_NEWEST,
+    "cancel_oldest": SelfTradePrevention.CANCEL_OLDEST,
+    "cancel_both": SelfTradePrevention.CANCEL_BOTH,
+    "decrement": SelfTradePrevention.DECREMENT,
+}
 # Purposes that only some may state.
 _ROLE_FOR_PURPOSE = {"compliance": "compliance", "market_making": "market_maker"}
 # Members of an order that the engine does not know yet.
-_NOT_YET = ("expires_at", "display_quantity", "stop_price", "min_quantity")
+_NOT_YET = ("display_quantity", "stop_price")
 
 
 class Prepared(NamedTuple):
@@ -107,9 +120,9 @@ async def prepare(
         raise Problem("invalid_request", "A limit order needs a price.", field="price")
     price_ticks = 0 if body.price is None else parse_order_price(body.price, instrument)
     time_in_force = body.time_in_force or "day"
-    _refuse_unsupported(body, time_in_force)
+    _refuse_unsupported(body)
     if body.post_only:
-        if not is_limit or time_in_force not in ("day", "gtc"):
+        if not is_limit or time_in_force not in ("day", "gtc", "gtd"):
             raise Problem(
                 "invalid_request", "Only an order that may rest is post-only.", field="post_only"
             )
@@ -126,32 +139,53 @@ async def prepare(
         client_id_low=client_low,
         price_ticks=price_ticks,
         quantity_lots=quantity_lots,
+        minimum_quantity_lots=_minimum_lots(body, quantity_lots, time_in_force),
+        expires_at_ns=_expires_at_ns(body, time_in_force),
         scheme=await _scheme(gateway, caller, body, purpose),
         side=_SIDES[body.side],
         order_type=_TYPES[body.type],
         time_in_force=_TIMES[time_in_force],
         flags=flags,
-        self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST,
+        self_trade_prevention=_PREVENTIONS[body.self_trade_prevention or "cancel_newest"],
         purpose=_PURPOSES[purpose],
     )
     name = quote(body.client_order_id, safe="")
     return Prepared(command, instrument, f"/v1/orders/client:{name}")
 
 
-def _refuse_unsupported(body: OrderBody, time_in_force: str) -> None:
-    if time_in_force not in _TIMES:
-        raise Problem(
-            "invalid_request", f"{time_in_force} is not offered yet.", field="time_in_force"
-        )
+def _expires_at_ns(body: OrderBody, time_in_force: str) -> int:
+    """When a gtd order shall leave the book, else 0.
+
+    Whether that is still to come is the engine's to check: the same order sent again after it is
+    answered with the first one.
+    """
+    if time_in_force != "gtd":
+        if body.expires_at is not None:
+            raise Problem("invalid_request", "Only a gtd order expires.", field="expires_at")
+        return 0
+    if body.expires_at is None:
+        raise Problem("invalid_request", "A gtd order says when it expires.", field="expires_at")
+    return parse_expiry(body.expires_at)
+
+
+def _minimum_lots(body: OrderBody, quantity_lots: int, time_in_force: str) -> int:
+    """What must trade at once, or the order is cancelled; 0: nothing must."""
+    if body.min_quantity is None:
+        return 0
+    minimum_lots = parse_quantity(body.min_quantity, "min_quantity")
+    if minimum_lots > quantity_lots:
+        detail = "The minimum is more than the quantity."
+    elif time_in_force == "fok" or body.post_only:
+        detail = "Neither a fok nor a post-only order has a minimum."
+    else:
+        return minimum_lots
+    raise Problem("invalid_request", detail, field="min_quantity")
+
+
+def _refuse_unsupported(body: OrderBody) -> None:
     for name in _NOT_YET:
         if getattr(body, name) is not None:
             raise Problem("invalid_request", f"{name} is not offered yet.", field=name)
-    if body.self_trade_prevention not in (None, "cancel_newest"):
-        raise Problem(
-            "invalid_request",
-            f"{body.self_trade_prevention} is not offered yet.",
-            field="self_trade_prevention",
-        )
 
 
 async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: str) -> int:

@@ -34,6 +34,7 @@ from engine.codes import (
     Reason,
     Side,
     Target,
+    TimeInForce,
 )
 from engine.decimals import format_price
 
@@ -130,12 +131,14 @@ def is_same_order(command: Any, earlier: OrderView) -> bool:
         *(command["instrument"], command["side"], command["order_type"]),
         *(command["time_in_force"], command["purpose"], command["scheme"]),
         *(command["self_trade_prevention"], command["quantity_lots"]),
+        *(command["expires_at_ns"], command["minimum_quantity_lots"]),
         command["flags"] & ~OrderFlag.CANCEL_ON_DISCONNECT,
     )
     was = (
         *(earlier.instrument, earlier.side, earlier.order_type),
         *(earlier.time_in_force, earlier.purpose, earlier.scheme),
         *(earlier.self_trade_prevention, earlier.entered_quantity_lots),
+        *(earlier.expires_at_ns, earlier.minimum_quantity_lots),
         earlier.flags & ~OrderFlag.CANCEL_ON_DISCONNECT,
     )
     # A market order without a protection price got the price limit of its day.
@@ -311,8 +314,19 @@ def refusal(reply: Any, instrument: Instrument | None, command: Records) -> Prob
         extra["limit"] = format_price(lower if too_low else upper, instrument.tick_fen)
     elif code is Code.ENGINE_FULL:
         extra["retry_after_ms"] = 1_000
-    detail = "The account is blocked." if code is Code.ACCOUNT_BLOCKED else None
-    return Problem(ENGINE_CODES[code], detail, field=_FIELDS.get(code), **extra)
+    field, detail = _FIELDS.get(code), None
+    if code is Code.ACCOUNT_BLOCKED:
+        detail = "The account is blocked."
+    elif code is Code.INVALID_REQUEST and _is_good_till_date(command):
+        # All else that makes an order invalid was refused before it was sent.
+        field, detail = "expires_at", "The order would have expired already."
+    return Problem(ENGINE_CODES[code], detail, field=field, **extra)
+
+
+def _is_good_till_date(command: Records) -> bool:
+    if command["kind"][0] != CommandKind.NEW_ORDER:
+        return False
+    return bool(command.view(records.ORDER_COMMAND)["time_in_force"][0] == TimeInForce.GTD)
 
 
 def _lowest_price(command: Records) -> int:

@@ -69,6 +69,8 @@ class OrderView:
     # As it was entered, before any amendment: what a repeated request is compared with.
     entered_price_ticks: int = 0
     entered_quantity_lots: int = 0
+    expires_at_ns: int = 0
+    minimum_quantity_lots: int = 0
 
     @property
     def client_order_id(self) -> str | None:
@@ -81,7 +83,8 @@ class OrderView:
             return "partially_filled" if self.filled_lots else "open"
         if self.reason == Reason.NONE:
             return "filled"
-        return "expired" if self.reason == Reason.DAY_EXPIRED else "cancelled"
+        is_expired = self.reason in (Reason.DAY_EXPIRED, Reason.EXPIRED)
+        return "expired" if is_expired else "cancelled"
 
     def add_fill(self, fill: Fill, remaining_lots: int) -> None:
         self.remaining_lots = remaining_lots
@@ -123,6 +126,8 @@ def view_of_row(row: Order, fills: list[Fill]) -> OrderView:
         fills=fills,
         entered_price_ticks=row.entered_price_ticks,
         entered_quantity_lots=row.entered_quantity_lots,
+        expires_at_ns=row.expires_at_ns,
+        minimum_quantity_lots=row.minimum_quantity_lots,
     )
 
 
@@ -162,11 +167,11 @@ def render(view: OrderView, terms: InstrumentTerms, scheme: str | None = None) -
         "status": view.status,
         "cancel_reason": _REASONS[view.reason] if view.reason else None,
         "time_in_force": _TIMES_IN_FORCE[view.time_in_force],
-        "expires_at": None,
+        "expires_at": format_time(view.expires_at_ns) if view.expires_at_ns else None,
         "post_only": bool(view.flags & OrderFlag.POST_ONLY),
         "display_quantity": None,
         "stop_price": None,
-        "min_quantity": None,
+        "min_quantity": str(view.minimum_quantity_lots) if view.minimum_quantity_lots else None,
         "self_trade_prevention": _PREVENTIONS[view.self_trade_prevention],
         "purpose": _PURPOSES[view.purpose],
         "scheme": scheme,

@@ -24,6 +24,7 @@ from engine.decimals import (
     parse_lots,
     parse_price,
 )
+from engine.times import parse_time
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_TOTAL_CASH_FEN, ONE_MILLION
 
 MAX_BATCH = 20
@@ -73,6 +74,33 @@ Symbol = Annotated[
 ]
 
 
+ExpiryTime = Annotated[
+    str,
+    msgspec.Meta(
+        description="Required with gtd and only there: from this time on (ISO-8601 UTC) the order "
+        "is off the book; it must be in the future.",
+        extra_json_schema={"examples": ["2026-12-31T07:00:00.000000Z"]},
+    ),
+]
+MinimumQuantity = Annotated[
+    str,
+    msgspec.Meta(
+        description="What must trade at once, or the whole order is cancelled (cancel_reason "
+        "minimum_quantity); at most the quantity, not with fok or post_only.",
+        extra_json_schema={"pattern": "^[1-9][0-9]{0,9}$", "examples": ["10"]},
+    ),
+]
+SelfTradePrevention = Annotated[
+    Literal["cancel_newest", "cancel_oldest", "cancel_both", "decrement"],
+    msgspec.Meta(
+        description="What happens when this order meets a resting one of the same account: this "
+        "one's rest is cancelled (cancel_newest, the default; refused with would_self_trade if "
+        "that would be at once), the resting one is (cancel_oldest), both are (cancel_both), or "
+        "both are reduced by the smaller open quantity without a trade (decrement)."
+    ),
+]
+
+
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Base of everything that is read from a request."""
 
@@ -87,14 +115,12 @@ class OrderBody(Body):
     quantity: Quantity
     price: Decimal | None = None
     time_in_force: Literal["day", "gtc", "gtd", "ioc", "fok"] | None = None
-    expires_at: str | None = None
+    expires_at: ExpiryTime | None = None
     post_only: bool | None = None
     display_quantity: str | None = None
     stop_price: str | None = None
-    min_quantity: str | None = None
-    self_trade_prevention: (
-        Literal["cancel_newest", "cancel_oldest", "cancel_both", "decrement"] | None
-    ) = None
+    min_quantity: MinimumQuantity | None = None
+    self_trade_prevention: SelfTradePrevention | None = None
     purpose: Literal["voluntary", "compliance", "event", "market_making"] | None = None
     scheme: str | None = None
     event_id: str | None = None
@@ -207,6 +233,14 @@ def parse_quantity(text: str, field: str = "quantity") -> int:
     if quantity_lots > MAX_QUANTITY_LOTS:
         raise Problem("quantity_too_large", field=field, limit=str(MAX_QUANTITY_LOTS))
     return quantity_lots
+
+
+def parse_expiry(text: str, field: str = "expires_at") -> int:
+    """Nanoseconds since 1970. Raises Problem."""
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise Problem("invalid_request", f"{error}.", field=field) from None
 
 
 def parse_order_price(text: str, instrument: Instrument, field: str = "price") -> int:

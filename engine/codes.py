@@ -21,6 +21,8 @@ class CommandKind(IntEnum):
     CANCEL_ALL = 5
     # Two-sided quote: layout QUOTE_COMMAND.
     SET_QUOTE = 6
+    # The core's own, when an expiry has come: layout ADMIN_COMMAND, with nothing behind the header.
+    EXPIRE_ORDERS = 7
     # Reference data and administration: layout ADMIN_COMMAND, or INSTRUMENT_COMMAND for the first.
     DEFINE_INSTRUMENT = 16
     OPEN_ACCOUNT = 17
@@ -47,7 +49,7 @@ class EventKind(IntEnum):
     TRADE = 4
     # Layout ADMIN_EVENT.
     COMMAND_REFUSED = 8
-    ORDERS_CANCELLED = 9  # reply to CANCEL_ALL; quantity_lots is the number of orders cancelled
+    ORDERS_CANCELLED = 9  # reply to CANCEL_ALL, EXPIRE_ORDERS; quantity_lots: how many orders
     QUOTE_SET = 10
     ACCOUNT_OPENED = 17
     CASH_DEPOSITED = 18
@@ -115,10 +117,16 @@ class TimeInForce(IntEnum):
     GTC = 2
     IOC = 3
     FOK = 4
+    GTD = 5  # until its expires_at_ns
 
 
 class SelfTradePrevention(IntEnum):
+    """What happens when an order meets one of its own account; the incoming one says it."""
+
     CANCEL_NEWEST = 1
+    CANCEL_OLDEST = 2
+    CANCEL_BOTH = 3
+    DECREMENT = 4
 
 
 class Purpose(IntEnum):
@@ -154,7 +162,7 @@ class Phase(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why an order left the book (ORDER_CANCELLED), or what an amendment did to its priority."""
+    """Why an order left the book or became smaller, or what an amendment did to its priority."""
 
     NONE = 0
     REQUESTED = 1
@@ -168,6 +176,8 @@ class Reason(IntEnum):
     QUOTE_WITHDRAWN = 9
     DISCONNECTED = 10
     ACCOUNT_BLOCKED = 11
+    EXPIRED = 12
+    MINIMUM_QUANTITY = 13
     PRIORITY_KEPT = 32
     PRIORITY_LOST = 33
 

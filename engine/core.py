@@ -34,10 +34,11 @@ from engine.link import (
     listening_socket,
 )
 from engine.queries import MatchingEngine
-from engine.records import COMMAND, EVENT, ORDER_COMMAND, RECORD_BYTES
+from engine.records import ADMIN_COMMAND, COMMAND, EVENT, ORDER_COMMAND, RECORD_BYTES
 from engine.replay import replay
 from engine.server_link import MAX_UNSENT_BYTES, ServerLink
 from engine.state import EngineLimits
+from engine.units import NEVER_NS
 
 EVENTS_FOLDER = "events"
 MAX_BATCH_COMMANDS = MAX_FRAME_COMMANDS
@@ -46,6 +47,10 @@ MAX_BATCHES_IN_FLIGHT = 2
 # When more commands than this wait, the core stops reading from its gateways until half are done.
 MAX_PENDING_COMMANDS = 16 * MAX_BATCH_COMMANDS
 CLOSING_SECONDS = 5.0
+# The loop's clock and the wall clock drift apart, so a distant expiry is looked at now and then.
+MAX_EXPIRY_WAIT_SECONDS = 60.0
+_EXPIRE_ORDERS = np.zeros(1, ADMIN_COMMAND)
+_EXPIRE_ORDERS["kind"] = CommandKind.EXPIRE_ORDERS
 _log = structlog.get_logger("core")
 
 
@@ -102,6 +107,8 @@ class Core:
         self._is_stopping = False
         self._links: dict[int, ServerLink] = {}
         self._last_number = 0
+        self._awaited_expiry_ns = NEVER_NS
+        self._expiry_timer: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self._commit = GroupCommit(self._journal, self._synced_in_thread, self._failed_in_thread)
@@ -111,6 +118,7 @@ class Core:
     async def start(self) -> None:
         """Take up what the last run left, and listen."""
         self._cancel_orphans()
+        self._expire_orders()
         await self._idle.wait()
         listener = listening_socket(self._data_dir / SOCKET_NAME)
         self._server = await self._loop.create_unix_server(
@@ -121,6 +129,7 @@ class Core:
     async def stop(self) -> None:
         """Finish what has arrived, say goodbye, close. After a failure, only close."""
         self._is_stopping = True
+        self._cancel_expiry_timer()
         if self._server:
             self._server.close()
             (self._data_dir / SOCKET_NAME).unlink(missing_ok=True)
@@ -148,6 +157,36 @@ class Core:
         flags = self._engine.export().orders["flags"]
         if (flags & OrderFlag.CANCEL_ON_DISCONNECT).any():
             self._take_own(_cancel_of_gateway(0))
+
+    # --- Orders that expire ---
+
+    def _expire_orders(self) -> None:
+        """Take off what has expired; nobody else may have sent a command for a long time."""
+        self._cancel_expiry_timer()
+        expiry_ns = self._engine.next_expiry_ns
+        if expiry_ns != NEVER_NS and expiry_ns <= max(self._time_ns, self._clock()):
+            self._take_own(_EXPIRE_ORDERS)
+        else:
+            self._await_expiry()
+
+    def _await_expiry(self) -> None:
+        """See to it that the next expiry is noticed even if no command comes."""
+        expiry_ns = self._engine.next_expiry_ns
+        if expiry_ns == self._awaited_expiry_ns or self._is_stopping:
+            return
+        self._cancel_expiry_timer()
+        if expiry_ns != NEVER_NS:
+            self._awaited_expiry_ns = expiry_ns
+            seconds = max(expiry_ns - self._clock(), 0) / 1e9
+            self._expiry_timer = self._loop.call_later(
+                min(seconds, MAX_EXPIRY_WAIT_SECONDS), self._expire_orders
+            )
+
+    def _cancel_expiry_timer(self) -> None:
+        self._awaited_expiry_ns = NEVER_NS
+        if self._expiry_timer is not None:
+            self._expiry_timer.cancel()
+            self._expiry_timer = None
 
     # --- What links ask (engine.server_link.LinkOwner) ---
 
@@ -215,6 +254,7 @@ class Core:
                 payload = self._engine.apply(batch).tobytes()
                 last_sequence = int(batch[-1]["sequence"])
                 self._in_flight.append(_InFlight(last_sequence, payload, []))
+                self._await_expiry()
         except Exception as error:
             self._fail(error)
         if self._is_paused and self._pending_commands <= MAX_PENDING_COMMANDS // 2:
@@ -224,7 +264,14 @@ class Core:
                     link.resume_reading()
 
     def _take_batch(self) -> np.ndarray:
-        """Whole parts, oldest first, stamped with sequence, time and gateway."""
+        """Whole parts, oldest first, stamped with sequence, time and gateway.
+
+        Ahead of them, once an order's expiry has come: no command of that time may still meet it.
+        """
+        self._time_ns = max(self._time_ns, self._clock())
+        if self._engine.next_expiry_ns <= self._time_ns:
+            self._pending.appendleft(_Part(0, _EXPIRE_ORDERS.tobytes()))
+            self._pending_commands += 1
         parts: list[_Part] = []
         count = 0
         while self._pending:
@@ -235,7 +282,6 @@ class Core:
             count += size
         self._pending_commands -= count
         batch = np.frombuffer(bytearray().join(part.payload for part in parts), COMMAND)
-        self._time_ns = max(self._time_ns, self._clock())
         batch["sequence"] = np.arange(self._next_sequence, self._next_sequence + count)
         batch["time_ns"] = self._time_ns
         batch["reserved_header"] = 0

@@ -34,6 +34,10 @@ class MatchingEngine(Protocol):
     @property
     def sequence(self) -> int: ...
 
+    @property
+    def next_expiry_ns(self) -> int:
+        """No order expires before this time; NEVER_NS if none does at all."""
+
     def apply(self, commands: np.ndarray) -> np.ndarray: ...
 
     def export(self) -> EngineState: ...

@@ -79,8 +79,8 @@ ORDER_COMMAND = _record(
         ("quantity_lots", "<i8"),
         ("stop_price_ticks", "<i8"),
         ("display_quantity_lots", "<i8"),
-        ("minimum_quantity_lots", "<i8"),
-        ("expires_at_ns", "<i8"),
+        ("minimum_quantity_lots", "<i8"),  # to be traded at once, or the order is cancelled
+        ("expires_at_ns", "<i8"),  # with time in force GTD
         ("scheme", "<i4"),  # with purpose COMPLIANCE
         ("side", "u1"),
         ("order_type", "u1"),
@@ -161,6 +161,8 @@ ORDER_EVENT = _record(
         ("self_trade_prevention", "u1"),
         ("purpose", "u1"),
         ("reason", "u1"),
+        ("reserved", "u1"),
+        ("minimum_quantity_lots", "<i4"),  # ACCEPTED only: what had to trade at once
     ],
 )
 
@@ -249,6 +251,7 @@ ORDER_STATE = np.dtype(
         ("purpose", "u1"),
         ("gateway", "u1"),
         ("reserved", "u1"),
+        ("expires_at_ns", "<i8"),  # with time in force GTD
     ],
     align=True,
 )

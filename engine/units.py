@@ -19,6 +19,9 @@ MAX_TOTAL_CASH_FEN = 2**60
 MAX_TOTAL_CREDITS_LOTS = 2**45
 MAX_LADDER_LEVELS = 2**18
 
+# Later than every expiry: no order expires.
+NEVER_NS = 2**63 - 1
+
 ONE_MILLION = 1_000_000
 
 # An order id carries the pool slot in its low bits, so a lookup needs no search, and a number that

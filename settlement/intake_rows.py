@@ -18,6 +18,7 @@ from settlement.ledger import CASH, Kind, Leg, Posting, holder
 from settlement.ports import Records
 
 ORDER_KINDS = (EventKind.ORDER_ACCEPTED, EventKind.ORDER_CANCELLED, EventKind.ORDER_AMENDED)
+_EXPIRED = (Reason.DAY_EXPIRED, Reason.EXPIRED)
 _CASH_KINDS = (EventKind.CASH_DEPOSITED, EventKind.CASH_WITHDRAWN)
 _CREDITS_KINDS = (EventKind.CREDITS_DEPOSITED, EventKind.CREDITS_WITHDRAWN)
 _ADMIN_KINDS = (EventKind.PHASE_CHANGED, EventKind.DAY_ROLLED, *_CASH_KINDS, *_CREDITS_KINDS)
@@ -35,6 +36,8 @@ class OrderEvent(NamedTuple):
     price_ticks: int
     quantity_lots: int
     remaining_lots: int
+    expires_at_ns: int
+    minimum_quantity_lots: int
     account: int
     scheme: int
     side: int
@@ -181,7 +184,7 @@ class EventRows:
             quantity_lots=event.quantity_lots,
             remaining_lots=0,
             reason=event.reason,
-            status="expired" if event.reason == Reason.DAY_EXPIRED else "cancelled",
+            status="expired" if event.reason in _EXPIRED else "cancelled",
         )
 
     def _trade(self, event: TradeEvent) -> None:

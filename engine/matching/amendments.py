@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import Code, CommandKind, EventKind, Purpose, Reason, Side
+from engine.codes import Code, CommandKind, EventKind, Purpose, Reason
 from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_reply, describe_order, refuse
 from engine.matching.identity import find_target
-from engine.matching.lifecycle import cancel, leave_book
+from engine.matching.lifecycle import cancel, leave_book, shrink
 from engine.matching.orders import check_contact
-from engine.orderbook.queues import shrink_in_queue
 from engine.risk import (
     check_allowance,
     check_means,
@@ -93,7 +92,15 @@ def _check_amended(
     if code != Code.OK or keeps_priority:
         return code
     flags = int64(order["flags"])
-    code = check_contact(arrays, int64(order["instrument"]), side, account, price_ticks, flags)
+    code = check_contact(
+        arrays,
+        int64(order["instrument"]),
+        side,
+        account,
+        price_ticks,
+        flags,
+        int64(order["self_trade_prevention"]),
+    )
     if code != Code.OK:
         return code
     if order["purpose"] == Purpose.COMPLIANCE:
@@ -114,29 +121,6 @@ def _check_amended(
             order["held_fen"],
         )
     )
-
-
-@inlined
-def shrink(arrays: EngineArrays, slot: int, open_lots: int) -> None:
-    """Make an open order smaller where it stands."""
-    order = arrays.book.orders[slot]
-    position = arrays.balances.positions[order["position"]]
-    lots = order["remaining_lots"] - open_lots
-    order["quantity_lots"] -= lots
-    shrink_in_queue(arrays.book, slot, lots)
-    if order["side"] == Side.SELL:
-        position["held_lots"] -= lots
-        position["available_lots"] += lots
-        return
-    instrument = arrays.instruments[order["instrument"]]
-    account = arrays.balances.accounts[order["account"]]
-    hold_fen = hold_of(instrument, int64(order["price_ticks"]), open_lots)
-    account["available_fen"] += order["held_fen"] - hold_fen
-    account["held_fen"] -= order["held_fen"] - hold_fen
-    order["held_fen"] = hold_fen
-    position["buying_lots"] -= lots
-    if order["allowance"] != 0:
-        arrays.balances.allowances[order["allowance"]]["open_lots"] -= lots
 
 
 @inlined

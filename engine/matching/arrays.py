@@ -25,13 +25,16 @@ from engine.records import (
     TRADE_EVENT,
 )
 from engine.state import EngineLimits
+from engine.units import NEVER_NS
 
 EVENT_WORDS = RECORD_BYTES // 8
 # SET_QUOTE gives the most events that take no resting order out of the book: its reply, and for
 # each side an acceptance, one trade that leaves the maker's rest, and the cancelled remainder.
 EVENTS_PER_COMMAND = 7
-# And it enters the most orders; each leaves the book at most once, with one event.
+# And it enters the most orders; each leaves the book at most once, with one event of its own and,
+# when self-trade prevention makes an incoming order smaller by it, one of that order's.
 ORDERS_PER_COMMAND = 2
+EVENTS_PER_ORDER = 2
 
 # One row: how far the engine has come.
 PROGRESS = np.dtype(
@@ -40,6 +43,7 @@ PROGRESS = np.dtype(
         ("time_ns", "<i8"),
         ("instruments", "<i8"),  # the highest number that was defined
         ("events", "<i8"),  # written by this batch
+        ("next_expiry_ns", "<i8"),  # no open order expires before; NEVER_NS: none does
     ],
     align=True,
 )
@@ -104,7 +108,8 @@ def event_views(buffer: np.ndarray) -> EventArrays:
 
 def event_bound(commands: int, open_orders: int) -> int:
     """How many events a batch can give at most, whatever it asks for, and one for SET_QUOTE."""
-    return (EVENTS_PER_COMMAND + ORDERS_PER_COMMAND) * commands + open_orders + 1
+    leaving = ORDERS_PER_COMMAND * commands + open_orders
+    return EVENTS_PER_COMMAND * commands + EVENTS_PER_ORDER * leaving + 1
 
 
 def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
@@ -119,6 +124,7 @@ def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
         commands=command_views(aligned_zeros(0, COMMAND)),
         events=event_views(aligned_zeros(0, EVENT)),
     )
+    arrays.progress["next_expiry_ns"] = NEVER_NS
     arrays.counters["next_order_number"] = 1
     arrays.counters["next_trade_id"] = 1
     return arrays

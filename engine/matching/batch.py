@@ -13,7 +13,7 @@ from engine.matching.continuous import enter
 from engine.matching.descriptors import load_arrays
 from engine.matching.events import refuse
 from engine.matching.identity import fetch_client_id, fetch_order
-from engine.matching.mass_cancel import cancel_all
+from engine.matching.mass_cancel import cancel_all, expire_orders
 from engine.matching.orders import new_order
 from engine.matching.quotes import set_quote
 
@@ -58,16 +58,20 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:
     if kind == CommandKind.CANCEL_ORDER:
         cancel_order(arrays, row)
     elif kind <= CommandKind.REPLACE_ORDER and kind != 0:
+        minimum_lots = int64(0)
         if kind == CommandKind.NEW_ORDER:
             slot, limit_ticks = new_order(arrays, row)
+            minimum_lots = arrays.commands.orders[row]["minimum_quantity_lots"]
         else:
             slot, limit_ticks = amend_order(arrays, row)
         if slot != 0:
-            enter(arrays, row, slot, limit_ticks)
+            enter(arrays, row, slot, limit_ticks, minimum_lots)
     elif kind == CommandKind.SET_QUOTE:
         set_quote(arrays, row)
     elif kind == CommandKind.CANCEL_ALL:
         cancel_all(arrays, row)
+    elif kind == CommandKind.EXPIRE_ORDERS:
+        expire_orders(arrays, row)
     elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.UNBLOCK_ACCOUNT:
         administer(arrays, row)
     else:

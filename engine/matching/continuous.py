@@ -1,18 +1,27 @@
 """Continuous matching: an incoming order against the opposite side, then what is left of it.
 
 What the incoming order pays, earns and holds is booked once, after its trades: between them nobody
-looks at its account, for an order never trades with its own account's.
+looks at its account, for an order never trades with its own account's. Where self-trade prevention
+takes such an order off it gives back what that one held, which is only added and nowhere checked.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from engine.codes import EventKind, InstrumentFlag, OrderType, Reason, Side, TimeInForce
+from engine.codes import (
+    EventKind,
+    InstrumentFlag,
+    OrderType,
+    Reason,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
-from engine.matching.events import add_event
-from engine.matching.lifecycle import add_cancelled, close_filled, rest
+from engine.matching.events import add_event, describe_order
+from engine.matching.lifecycle import add_cancelled, cancel, close_filled, rest, shrink
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.ladder import ladder_index, ladder_price, next_level
 from engine.orderbook.queues import give_slot_back
@@ -47,44 +56,55 @@ def first_opposite(book: BookArrays, instrument: int, side: int) -> Any:
 
 
 @kernel
-def can_fill(book: BookArrays, slot: int, limit_ticks: int) -> Any:
-    """Whether an incoming order would be filled whole, before it meets its own account's."""
+def could_trade(book: BookArrays, slot: int, limit_ticks: int, wanted_lots: int) -> Any:
+    """Whether an incoming order would trade at least `wanted_lots` at once."""
     order = book.orders[slot]
     instrument = int64(order["instrument"])
     opposite_side = 1 - int64(order["side"])
     opposite = book.sides[2 * instrument + opposite_side]
     reach = ladder_index(book, instrument, opposite_side, limit_ticks)
-    missing_lots = int64(order["remaining_lots"])
+    mode = order["self_trade_prevention"]
+    open_lots = int64(order["remaining_lots"])
+    missing_lots = int64(wanted_lots)
     index = opposite["best"]
     while index <= reach:
         resting_slot = book.levels[opposite["first_level"] + index]["head"]
         while resting_slot != 0:
             resting = book.orders[resting_slot]
-            if resting["account"] == order["account"]:
+            lots = min(open_lots, int64(resting["remaining_lots"]))
+            if resting["account"] != order["account"]:
+                missing_lots -= lots
+                open_lots -= lots
+            elif mode == SelfTradePrevention.DECREMENT:
+                open_lots -= lots
+            elif mode != SelfTradePrevention.CANCEL_OLDEST:
                 return False
-            missing_lots -= resting["remaining_lots"]
             if missing_lots <= 0:
                 return True
+            if open_lots == 0:
+                return False
             resting_slot = resting["next"]
         index = next_level(book, instrument, opposite_side, index)
     return False
 
 
 @inlined
-def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> None:
+def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, minimum_lots: int) -> None:
     """Match an accepted order that is in no queue, then rest, cancel or close what is left.
 
-    Its slot holds the whole order and `remaining_lots` what to trade. Nothing can fail here.
+    Its slot holds the whole order and `remaining_lots` what to trade; all of it is cancelled if
+    less than `minimum_lots` could be. Nothing can fail here.
     """
     order = arrays.book.orders[slot]
     reason = int64(Reason.NONE)
+    remaining_lots = int64(order["remaining_lots"])
     is_fill_or_kill = order["time_in_force"] == TimeInForce.FOK
-    if is_fill_or_kill and not can_fill(arrays.book, slot, limit_ticks):
-        reason = int64(Reason.FILL_OR_KILL)
-        remaining_lots = int64(order["remaining_lots"])
+    wanted_lots = remaining_lots if is_fill_or_kill else int64(minimum_lots)
+    if wanted_lots > 0 and not could_trade(arrays.book, slot, limit_ticks, wanted_lots):
+        reason = int64(Reason.FILL_OR_KILL if is_fill_or_kill else Reason.MINIMUM_QUANTITY)
     else:
-        remaining_lots, met_own = _match(arrays, row, slot, limit_ticks)
-        if met_own:
+        remaining_lots, is_stopped = _match(arrays, row, slot, limit_ticks)
+        if is_stopped:
             reason = int64(Reason.SELF_TRADE_PREVENTION)
         elif order["order_type"] == OrderType.MARKET:
             reason = int64(Reason.MARKET_REMAINDER)
@@ -101,7 +121,7 @@ def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> None:
 
 @inlined
 def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
-    """Trade as far as the limit reaches; what remains, and whether its own account stopped it."""
+    """Trade as far as the limit reaches; what remains, and whether an own order stopped it."""
     book = arrays.book
     order = book.orders[slot]
     instrument_number = int64(order["instrument"])
@@ -115,7 +135,7 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
     notional_fen = int64(0)
     taker_fees_fen = int64(0)
     maker_fees_fen = int64(0)
-    met_own = False
+    is_stopped = False
     while remaining_lots > 0 and opposite["best"] <= reach:
         index = opposite["best"]
         price_ticks = ladder_price(book, instrument_number, opposite_side, index)
@@ -123,8 +143,15 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         maker_slot = int64(level["head"])
         maker = book.orders[maker_slot]
         if maker["account"] == order["account"]:
-            met_own = True
-            break
+            reduced_lots = _prevent_self_trade(
+                arrays, row, slot, maker_slot, limit_ticks, remaining_lots
+            )
+            is_stopped = reduced_lots < 0
+            if is_stopped:
+                break
+            quantity_lots -= reduced_lots
+            remaining_lots -= reduced_lots
+            continue
         traded_lots = min(remaining_lots, int64(maker["remaining_lots"]))
         remaining_lots -= traded_lots
         trade_fen = price_ticks * instrument["tick_fen"] * traded_lots
@@ -151,7 +178,46 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         exchange = arrays.balances.accounts[EXCHANGE_ACCOUNT]
         exchange["available_fen"] += maker_fees_fen + taker_fees_fen
         _settle_taker(arrays, order, instrument, traded_lots, notional_fen, taker_fees_fen)
-    return remaining_lots, met_own
+    return remaining_lots, is_stopped
+
+
+@kernel
+def _prevent_self_trade(
+    arrays: EngineArrays,
+    row: int,
+    slot: int,
+    resting_slot: int,
+    limit_ticks: int,
+    remaining_lots: int,
+) -> Any:
+    """Do as the mode of the incoming order in `slot` says with it and its account's resting one.
+
+    By how much the incoming order, which has `remaining_lots` open, is reduced and goes on; less
+    than 0: it is to be cancelled.
+    """
+    order = arrays.book.orders[slot]
+    resting = arrays.book.orders[resting_slot]
+    own_lots = int64(resting["remaining_lots"])
+    mode = order["self_trade_prevention"]
+    reason = int64(Reason.SELF_TRADE_PREVENTION)
+    if mode == SelfTradePrevention.CANCEL_NEWEST:
+        return int64(-1)
+    if mode == SelfTradePrevention.DECREMENT and own_lots > remaining_lots:
+        own_lots -= remaining_lots
+        shrink(arrays, resting_slot, own_lots)
+        place = add_event(arrays, row, EventKind.ORDER_AMENDED, resting["instrument"])
+        price_ticks = int64(resting["price_ticks"])
+        describe_order(arrays, place, resting_slot, price_ticks, own_lots, reason)
+        return int64(-1)
+    cancel(arrays, row, resting_slot, reason)
+    if mode == SelfTradePrevention.CANCEL_OLDEST:
+        return int64(0)
+    if mode == SelfTradePrevention.CANCEL_BOTH or own_lots == remaining_lots:
+        return int64(-1)
+    order["quantity_lots"] -= own_lots
+    place = add_event(arrays, row, EventKind.ORDER_AMENDED, order["instrument"])
+    describe_order(arrays, place, slot, limit_ticks, remaining_lots - own_lots, reason)
+    return own_lots
 
 
 @inlined

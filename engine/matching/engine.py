@@ -75,6 +75,11 @@ class Engine:
         return int(self._arrays.progress[0]["sequence"])
 
     @property
+    def next_expiry_ns(self) -> int:
+        """No order expires before this time; NEVER_NS if none does at all."""
+        return int(self._arrays.progress[0]["next_expiry_ns"])
+
+    @property
     def arrays(self) -> EngineArrays:
         """The live state, to be looked at: by invariants, depth views and tests."""
         return self._arrays

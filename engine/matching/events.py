@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import EventKind
+from engine.codes import EventKind, TimeInForce
 from engine.compiled import inlined, kernel
 from engine.matching.arrays import EVENT_WORDS, EngineArrays
 
@@ -101,6 +101,8 @@ def describe_order(
     event["price_ticks"] = price_ticks
     event["quantity_lots"] = order["quantity_lots"]
     event["remaining_lots"] = remaining_lots
+    if order["time_in_force"] == TimeInForce.GTD:
+        event["expires_at_ns"] = arrays.book.expiries[slot]
     event["account"] = order["account"]
     event["scheme"] = details["scheme"]
     event["session"] = details["session"]

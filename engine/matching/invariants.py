@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import Side
+from engine.codes import Side, TimeInForce
 from engine.matching.arrays import EngineArrays
 from engine.orderbook.invariants import check_book, require
 from engine.units import ONE_MILLION
@@ -33,6 +33,9 @@ def _check_holds(arrays: EngineArrays) -> None:
         position = balances.positions[order["position"]]
         owner = (int(position["account"]), int(position["instrument"]))
         require(owner == (account, order["instrument"]), "an order's position is its owner's")
+        if order["time_in_force"] == TimeInForce.GTD:
+            is_awaited = arrays.book.expiries[slot] >= arrays.progress[0]["next_expiry_ns"]
+            require(is_awaited, "no order expires before the next expiry")
         if order["side"] == Side.SELL:
             totals["position_held"][int(order["position"])] += lots
             continue

@@ -8,7 +8,7 @@ from engine.codes import EventKind, OrderFlag, Side
 from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
-from engine.orderbook.queues import give_slot_back, join_queue, leave_queue
+from engine.orderbook.queues import give_slot_back, join_queue, leave_queue, shrink_in_queue
 from engine.risk import hold_of
 
 _QUOTE = int(OrderFlag.QUOTE)
@@ -62,6 +62,29 @@ def leave_book(arrays: EngineArrays, slot: int) -> None:
         position["held_lots"] -= remaining_lots
     if int64(order["flags"]) & _QUOTE:
         _note_quote(position, int64(order["side"]), 0)
+
+
+@inlined
+def shrink(arrays: EngineArrays, slot: int, open_lots: int) -> None:
+    """Make an open order smaller where it stands."""
+    order = arrays.book.orders[slot]
+    position = arrays.balances.positions[order["position"]]
+    lots = order["remaining_lots"] - open_lots
+    order["quantity_lots"] -= lots
+    shrink_in_queue(arrays.book, slot, lots)
+    if order["side"] == Side.SELL:
+        position["held_lots"] -= lots
+        position["available_lots"] += lots
+        return
+    instrument = arrays.instruments[order["instrument"]]
+    account = arrays.balances.accounts[order["account"]]
+    hold_fen = hold_of(instrument, int64(order["price_ticks"]), open_lots)
+    account["available_fen"] += order["held_fen"] - hold_fen
+    account["held_fen"] -= order["held_fen"] - hold_fen
+    order["held_fen"] = hold_fen
+    position["buying_lots"] -= lots
+    if order["allowance"] != 0:
+        arrays.balances.allowances[order["allowance"]]["open_lots"] -= lots
 
 
 @inlined

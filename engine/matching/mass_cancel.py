@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from engine.accounts import is_open_account
-from engine.codes import Code, EventKind, OrderFlag, Reason, Side
+from engine.codes import Code, EventKind, OrderFlag, Reason, Side, TimeInForce
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_admin_reply, refuse
 from engine.matching.identity import is_defined
 from engine.matching.lifecycle import cancel
+from engine.units import NEVER_NS
 
 _CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
 # Orders at all prices lie outside a range that is empty.
@@ -110,3 +111,29 @@ def cancel_all(arrays: EngineArrays, row: int) -> None:
     reason = int64(Reason.DISCONNECTED) if flags else int64(Reason.MASS_CANCELLED)
     place = add_admin_reply(arrays, row, EventKind.ORDERS_CANCELLED)
     arrays.events.admin[place]["quantity_lots"] = cancel_matching(arrays, row, wanted, reason)
+
+
+@kernel
+def expire_orders(arrays: EngineArrays, row: int) -> None:
+    """EXPIRE_ORDERS; finds the next expiry on the way."""
+    book = arrays.book
+    time_ns = arrays.commands.headers[row]["time_ns"]
+    place = add_admin_reply(arrays, row, EventKind.ORDERS_CANCELLED)
+    next_expiry_ns = int64(NEVER_NS)
+    cancelled = int64(0)
+    unseen = int64(book.pool[0]["open_orders"])
+    slot = int64(1)
+    while unseen > 0:
+        order = book.orders[slot]
+        if order["order_id"] != 0:
+            unseen -= 1
+            if order["time_in_force"] == TimeInForce.GTD:
+                expires_at_ns = book.expiries[slot]
+                if expires_at_ns <= time_ns:
+                    cancel(arrays, row, slot, int64(Reason.EXPIRED))
+                    cancelled += 1
+                else:
+                    next_expiry_ns = min(next_expiry_ns, expires_at_ns)
+        slot += 1
+    arrays.events.admin[place]["quantity_lots"] = cancelled
+    arrays.progress[0]["next_expiry_ns"] = next_expiry_ns

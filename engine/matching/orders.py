@@ -100,6 +100,7 @@ def new_order(arrays: EngineArrays, row: int) -> Any:
     register_client_id(arrays, row, entry, order_id)
     place = add_reply(arrays, row, EventKind.ORDER_ACCEPTED, command["instrument"])
     describe_order(arrays, place, slot, limit_ticks, command["quantity_lots"], int64(Reason.NONE))
+    arrays.events.orders[place]["minimum_quantity_lots"] = command["minimum_quantity_lots"]
     return slot, limit_ticks
 
 
@@ -111,9 +112,10 @@ def _is_well_formed(command: Any) -> Any:
     is_market = command["order_type"] == OrderType.MARKET
     if command["side"] > Side.SELL or not (is_market or command["order_type"] == OrderType.LIMIT):
         return False
-    if not TimeInForce.DAY <= time_in_force <= TimeInForce.FOK:
+    if not TimeInForce.DAY <= time_in_force <= TimeInForce.GTD:
         return False
-    if command["self_trade_prevention"] != SelfTradePrevention.CANCEL_NEWEST:
+    mode = int64(command["self_trade_prevention"])
+    if not SelfTradePrevention.CANCEL_NEWEST <= mode <= SelfTradePrevention.DECREMENT:
         return False
     if not Purpose.VOLUNTARY <= int64(command["purpose"]) <= Purpose.MARKET_MAKING:
         return False
@@ -124,15 +126,32 @@ def _is_well_formed(command: Any) -> Any:
     lowest_ticks = 0 if is_market else 1
     if not lowest_ticks <= command["price_ticks"] <= MAX_PRICE_TICKS:
         return False
-    if flags & _POST_ONLY and (is_market or time_in_force > TimeInForce.GTC):
-        return False
     if command["stop_price_ticks"] | command["display_quantity_lots"]:
         return False
-    if command["minimum_quantity_lots"] | command["expires_at_ns"]:
+    if not _has_known_terms(command):
         return False
     if command["purpose"] == Purpose.COMPLIANCE:
         return command["side"] == Side.BUY and command["scheme"] >= 1
     return command["scheme"] == 0
+
+
+@inlined
+def _has_known_terms(command: Any) -> Any:
+    """The part of check 1 that is about fields which only some times in force allow."""
+    time_in_force = int64(command["time_in_force"])
+    is_market = command["order_type"] == OrderType.MARKET
+    is_immediate = time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if int64(command["flags"]) & _POST_ONLY and (is_market or is_immediate):
+        return False
+    if time_in_force == TimeInForce.GTD:
+        if command["expires_at_ns"] < 1:
+            return False
+    elif command["expires_at_ns"] != 0:
+        return False
+    most_minimum_lots = command["quantity_lots"]
+    if time_in_force == TimeInForce.FOK or int64(command["flags"]) & _POST_ONLY:
+        most_minimum_lots = int64(0)
+    return 0 <= command["minimum_quantity_lots"] <= most_minimum_lots
 
 
 @inlined
@@ -145,6 +164,9 @@ def _check_new(
     account = int64(command["account"])
     side = int64(command["side"])
     quantity_lots = command["quantity_lots"]
+    is_gtd = command["time_in_force"] == TimeInForce.GTD
+    if is_gtd and command["expires_at_ns"] <= command["time_ns"]:
+        return int64(Code.INVALID_REQUEST)
     if balances.accounts[account]["is_blocked"] != 0:
         return int64(Code.ACCOUNT_BLOCKED)
     code = int64(check_phase(instrument))
@@ -160,6 +182,7 @@ def _check_new(
         account,
         limit_ticks,
         int64(command["flags"]),
+        int64(command["self_trade_prevention"]),
     )
     if code != Code.OK:
         return code
@@ -182,14 +205,21 @@ def _check_new(
 
 @inlined
 def check_contact(
-    arrays: EngineArrays, instrument: int, side: int, account: int, limit_ticks: int, flags: int
+    arrays: EngineArrays,
+    instrument: int,
+    side: int,
+    account: int,
+    limit_ticks: int,
+    flags: int,
+    self_trade_prevention: int,
 ) -> Any:
     """Whether the first order that would be met, if any, may be met."""
     if best_is_reached(arrays.book, instrument, side, limit_ticks):
         if flags & _POST_ONLY:
             return int64(Code.WOULD_CROSS)
         first = arrays.book.orders[first_opposite(arrays.book, instrument, side)]
-        if first["account"] == account:
+        gives_way = self_trade_prevention == SelfTradePrevention.CANCEL_NEWEST
+        if gives_way and first["account"] == account:
             return int64(Code.WOULD_SELF_TRADE)
     return int64(Code.OK)
 
@@ -220,4 +250,8 @@ def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_
     details["entered_time_ns"] = command["time_ns"]
     details["session"] = command["session"]
     details["scheme"] = command["scheme"]
+    if command["time_in_force"] == TimeInForce.GTD:
+        arrays.book.expiries[slot] = command["expires_at_ns"]
+        progress = arrays.progress[0]
+        progress["next_expiry_ns"] = min(progress["next_expiry_ns"], command["expires_at_ns"])
     return slot

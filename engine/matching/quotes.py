@@ -21,12 +21,12 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.compiled import inlined, int64, kernel
-from engine.matching.amendments import shrink, take_out_to_enter
+from engine.matching.amendments import take_out_to_enter
 from engine.matching.arrays import EVENT_WORDS, EngineArrays
 from engine.matching.continuous import enter
 from engine.matching.events import add_admin_reply, add_event, describe_order, refuse
 from engine.matching.identity import can_issue_orders, is_defined, issue_order
-from engine.matching.lifecycle import cancel
+from engine.matching.lifecycle import cancel, shrink
 from engine.risk import check_means, check_phase, check_quantity_and_price, hold_of
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ORDER_SLOT_BITS
 
@@ -231,7 +231,7 @@ def _bring_in(
             place = add_event(arrays, row, EventKind.ORDER_AMENDED, instrument)
             reason = int64(Reason.PRIORITY_LOST)
         describe_order(arrays, place, slot, wanted.price_ticks, wanted.quantity_lots, reason)
-        enter(arrays, row, slot, wanted.price_ticks)
+        enter(arrays, row, slot, wanted.price_ticks, int64(0))
 
 
 @inlined

@@ -103,6 +103,7 @@ class BookArrays(NamedTuple):
 
     orders: np.ndarray  # ORDER, by slot
     details: np.ndarray  # ORDER_DETAILS, by slot
+    expiries: np.ndarray  # int64 by slot, nanoseconds; written and read for GTD orders only
     free_slots: np.ndarray  # int32 stack
     levels: np.ndarray  # LEVEL; all buy ladders, then all sell ladders
     leaf_words: np.ndarray  # int64; bit n of word w: level 64 * w + n has orders
@@ -136,6 +137,7 @@ def allocate_book(limits: EngineLimits) -> BookArrays:
     return BookArrays(
         orders=aligned_zeros(limits.orders, ORDER),
         details=aligned_zeros(limits.orders, ORDER_DETAILS),
+        expiries=aligned_zeros(limits.orders, np.int64),
         free_slots=aligned_zeros(limits.orders, np.int32),
         levels=aligned_zeros(2 * limits.ladder_levels, LEVEL),
         leaf_words=aligned_zeros(2 * limits.ladder_levels // WORD_BITS, np.int64),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import Side
+from engine.codes import Side, TimeInForce
 from engine.compiled import entry_point, int64
 from engine.orderbook.arrays import NO_LEVEL, BookArrays
 from engine.orderbook.ladder import next_level
@@ -23,6 +23,8 @@ def open_orders(book: BookArrays, last_instrument: int) -> np.ndarray:
     for source in (orders, details):
         for name in set(source.dtype.names or ()) & set(ORDER_STATE.names or ()):
             states[name] = source[name]
+    is_gtd = orders["time_in_force"] == TimeInForce.GTD
+    states["expires_at_ns"] = np.where(is_gtd, book.expiries[slots], 0)
     return states
 
 

@@ -71,6 +71,8 @@ class Order(Base):
     # As it was entered, before any amendment: what a repeated request is compared with.
     entered_price_ticks: Mapped[int]
     entered_quantity_lots: Mapped[int]
+    expires_at_ns: Mapped[int] = mapped_column(default=0, server_default="0")  # 0: not gtd
+    minimum_quantity_lots: Mapped[int] = mapped_column(default=0, server_default="0")
     remaining_lots: Mapped[int]  # still open; 0 once the order is closed
     filled_lots: Mapped[int]
     filled_ticks: Mapped[int]  # sum of price times quantity: the average price's numerator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from exchange_driver import Exchange, running_exchange
 
 from api import answers
+from engine.times import format_time
 
 BUY = {
     "client_order_id": "buy-1",
@@ -246,6 +248,82 @@ async def test_cash_self_trade_and_phases(exchange: Exchange) -> None:
         assert (await operator.post("/v1/operator/sessions", json=body)).status_code == 200
         answer = await client.post("/v1/orders", json=cross | {"client_order_id": phase})
         assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_every_mode_of_self_trade_prevention(exchange: Exchange) -> None:
+    """What becomes of the resting and of the incoming order, and of a repeat in another mode."""
+    maker = exchange.client("maker")
+    outcomes = {}
+    for mode in ("cancel_oldest", "cancel_both", "decrement"):
+        sell = BUY | {"client_order_id": f"s-{mode}"[:16], "side": "sell"}
+        resting = (await maker.post("/v1/orders", json=sell)).json()
+        body = BUY | {"client_order_id": f"b-{mode}"[:16], "quantity": "14"}
+        asked = body | {"self_trade_prevention": mode}
+        incoming = checked(await maker.post("/v1/orders", json=asked), answers.Order, 201)
+        assert incoming["self_trade_prevention"] == mode
+        resting = (await maker.get(f"/v1/orders/{resting['order_id']}")).json()
+        assert resting["cancel_reason"] == "self_trade_prevention"
+        outcomes[mode] = (incoming["status"], incoming["quantity"], resting["status"])
+        again = checked(await maker.post("/v1/orders", json=asked), answers.Order)
+        assert again == incoming | {"replayed": True}
+        assert (await maker.post("/v1/orders", json=body)).status_code == 409
+        await maker.delete("/v1/orders?symbol=GD-PHCER")
+    assert outcomes == {
+        "cancel_oldest": ("open", "14", "cancelled"),
+        "cancel_both": ("cancelled", "14", "cancelled"),
+        "decrement": ("open", "4", "cancelled"),
+    }
+
+
+async def test_an_order_that_expires(exchange: Exchange) -> None:
+    """A gtd order leaves by itself when its time has come; sent again later it is the original."""
+    client = exchange.client("enterprise")
+    expires_at = format_time(time.time_ns() + 1_000_000_000)
+    body = BUY | {"time_in_force": "gtd", "expires_at": expires_at}
+    order = checked(await client.post("/v1/orders", json=body), answers.Order, 201)
+    assert (order["status"], order["expires_at"]) == ("open", expires_at)
+    while order["status"] == "open":
+        await asyncio.sleep(0.05)
+        order = checked(await client.get(f"/v1/orders/{order['order_id']}"), answers.Order)
+    assert (order["status"], order["cancel_reason"]) == ("expired", "expired")
+    assert order["updated_at"] >= expires_at
+    again = checked(await client.post("/v1/orders", json=body), answers.Order)
+    assert again == order | {"replayed": True}
+    other = body | {"expires_at": format_time(time.time_ns() + 10**15)}
+    assert (await client.post("/v1/orders", json=other)).status_code == 409
+    for change in (
+        {"expires_at": expires_at},
+        {"expires_at": None},
+        {"expires_at": "tomorrow"},
+        {"expires_at": other["expires_at"], "time_in_force": "day"},
+    ):
+        wrong = body | {"client_order_id": "late"} | change
+        answer = await client.post("/v1/orders", json=wrong)
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (400, "invalid_request")
+        assert problem["field"] == "expires_at"
+
+
+async def test_an_order_with_a_minimum(exchange: Exchange) -> None:
+    """It trades as much at once or is cancelled whole; the minimum is part of the request."""
+    await quote(exchange)
+    client = exchange.client("enterprise")
+    large = BUY | {"price": "51.00", "quantity": "150"}
+    short = large | {"client_order_id": "short", "min_quantity": "101"}
+    order = checked(await client.post("/v1/orders", json=short), answers.Order, 201)
+    assert (order["status"], order["cancel_reason"]) == ("cancelled", "minimum_quantity")
+    assert (order["filled_quantity"], order["min_quantity"]) == ("0", "101")
+    enough = large | {"client_order_id": "enough", "min_quantity": "100"}
+    order = checked(await client.post("/v1/orders", json=enough), answers.Order, 201)
+    assert (order["status"], order["filled_quantity"]) == ("partially_filled", "100")
+    again = checked(await client.post("/v1/orders", json=enough), answers.Order)
+    assert again == order | {"replayed": True}
+    other = enough | {"min_quantity": "99"}
+    assert (await client.post("/v1/orders", json=other)).status_code == 409
+    for change in ({"time_in_force": "fok"}, {"post_only": True}, {"quantity": "50"}):
+        wrong = enough | {"client_order_id": "wrong"} | change
+        problem = (await client.post("/v1/orders", json=wrong)).json()
+        assert (problem["code"], problem["field"]) == ("invalid_request", "min_quantity")
 
 
 async def test_lists_page_newest_first(exchange: Exchange) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from core_driver import (
 )
 from engine_driver import make_command
 
-from engine.codes import CommandKind, EventKind, OrderFlag, Side
+from engine.codes import CommandKind, EventKind, OrderFlag, Reason, Side, TimeInForce
 from engine.core import Core
 from engine.journal import JOURNAL_FOLDER, Journal
 from engine.journal_format import JournalFailedError, JournalInUseError
@@ -287,3 +288,72 @@ async def test_stopping_answers_everything_that_has_arrived(tmp_path: Path) -> N
         assert not client.connected
     async with running_core(tmp_path) as again:
         assert again.released_sequence >= 6 + len(acknowledged)
+
+
+_SECOND_NS = 1_000_000_000
+
+
+def _good_till(expires_at_ns: int, client_id: int) -> np.ndarray:
+    fields = {"time_in_force": TimeInForce.GTD, "expires_at_ns": expires_at_ns}
+    return order(BUYER, Side.BUY, 10_000, client_id, **fields)
+
+
+async def test_no_command_meets_an_order_whose_expiry_has_come(tmp_path: Path) -> None:
+    """The batch that is stamped with the very time of expiry begins with taking the order off."""
+    now_ns = [_SECOND_NS]
+    seen: list[EventKind] = []
+    async with (
+        running_core(tmp_path, clock=lambda: now_ns[0]),
+        connected(tmp_path, on_events=lambda e, _: seen.extend(_kinds(e))) as client,
+    ):
+        await client.subscribe(0)
+        await client.submit(set_up_commands())
+        await client.submit(_good_till(100 * _SECOND_NS, 1))
+        now_ns[0] = 100 * _SECOND_NS - 1
+        (early,) = await client.submit(order(SELLER, Side.SELL, 10_001, 2))
+        del seen[:]
+        now_ns[0] += 1
+        (reply,) = await client.submit(order(SELLER, Side.SELL, 10_000, 3))
+        orders = (await client.market()).orders
+    assert int(reply["sequence"][0]) == int(early["sequence"][0]) + 2
+    expected = [EventKind.ORDERS_CANCELLED, EventKind.ORDER_CANCELLED, EventKind.ORDER_ACCEPTED]
+    assert seen == expected, "it is taken off and nothing is traded"
+    assert sorted(orders["client_id_low"].tolist()) == [2, 3]
+
+
+async def test_an_order_expires_though_no_command_comes(tmp_path: Path) -> None:
+    """The core looks at the clock by itself, one expiry after the other."""
+    expired: list[tuple[int, int]] = []
+    both = asyncio.Event()
+
+    def watch(events: np.ndarray, _: int) -> None:
+        orders = events.view(ORDER_EVENT)[events["kind"] == EventKind.ORDER_CANCELLED]
+        assert (orders["reason"] == Reason.EXPIRED).all()
+        expired.extend(
+            zip(orders["client_id_low"].tolist(), orders["time_ns"].tolist(), strict=True)
+        )
+        if len(expired) == 2:
+            both.set()
+
+    async with running_core(tmp_path), connected(tmp_path, on_events=watch) as client:
+        await client.subscribe(0)
+        await client.submit(set_up_commands())
+        first_ns = time.time_ns() + _SECOND_NS // 2
+        second_ns = first_ns + _SECOND_NS // 20
+        await client.submit(np.concatenate([_good_till(second_ns, 2), _good_till(first_ns, 1)]))
+        await both.wait()
+    assert [client_id for client_id, _ in expired] == [1, 2]
+    assert expired[0][1] >= first_ns
+    assert expired[1][1] >= second_ns
+
+
+async def test_an_order_that_expired_while_the_core_was_down_goes_first(tmp_path: Path) -> None:
+    """A restart takes off what expired meanwhile, and goes on waiting for the rest."""
+    async with running_core(tmp_path, clock=lambda: 1), connected(tmp_path) as client:
+        await client.submit(set_up_commands())
+        await client.submit(_good_till(1_000, 1))
+        await client.submit(_good_till(2_000, 2))
+    async with running_core(tmp_path, clock=lambda: 1_500), connected(tmp_path) as client:
+        left = (await client.market()).orders
+    assert left["client_id_low"].tolist() == [2]
+    assert left["expires_at_ns"].tolist() == [2_000]

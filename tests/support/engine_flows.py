@@ -30,6 +30,7 @@ from engine.codes import (
     OrderType,
     Phase,
     Purpose,
+    SelfTradePrevention,
     Side,
     Target,
     TimeInForce,
@@ -73,6 +74,7 @@ class FlowMaker:
         self._phases = dict.fromkeys(INSTRUMENTS, Phase.CLOSED)
         self._days = dict.fromkeys(INSTRUMENTS, 20_000)
         self._blocked: set[int] = set()
+        self._time_ns = 0
 
     def opening(self) -> list[np.ndarray]:
         """Two instruments, four accounts with cash and credits, continuous trading."""
@@ -112,6 +114,7 @@ class FlowMaker:
 
     def learn(self, events: list[dict[str, Any]]) -> None:
         """Remember what the coming commands may refer to."""
+        self._time_ns = events[0]["time_ns"]
         for event in events:
             kind = event["kind"]
             if kind in (EventKind.ORDER_ACCEPTED, EventKind.ORDER_AMENDED):
@@ -155,7 +158,7 @@ class FlowMaker:
         instrument = random.choice(INSTRUMENTS)
         side = random.choice((Side.BUY, Side.SELL))
         is_market = random.random() < 0.1
-        time_in_force = random.choices(list(TimeInForce), (10, 5, 3, 3))[0]
+        time_in_force = random.choices(list(TimeInForce), (10, 5, 3, 3, 5))[0]
         fields = {
             "account": random.choice(ACCOUNTS),
             "instrument": instrument,
@@ -166,15 +169,20 @@ class FlowMaker:
             if is_market and random.random() < 0.6
             else self._price(random, instrument),
             "quantity_lots": self._scale.lots * random.choice((1, 2, 3, 5, 8, 13, 40)),
-            "self_trade_prevention": 1,
+            "self_trade_prevention": random.choices(list(SelfTradePrevention), (5, 2, 1, 3))[0],
             "purpose": random.choice((Purpose.VOLUNTARY, Purpose.EVENT, Purpose.MARKET_MAKING)),
             "client_id_low": self._client_id(random, 0.7),
         }
+        if time_in_force == TimeInForce.GTD:
+            # Commands are a microsecond apart: with 1 it has expired as it comes.
+            fields["expires_at_ns"] = self._time_ns + 1_000 * random.choice((1, 2, 5, 20, 100))
         if random.random() < 0.3:
             fields["flags"] = OrderFlag.CANCEL_ON_DISCONNECT
-        rests = time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+        rests = time_in_force in (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
         if rests and not is_market and random.random() < 0.15:
             fields["flags"] = OrderFlag.POST_ONLY
+        elif time_in_force != TimeInForce.FOK and random.random() < 0.15:
+            fields["minimum_quantity_lots"] = self._scale.lots * random.choice((1, 2, 3, 8))
         if side == Side.BUY and random.random() < 0.2:
             fields |= {"purpose": Purpose.COMPLIANCE, "scheme": 1, "account": 1}
         return make_command(CommandKind.NEW_ORDER, **fields)
@@ -201,6 +209,9 @@ class FlowMaker:
             filter_session=random.choice((0, 0, 1, 2)),
             flags=random.choice((0, OrderFlag.CANCEL_ON_DISCONNECT)),
         )
+
+    def expire_orders(self, _: Random) -> np.ndarray:
+        return make_command(CommandKind.EXPIRE_ORDERS)
 
     def set_quote(self, random: Random) -> np.ndarray:
         instrument = random.choice(INSTRUMENTS)
@@ -304,6 +315,7 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
     FlowMaker.cancel_order: 10,
     FlowMaker.amend_order: 16,
     FlowMaker.cancel_all: 2,
+    FlowMaker.expire_orders: 3,
     FlowMaker.set_quote: 16,
     FlowMaker.move_cash: 4,
     FlowMaker.move_credits: 4,

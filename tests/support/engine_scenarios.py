@@ -29,12 +29,13 @@ from engine.codes import (
     OrderType,
     Phase,
     Purpose,
+    SelfTradePrevention,
     Side,
     Target,
     TimeInForce,
 )
 from engine.decimals import parse_fen, parse_price
-from engine.records import pack_client_id
+from engine.records import ORDER_COMMAND, pack_client_id
 from engine.state import EngineLimits, state_hash
 
 # Z was never opened; the operator acts for no account.
@@ -51,6 +52,10 @@ _WORDS: dict[str, dict[str, int]] = {
     "cancel-on-disconnect": {"flags": OrderFlag.CANCEL_ON_DISCONNECT},
     "event": {"purpose": Purpose.EVENT},
     "compliance": {"purpose": Purpose.COMPLIANCE},
+    "cancel-newest": {"self_trade_prevention": SelfTradePrevention.CANCEL_NEWEST},
+    "cancel-oldest": {"self_trade_prevention": SelfTradePrevention.CANCEL_OLDEST},
+    "cancel-both": {"self_trade_prevention": SelfTradePrevention.CANCEL_BOTH},
+    "decrement": {"self_trade_prevention": SelfTradePrevention.DECREMENT},
     "buys": {"side": Side.BUY},
     "sells": {"side": Side.SELL},
 }
@@ -66,6 +71,7 @@ _PLAIN = {
     "open": CommandKind.OPEN_ACCOUNT,
     "block": CommandKind.BLOCK_ACCOUNT,
     "unblock": CommandKind.UNBLOCK_ACCOUNT,
+    "expire": CommandKind.EXPIRE_ORDERS,
 }
 
 
@@ -183,6 +189,9 @@ class Play:
     def _send(self, kind: int, fields: dict[str, int]) -> list[str]:
         before = state_hash(self._engine.export())
         command = stamp(make_command(kind, **fields), self._engine.sequence + 1)
+        if fields.get("time_in_force") == TimeInForce.GTD:
+            # In a scenario the expiry counts from the order's own time.
+            command.view(ORDER_COMMAND)["expires_at_ns"] += command["time_ns"]
         events = read_events(self._engine.apply(command))
         check_reply(command, events)
         state = self._engine.export()
@@ -240,7 +249,7 @@ class Play:
             "price_ticks": self._price(limit) if limit else 0,
             "order_type": OrderType.MARKET if is_market else OrderType.LIMIT,
             "time_in_force": TimeInForce.DAY,
-            "self_trade_prevention": 1,
+            "self_trade_prevention": SelfTradePrevention.CANCEL_NEWEST,
             "purpose": Purpose.VOLUNTARY,
         } | _fields(rest)
 
@@ -278,6 +287,11 @@ def _fields(words: list[str]) -> dict[str, int]:
             fields |= _WORDS[word]
             if flags:
                 fields["flags"] = fields.get("flags", 0) | flags
+        elif name == "min":
+            fields["minimum_quantity_lots"] = int(value)
+        elif name == "gtd":
+            # Each line is a microsecond later than the one before it.
+            fields |= {"time_in_force": TimeInForce.GTD, "expires_at_ns": 1_000 * int(value)}
         elif name == "id":
             fields["client_id_high"], fields["client_id_low"], _ = pack_client_id(value)
         else:

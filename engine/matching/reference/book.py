@@ -34,6 +34,7 @@ class Order:
     self_trade_prevention: int
     purpose: int
     gateway: int
+    expires_at_ns: int = 0
 
     @property
     def slot(self) -> int:

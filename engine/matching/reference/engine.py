@@ -12,6 +12,7 @@ from engine.matching.reference.events import Command, read_command
 from engine.matching.reference.state import Market, Refusal
 from engine.records import ACCOUNT_STATE, COMMAND
 from engine.state import EngineLimits, EngineState
+from engine.units import NEVER_NS
 
 _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.NEW_ORDER: orders.new_order,
@@ -20,6 +21,7 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.REPLACE_ORDER: orders.replace_order,
     CommandKind.CANCEL_ALL: orders.cancel_all,
     CommandKind.SET_QUOTE: quotes.set_quote,
+    CommandKind.EXPIRE_ORDERS: orders.expire_orders,
     CommandKind.DEFINE_INSTRUMENT: administration.define_instrument,
     CommandKind.OPEN_ACCOUNT: administration.open_account,
     CommandKind.DEPOSIT_CASH: administration.deposit_cash,
@@ -45,6 +47,12 @@ class ReferenceEngine:
     def sequence(self) -> int:
         """The last command's sequence; 0 before the first."""
         return self._market.sequence
+
+    @property
+    def next_expiry_ns(self) -> int:
+        """When the next order expires; NEVER_NS if none does."""
+        expiring = (order.expires_at_ns for order in self._market.orders.values())
+        return min((time_ns for time_ns in expiring if time_ns != 0), default=NEVER_NS)
 
     def apply(self, commands: np.ndarray) -> np.ndarray:
         """Carry out `commands` (shape (n,), dtype COMMAND) and return their events (EVENT)."""

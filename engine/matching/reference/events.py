@@ -88,9 +88,11 @@ class EventWriter:
         self._events.clear()
         return np.frombuffer(b"".join(records), EVENT)
 
-    def order(self, kind: EventKind, order: Order, reason: Reason = Reason.NONE) -> None:
+    def order(
+        self, kind: EventKind, order: Order, reason: Reason = Reason.NONE, **more: int
+    ) -> None:
         """ORDER_ACCEPTED, ORDER_CANCELLED or ORDER_AMENDED, as `order` stands now."""
-        self._add(ORDER_EVENT, kind, {**vars(order), "reason": reason})
+        self._add(ORDER_EVENT, kind, {**vars(order), "reason": reason, **more})
 
     def trade(self, **fields: int) -> None:
         self._add(TRADE_EVENT, EventKind.TRADE, fields)

@@ -36,6 +36,8 @@ def new_order(market: Market, command: Command) -> None:
     instrument = market.instrument(command.instrument)
     client_id = (command.account, command.client_id_high, command.client_id_low)
     market.check_client_id_is_new(*client_id)
+    is_gtd = command.time_in_force == TimeInForce.GTD
+    refuse_if(is_gtd and command.expires_at_ns <= command.time_ns, Code.INVALID_REQUEST)
     refuse_if(account.is_blocked, Code.ACCOUNT_BLOCKED)
     check_phase(instrument)
     refuse_if(command.quantity_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
@@ -54,8 +56,9 @@ def new_order(market: Market, command: Command) -> None:
 
     market.open_order(order)
     market.register_client_id(*client_id, order.order_id, is_order=True)
-    market.events.order(EventKind.ORDER_ACCEPTED, order)
-    enter(market, order)
+    minimum_lots = command.minimum_quantity_lots
+    market.events.order(EventKind.ORDER_ACCEPTED, order, minimum_quantity_lots=minimum_lots)
+    enter(market, order, minimum_lots)
 
 
 def cancel_order(market: Market, command: Command) -> None:
@@ -108,6 +111,18 @@ def cancel_all(market: Market, command: Command) -> None:
         cancel(market, order, reason)
 
 
+def expire_orders(market: Market, command: Command) -> None:
+    """EXPIRE_ORDERS: every gtd order whose time has come."""
+    expired = [
+        order
+        for order in orders_by_slot(market)
+        if order.time_in_force == TimeInForce.GTD and order.expires_at_ns <= command.time_ns
+    ]
+    market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(expired))
+    for order in expired:
+        cancel(market, order, Reason.EXPIRED)
+
+
 def check_phase(instrument: Instrument) -> None:
     """Raises Refusal unless the instrument trades continuously."""
     refuse_if(instrument.phase == Phase.HALTED, Code.MARKET_HALTED)
@@ -119,13 +134,20 @@ def check_book(market: Market, order: Order) -> None:
     first = next(market.books[order.instrument].facing(order), None)
     if first is not None:
         refuse_if(order.is_post_only, Code.WOULD_CROSS)
-        refuse_if(first.account == order.account, Code.WOULD_SELF_TRADE)
+        gives_way = order.self_trade_prevention == SelfTradePrevention.CANCEL_NEWEST
+        refuse_if(gives_way and first.account == order.account, Code.WOULD_SELF_TRADE)
 
 
-def enter(market: Market, order: Order) -> None:
-    """Hold for `order`, match it, and let what is left rest or be cancelled. Cannot fail."""
+def enter(market: Market, order: Order, minimum_lots: int = 0) -> None:
+    """Hold for `order`, match it, and let what is left rest or be cancelled. Cannot fail.
+
+    If less than `minimum_lots` could be traded, all of it is cancelled.
+    """
     risk.hold(market, order)
-    reason = _match(market, order)
+    if _could_trade(market, order, minimum_lots):
+        reason = _match(market, order)
+    else:
+        reason = Reason.MINIMUM_QUANTITY
     if order.remaining_lots == 0:
         market.close_order(order)
     elif reason != Reason.NONE:
@@ -163,10 +185,12 @@ def reenter(market: Market, order: Order, price_ticks: int, remaining_lots: int)
     enter(market, order)
 
 
-def shrink_in_place(market: Market, order: Order, remaining_lots: int) -> None:
-    """Lower the open quantity of a resting order, which keeps its place in the queue."""
+def shrink_in_place(
+    market: Market, order: Order, remaining_lots: int, reason: Reason = Reason.PRIORITY_KEPT
+) -> None:
+    """Lower the open quantity of an order, which keeps its place in the queue if it has one."""
     risk.release(market, order)
-    change(market, order, order.price_ticks, remaining_lots, Reason.PRIORITY_KEPT)
+    change(market, order, order.price_ticks, remaining_lots, reason)
     risk.hold(market, order)
 
 
@@ -177,7 +201,11 @@ def orders_by_slot(market: Market) -> list[Order]:
 
 def _is_well_formed(command: Command) -> bool:
     is_market = command.order_type == OrderType.MARKET
-    rests = command.time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+    rests = command.time_in_force in (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
+    is_gtd = command.time_in_force == TimeInForce.GTD
+    is_fok = command.time_in_force == TimeInForce.FOK
+    is_post_only = command.flags & OrderFlag.POST_ONLY
+    most_minimum_lots = 0 if is_fok or is_post_only else command.quantity_lots
     is_compliance = command.purpose == Purpose.COMPLIANCE
     return (
         command.side in (Side.BUY, Side.SELL)
@@ -188,11 +216,11 @@ def _is_well_formed(command: Command) -> bool:
         and command.flags & ~_CLIENT_FLAGS == 0
         and 1 <= command.quantity_lots <= MAX_QUANTITY_LOTS
         and (0 if is_market else 1) <= command.price_ticks <= MAX_PRICE_TICKS
-        and (not command.flags & OrderFlag.POST_ONLY or (rests and not is_market))
+        and (not is_post_only or (rests and not is_market))
         and command.stop_price_ticks == 0
         and command.display_quantity_lots == 0
-        and command.minimum_quantity_lots == 0
-        and command.expires_at_ns == 0
+        and 0 <= command.minimum_quantity_lots <= most_minimum_lots
+        and (command.expires_at_ns >= 1 if is_gtd else command.expires_at_ns == 0)
         and (command.side == Side.BUY or not is_compliance)
         and (command.scheme >= 1 if is_compliance else command.scheme == 0)
     )
@@ -218,6 +246,7 @@ def _order_from(command: Command) -> Order:
         self_trade_prevention=command.self_trade_prevention,
         purpose=command.purpose,
         gateway=command.gateway,
+        expires_at_ns=command.expires_at_ns,
     )
 
 
@@ -275,16 +304,19 @@ def _amend(
 
 def _match(market: Market, taker: Order) -> Reason:
     """Trade `taker` as far as it goes. Returns why what is left may not rest, or NONE."""
-    if taker.time_in_force == TimeInForce.FOK and not _can_be_filled(market, taker):
+    if taker.time_in_force == TimeInForce.FOK and not _could_trade(
+        market, taker, taker.remaining_lots
+    ):
         return Reason.FILL_OR_KILL
     book = market.books[taker.instrument]
     while taker.remaining_lots > 0:
         maker = next(book.facing(taker), None)
         if maker is None:
             break
-        if maker.account == taker.account:
+        if maker.account != taker.account:
+            _trade(market, maker, taker)
+        elif not _prevent_self_trade(market, maker, taker):
             return Reason.SELF_TRADE_PREVENTION
-        _trade(market, maker, taker)
     if taker.order_type == OrderType.MARKET:
         return Reason.MARKET_REMAINDER
     if taker.time_in_force == TimeInForce.IOC:
@@ -292,13 +324,38 @@ def _match(market: Market, taker: Order) -> Reason:
     return Reason.NONE
 
 
-def _can_be_filled(market: Market, taker: Order) -> bool:
-    found_lots = 0
+def _could_trade(market: Market, taker: Order, wanted_lots: int) -> bool:
+    """Whether `taker` would trade at least `wanted_lots` at once."""
+    traded_lots, open_lots = 0, taker.remaining_lots
     for resting in market.books[taker.instrument].facing(taker):
-        if resting.account == taker.account:
+        lots = min(resting.remaining_lots, open_lots)
+        if resting.account != taker.account:
+            traded_lots += lots
+            open_lots -= lots
+        elif taker.self_trade_prevention == SelfTradePrevention.DECREMENT:
+            open_lots -= lots
+        elif taker.self_trade_prevention != SelfTradePrevention.CANCEL_OLDEST:
             break
-        found_lots += resting.remaining_lots
-    return found_lots >= taker.remaining_lots
+        if open_lots == 0:
+            break
+    return traded_lots >= wanted_lots
+
+
+def _prevent_self_trade(market: Market, resting: Order, taker: Order) -> bool:
+    """Do as the mode of `taker` says with the two orders; whether it goes on matching."""
+    reason = Reason.SELF_TRADE_PREVENTION
+    mode = taker.self_trade_prevention
+    if mode == SelfTradePrevention.CANCEL_NEWEST:
+        return False
+    own_lots = resting.remaining_lots
+    if mode == SelfTradePrevention.DECREMENT and own_lots > taker.remaining_lots:
+        shrink_in_place(market, resting, own_lots - taker.remaining_lots, reason)
+        return False
+    cancel(market, resting, reason)
+    if mode == SelfTradePrevention.DECREMENT and own_lots < taker.remaining_lots:
+        shrink_in_place(market, taker, taker.remaining_lots - own_lots, reason)
+        return True
+    return mode == SelfTradePrevention.CANCEL_OLDEST
 
 
 def _trade(market: Market, maker: Order, taker: Order) -> None:
