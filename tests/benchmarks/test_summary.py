@@ -33,19 +33,19 @@ def _run(*results: dict[str, Any]) -> dict[str, Any]:
 
 def test_rows_are_compared_with_the_first_of_their_group() -> None:
     """Twice the cost is 2.00; a row without a cost is left open."""
-    cost = "ns per message, median"
+    median, least = "ns per message, median", "ns per message, min"
     text = summary.tables(
         _run(
-            _result("test_orders[1000]", 0.002, **{cost: 100.0}),
-            _result("test_orders[1000000]", 0.004, **{cost: 200.0}),
+            _result("test_orders[1000]", 0.002, **{median: 100.0, least: 90.0}),
+            _result("test_orders[1000000]", 0.004, **{median: 200.0, least: 90.0}),
             _result("test_other", 0.004),
         )
     )
     rows = [line for line in text.splitlines() if line.startswith("| o")]
     assert rows == [
-        "| orders[1000] | 3 | 2.000 | 1.000 to 4.000 | 100.0 | 1.00 |",
-        "| orders[1000000] | 3 | 4.000 | 2.000 to 8.000 | 200.0 | 2.00 |",
-        "| other | 3 | 4.000 | 2.000 to 8.000 |  |  |",
+        "| orders[1000] | 3 | 2.000 | 1.000 to 4.000 | 100.0 | 90.0 | 1.00 | 1.00 |",
+        "| orders[1000000] | 3 | 4.000 | 2.000 to 8.000 | 200.0 | 90.0 | 2.00 | 1.00 |",
+        "| other | 3 | 4.000 | 2.000 to 8.000 |  |  |  |  |",
     ]
 
 
