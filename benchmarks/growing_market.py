@@ -1,9 +1,10 @@
 """A market of any size, and a flow that costs the same work in each of them.
 
-A flow is made of pairs, in random order and in equal parts: a resting order anywhere in the books is
-cancelled by its id and another one enters somewhere else, or an order rests at the best price and
-the next message takes it (IOC). So the number of resting orders stays what it is, and every message
-may touch any order, instrument or account: what grows with the market is only what lies in memory.
+A flow is made of pairs, in random order and in equal parts: a resting order anywhere in the books
+is cancelled by its id and another one enters somewhere else, or an order rests at the best price
+and the next message takes it (IOC). So the number of resting orders stays what it is, and every
+message may touch any order, instrument or account: what grows with the market is only what lies in
+memory.
 """
 
 from __future__ import annotations
