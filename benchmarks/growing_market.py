@@ -28,9 +28,9 @@ from engine.state import EngineLimits
 from engine.units import MAX_LADDER_LEVELS, MAX_TOTAL_CASH_FEN, ONE_MILLION, ORDER_SLOT_BITS
 
 CHUNK_COMMANDS = 65_536
-_REFERENCE_TICKS = MAX_LADDER_LEVELS // 2
+REFERENCE_TICKS = MAX_LADDER_LEVELS // 2
 _NEAREST_TICKS = 16  # from the middle to the first resting order; the best price lies between
-_MAXIMUM_LOTS = 10
+MAXIMUM_LOTS = 10
 _CREDITS_LOTS = 2**40  # of each instrument
 _FEE_PPM = 500
 
@@ -112,7 +112,7 @@ class GrowingMarket:
         rests, takes = pairs[which, 0], pairs[which, 1]
         rests["account"] = self._random.integers(1, self._size.accounts + 1, len(rests))
         rests["side"] = self._random.integers(0, 2, len(rests))
-        rests["price_ticks"] = _REFERENCE_TICKS + np.where(rests["side"] == Side.SELL, 1, -1)
+        rests["price_ticks"] = REFERENCE_TICKS + np.where(rests["side"] == Side.SELL, 1, -1)
         for name in ("instrument", "price_ticks", "quantity_lots"):
             takes[name] = rests[name]
         takes["account"] = rests["account"] % self._size.accounts + 1
@@ -141,7 +141,7 @@ class GrowingMarket:
         orders = np.zeros(count, ORDER_COMMAND)
         orders["kind"] = CommandKind.NEW_ORDER
         orders["instrument"] = self._random.integers(1, self._size.instruments + 1, count)
-        orders["quantity_lots"] = self._random.integers(1, _MAXIMUM_LOTS + 1, count)
+        orders["quantity_lots"] = self._random.integers(1, MAXIMUM_LOTS + 1, count)
         orders["order_type"] = OrderType.LIMIT
         orders["time_in_force"] = TimeInForce.GTC
         orders["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
@@ -154,7 +154,7 @@ class GrowingMarket:
         away_ticks = self._random.integers(_NEAREST_TICKS, farthest_ticks, len(orders))
         orders["side"] = self._random.integers(0, 2, len(orders))
         is_sell = orders["side"] == Side.SELL
-        orders["price_ticks"] = _REFERENCE_TICKS + np.where(is_sell, away_ticks, -away_ticks)
+        orders["price_ticks"] = REFERENCE_TICKS + np.where(is_sell, away_ticks, -away_ticks)
 
     def _instruments(self) -> np.ndarray:
         size = self._size
@@ -162,13 +162,13 @@ class GrowingMarket:
         instruments["kind"] = CommandKind.DEFINE_INSTRUMENT
         instruments["instrument"] = np.arange(1, size.instruments + 1)
         instruments["symbol_high"], instruments["symbol_low"] = pack_text("BENCH")
-        instruments["reference_price_ticks"] = _REFERENCE_TICKS
+        instruments["reference_price_ticks"] = REFERENCE_TICKS
         levels_each_way = size.ladder_levels // 2 - 1
-        instruments["price_limit_ppm"] = levels_each_way * ONE_MILLION // _REFERENCE_TICKS
+        instruments["price_limit_ppm"] = levels_each_way * ONE_MILLION // REFERENCE_TICKS
         instruments["ladder_levels"] = size.ladder_levels
         instruments["tick_fen"] = 1
         instruments["maker_fee_ppm"] = instruments["taker_fee_ppm"] = _FEE_PPM
-        instruments["maximum_order_lots"] = _MAXIMUM_LOTS
+        instruments["maximum_order_lots"] = MAXIMUM_LOTS
         instruments["maximum_holding_lots"] = 2 * _CREDITS_LOTS
         instruments["trading_day"] = 20_000
         return instruments

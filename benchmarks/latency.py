@@ -31,7 +31,7 @@ def offer(
     batch: int,
     now_ns: Callable[[], int] = time.perf_counter_ns,
 ) -> Answered:
-    """Let the commands come one by one, evenly spaced, and apply whatever has come, again and again.
+    """Let the commands come one by one, evenly spaced, and again and again apply what has come.
 
     No call gets more than `batch` of them. A message is answered when its call returns.
     """
