@@ -37,7 +37,7 @@ def describe_load() -> dict[str, Any]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """The processor, the cores that this process may use, and the memory."""
+    """The processor, the memory, the cores that this process may use and its place among others."""
     cpu_info = Path("/proc/cpuinfo")
     models = [
         line.partition(":")[2].strip()
@@ -48,5 +48,6 @@ def describe_machine() -> dict[str, Any]:
     return {
         "processor": models[0] if models else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
         "memory_gib": round(pages * page_bytes / 2**30),
     }

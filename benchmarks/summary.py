@@ -20,7 +20,8 @@ def tables(run: dict[str, Any]) -> str:
     """The run as Markdown. Raises KeyError if it is not what pytest-benchmark stores."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in run["benchmarks"]:
-        groups.setdefault(result["group"] or "alone", []).append(result)
+        module = Path(result["fullname"].partition("::")[0]).stem
+        groups.setdefault(result["group"] or module, []).append(result)
     parts = [_heading(run), *(_table(group, results) for group, results in groups.items())]
     return "\n\n".join(parts) + "\n"
 
@@ -37,7 +38,8 @@ def _heading(run: dict[str, Any]) -> str:
         f"Commit {str(commit.get('id'))[:10]}{edited}. {machine.get('processor')}, "
         f"{machine.get('cores')} cores, {machine.get('memory_gib')} GiB, {machine['system']}, "
         f"Python {machine['python_version']}.",
-        f"Load averages over 1, 5 and 15 minutes: {load[0]} before, {load[1]} after.",
+        f"Load averages over 1, 5 and 15 minutes: {load[0]} before, {load[1]} after. "
+        f"Niceness {machine.get('niceness')}.",
     ]
     return "\n\n".join(lines)
 

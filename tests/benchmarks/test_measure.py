@@ -19,5 +19,6 @@ def test_the_machine_is_described() -> None:
     machine = describe_machine()
     assert machine["cores"] == len(os.sched_getaffinity(0))
     assert machine["memory_gib"] >= 1
+    assert machine["niceness"] == os.nice(0)
     assert machine["processor"]
     assert len(describe_load()["load_averages"]) == 3

@@ -11,7 +11,14 @@ from benchmarks import summary
 
 def _result(name: str, median: float, group: str | None = "growth", **extra: Any) -> dict[str, Any]:
     stats = {"rounds": 3, "median": median, "q1": median / 2, "q3": median * 2}
-    return {"name": name, "group": group, "stats": stats, "extra_info": extra}
+    fullname = f"benchmarks/bench_x.py::{name}"
+    return {
+        "name": name,
+        "fullname": fullname,
+        "group": group,
+        "stats": stats,
+        "extra_info": extra,
+    }
 
 
 def _run(*results: dict[str, Any]) -> dict[str, Any]:
@@ -22,6 +29,7 @@ def _run(*results: dict[str, Any]) -> dict[str, Any]:
             "python_version": "3.11.7",
             "processor": "A processor",
             "cores": 2,
+            "niceness": 10,
             "memory_gib": 24,
             "at_start": {"load_averages": [1.5, 1.0, 0.5]},
         },
@@ -50,13 +58,13 @@ def test_rows_are_compared_with_the_first_of_their_group() -> None:
 
 
 def test_groups_keep_their_order_and_own_columns() -> None:
-    """A group's notes make columns in its own table only; no group is a table too."""
+    """A group's notes make columns in its own table only; without a group it is the module's."""
     text = summary.tables(
         _run(_result("test_b", 1, "late", p50=7), _result("test_a", 1, None), _result("test_c", 1))
     )
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## late",
-        "## alone",
+        "## bench_x",
         "## growth",
     ]
     assert text.count("p50") == 1
@@ -67,7 +75,7 @@ def test_machine_and_load_are_told() -> None:
     text = summary.tables(_run())
     assert "Measured on 2026-11-20" in text
     assert "Commit 0123456789 with changes. A processor, 2 cores, 24 GiB" in text
-    assert "1.50, 1.00, 0.50 before, 2.50, 2.00, 1.50 after" in text
+    assert "1.50, 1.00, 0.50 before, 2.50, 2.00, 1.50 after. Niceness 10." in text
 
 
 def test_the_command_prints_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
