@@ -20,7 +20,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	mkdir -p .benchmarks
-	$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-enable --benchmark-only \
+	$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-enable --benchmark-only -rs \
 	  --benchmark-json .benchmarks/latest.json
 	$(BIN)/python -m benchmarks.summary .benchmarks/latest.json
 

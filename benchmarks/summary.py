@@ -17,7 +17,7 @@ _MS_PER_SECOND = 1_000
 
 
 def tables(run: dict[str, Any]) -> str:
-    """The run as Markdown. Raises KeyError if it is not what pytest-benchmark stores."""
+    """The run as Markdown. Raises KeyError if it is not what `make bench` stores."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in run["benchmarks"]:
         module = Path(result["fullname"].partition("::")[0]).stem
@@ -30,16 +30,16 @@ def _heading(run: dict[str, Any]) -> str:
     machine, commit = run["machine_info"], run["commit_info"]
     edited = " with changes" if commit.get("dirty") else ""
     load = [
-        ", ".join(f"{average:.2f}" for average in moment.get("load_averages", []))
-        for moment in (machine.get("at_start", {}), run.get("at_end", {}))
+        ", ".join(f"{average:.2f}" for average in run[moment]["load_averages"])
+        for moment in ("at_start", "at_end")
     ]
     lines = [
         f"# Measured on {run['datetime'][:10]}",
-        f"Commit {str(commit.get('id'))[:10]}{edited}. {machine.get('processor')}, "
-        f"{machine.get('cores')} cores, {machine.get('memory_gib')} GiB, {machine['system']}, "
+        f"Commit {str(commit.get('id'))[:10]}{edited}. {machine['processor']}, "
+        f"{machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
         f"Python {machine['python_version']}.",
         f"Load averages over 1, 5 and 15 minutes: {load[0]} before, {load[1]} after. "
-        f"Niceness {machine.get('niceness')}.",
+        f"Niceness {machine['niceness']}.",
     ]
     return "\n\n".join(lines)
 
