@@ -18,8 +18,11 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev
-	$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-enable --benchmark-only
+bench: $(VENV)/.bench
+	mkdir -p .benchmarks
+	$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-enable --benchmark-only -rs \
+	  --benchmark-json .benchmarks/latest.json
+	$(BIN)/python -m benchmarks.summary .benchmarks/latest.json
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +36,10 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime | $(BIN)/python
 	$(PIP) install --quiet --require-hashes -r requirements/dev.lock
 	touch $@
 
+$(VENV)/.bench: requirements/bench.lock $(VENV)/.dev
+	$(PIP) install --quiet --require-hashes -r requirements/bench.lock
+	touch $@
+
 # Needs uv; everything else here needs only git, make, Python and the package indexes.
 lock:
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -40,6 +47,9 @@ lock:
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --extra build --extra dev -c requirements/runtime.lock \
 	  -o requirements/dev.lock pyproject.toml
+	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --extra build --extra dev --extra bench -c requirements/dev.lock \
+	  -o requirements/bench.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) .numba_cache .pytest_cache .mypy_cache .ruff_cache
