@@ -35,6 +35,8 @@ EVENTS_PER_COMMAND = 7
 # when self-trade prevention makes an incoming order smaller by it, one of that order's.
 ORDERS_PER_COMMAND = 2
 EVENTS_PER_ORDER = 2
+# A power of two, more than the batch loop looks ahead.
+FIRST_ROWS = 32
 
 # One row: how far the engine has come.
 PROGRESS = np.dtype(
@@ -79,6 +81,8 @@ class EngineArrays(NamedTuple):
     instruments: np.ndarray  # INSTRUMENT_STATE, by number
     counters: np.ndarray  # COUNTERS_STATE, one row
     progress: np.ndarray  # PROGRESS, one row
+    # int64, by row of the batch modulo FIRST_ROWS: where the search for its client id begins.
+    first_rows: np.ndarray
     commands: CommandArrays
     events: EventArrays
 
@@ -121,6 +125,7 @@ def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
         instruments=aligned_zeros(limits.instruments, INSTRUMENT_STATE),
         counters=aligned_zeros(1, COUNTERS_STATE),
         progress=aligned_zeros(1, PROGRESS),
+        first_rows=aligned_zeros(FIRST_ROWS, np.int64),
         commands=command_views(aligned_zeros(0, COMMAND)),
         events=event_views(aligned_zeros(0, EVENT)),
     )

@@ -8,7 +8,7 @@ from engine.codes import Code, CommandKind
 from engine.compiled import entry_point, inlined, int64
 from engine.matching.administration import administer
 from engine.matching.amendments import amend_order, cancel_order
-from engine.matching.arrays import EngineArrays
+from engine.matching.arrays import FIRST_ROWS, EngineArrays
 from engine.matching.continuous import enter
 from engine.matching.descriptors import load_arrays
 from engine.matching.events import refuse
@@ -20,6 +20,7 @@ from engine.matching.quotes import set_quote
 # So many commands ahead of the one in hand, memory that they will need is asked for.
 _FAR_AHEAD = 16
 _AHEAD = 6
+assert _AHEAD < _FAR_AHEAD < FIRST_ROWS
 
 
 @entry_point

@@ -7,9 +7,9 @@ from typing import Any
 from engine.accounts import is_open_account
 from engine.codes import Code, Target
 from engine.compiled import inlined, int64
-from engine.matching.arrays import EngineArrays
+from engine.matching.arrays import FIRST_ROWS, EngineArrays
 from engine.orderbook.bits import prefetch
-from engine.orderbook.client_ids import BLOCK_ENTRIES, find_client_id, first_row, write_client_id
+from engine.orderbook.client_ids import BLOCK_ENTRIES, find_from, first_row, write_client_id
 from engine.orderbook.queues import has_free_slots, take_slot
 from engine.units import MAX_ORDER_NUMBER, ORDER_SLOT_BITS
 
@@ -25,12 +25,17 @@ def is_defined(arrays: EngineArrays, instrument: int) -> Any:
 
 @inlined
 def fetch_client_id(arrays: EngineArrays, row: int) -> None:
-    """Have the memory where the search for the command's client id will begin at hand by then."""
+    """Note where the search for the command's client id will begin, and have it at hand by then.
+
+    The batch loop does so for every command, some commands ahead of it.
+    """
     command = arrays.commands.headers[row]
     high, low = command["client_id_high"], command["client_id_low"]
     if high != 0 or low != 0:
         table = arrays.client_ids
-        prefetch(table.entries, first_row(table, int64(command["account"]), high, low))
+        place = first_row(table, int64(command["account"]), high, low)
+        arrays.first_rows[row & (FIRST_ROWS - 1)] = place
+        prefetch(table.entries, place)
 
 
 @inlined
@@ -44,7 +49,7 @@ def fetch_order(arrays: EngineArrays, row: int) -> None:
     high, low = command["client_id_high"], command["client_id_low"]
     if high != 0 or low != 0:
         table = arrays.client_ids
-        place = first_row(table, int64(command["account"]), high, low)
+        place = arrays.first_rows[row & (FIRST_ROWS - 1)]
         entry = table.entries[place]
         if entry["value"] != 0 and entry["client_id_low"] != low:
             # The search will go on, and often further than one step.
@@ -62,7 +67,8 @@ def look_up_client_id(arrays: EngineArrays, row: int) -> Any:
     high, low = command["client_id_high"], command["client_id_low"]
     if high == 0 and low == 0:
         return int64(-1), int64(0)
-    entry = find_client_id(arrays.client_ids, int64(command["account"]), high, low)
+    first = arrays.first_rows[row & (FIRST_ROWS - 1)]
+    entry = find_from(arrays.client_ids, first, int64(command["account"]), high, low)
     return int64(entry), int64(abs(arrays.client_ids.entries[entry]["value"]))
 
 

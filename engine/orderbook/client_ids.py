@@ -63,9 +63,14 @@ def first_row(table: ClientIdArrays, account: int, high: int, low: int) -> Any:
 @inlined
 def find_client_id(table: ClientIdArrays, account: int, high: int, low: int) -> Any:
     """The row of the id's entry, or of the free entry where it belongs."""
+    return find_from(table, first_row(table, account, high, low), account, high, low)
+
+
+@inlined
+def find_from(table: ClientIdArrays, row: int, account: int, high: int, low: int) -> Any:
+    """`find_client_id`, where `first_row` is known already."""
     entries = table.entries
     last = len(entries) - 1
-    row = first_row(table, account, high, low)
     while True:
         entry = entries[row]
         if entry["value"] == 0 or (

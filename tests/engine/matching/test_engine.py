@@ -7,7 +7,9 @@ import pytest
 from engine_driver import make_command
 from engine_flows import ROOMY_LIMITS, Flow, run_flow
 
-from engine.codes import Code, CommandKind, EventKind
+from benchmarks.workloads import LIMITS, Message, opening, to_commands
+from engine.codes import Code, CommandKind, EventKind, Side
+from engine.matching import engine as shell
 from engine.matching.arrays import event_bound
 from engine.matching.engine import Engine, SequenceError
 from engine.matching.invariants import check_invariants
@@ -101,3 +103,24 @@ def test_the_bound_on_events_counts_every_resting_order() -> None:
     """One CANCEL_ALL may end all open orders; nothing but open orders and commands gives events."""
     assert event_bound(1, 1_000) >= 1_000 + 1
     assert event_bound(256, 0) >= 256 * 7
+
+
+def test_room_is_found_again_when_what_was_known_is_used_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many small batches fill the book; then one command gives an event for each of its orders."""
+    monkeypatch.setattr(shell, "_ROOM_COMMANDS", 8)
+    engine = Engine(LIMITS)
+    first = len(opening()) + 1
+    engine.apply(opening())
+    flow = [
+        Message(CommandKind.NEW_ORDER, Side.BUY, number, 95_000 + number, 1, False)
+        for number in range(1, 301)
+    ]
+    commands = to_commands(flow, first)
+    for start in range(0, len(commands), 3):
+        assert len(engine.apply(commands[start : start + 3])) == 3
+    events = engine.apply(make_command(CommandKind.CANCEL_ALL, sequence=first + 300))
+    assert len(events) == 1 + 300
+    assert np.all(events["sequence"] == first + 300)
+    check_invariants(engine.arrays)
