@@ -127,42 +127,6 @@ class LightMatchingEngine:
         return fills
 
 
-class CythonOrderBook:
-    """cython-orderbook: the book of a SortedDict and OrderedDicts, compiled by Cython."""
-
-    def __init__(self) -> None:
-        package = importlib.import_module("cython_orderbook")
-        self._book: Any = package.OrderBook()
-        self._order: Any = package.Order
-        self._sides = {Side.BUY: package.OrderSide.BID, Side.SELL: package.OrderSide.ASK}
-        self._order_ids: dict[int, str] = {}
-        self._client_ids: dict[str, int] = {}
-
-    def apply(self, flow: list[Message]) -> None:
-        book, order_ids = self._book, self._order_ids
-        for kind, side, client_id, price_ticks, quantity_lots, is_ioc in flow:
-            if kind != CommandKind.NEW_ORDER and not book.cancel_order(order_ids[client_id]):
-                continue
-            if kind != CommandKind.CANCEL_ORDER:
-                order = self._order(self._sides[Side(side)], quantity_lots, price_ticks)
-                order_ids[client_id] = order.order_id
-                self._client_ids[order.order_id] = client_id
-                book.add_limit_order(order)
-                if is_ioc and order.remaining_quantity:
-                    book.cancel_order(order.order_id)
-
-    def fills(self) -> list[Fill]:
-        return [
-            Fill(
-                self._client_ids[trade.filler_id],
-                self._client_ids[trade.aggressor_id],
-                trade.price,
-                trade.quantity_filled,
-            )
-            for trade in self._book.trade_log
-        ]
-
-
 class PeerPackage(NamedTuple):
     """A distribution's name, the module that tells whether it is there, and its adapter."""
 
@@ -174,7 +138,6 @@ class PeerPackage(NamedTuple):
 PEERS = (
     PeerPackage("pyorderbook", "pyorderbook", PyOrderBook),
     PeerPackage("lightmatchingengine", "lightmatchingengine", LightMatchingEngine),
-    PeerPackage("cython-orderbook", "cython_orderbook", CythonOrderBook),
 )
 
 
