@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from fastapi import Header, Query
@@ -36,6 +36,18 @@ IdempotencyKey = Annotated[
 DryRun = Annotated[
     bool, Query(description="Check everything and answer alike, but change nothing.")
 ]
+
+
+class Terms(NamedTuple):
+    """How an operation is asked for, whatever it does."""
+
+    idempotency_key: str | None
+    dry_run: bool
+
+
+async def terms(idempotency_key: IdempotencyKey = None, dry_run: DryRun = False) -> Terms:
+    """The dependency of every route that carries an operation out."""
+    return Terms(idempotency_key, dry_run)
 
 
 class MethodologyBody(Body):
@@ -165,8 +177,7 @@ def perform(
     body: Body,
     prepare: Prepare,
     *,
-    key: str | None,
-    dry_run: bool,
+    asked: Terms,
 ) -> Response:
     """Carry an account's operation out, or rehearse it. Blocks: for routes in worker threads.
 
@@ -174,9 +185,9 @@ def perform(
     written down and will be finished.
     """
     fields = msgspec.to_builtins(body)
-    request = Request(known.account, kind, fields, key)
+    request = Request(known.account, kind, fields, asked.idempotency_key)
     database, port = exchange.database, exchange.sync_core
-    if dry_run:
+    if asked.dry_run:
         return json_response(operations.rehearse(database, port, request, prepare))
     operation_id = operations.begin(database, request, prepare)
     try:

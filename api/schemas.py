@@ -26,6 +26,7 @@ from engine.decimals import (
 )
 from engine.times import parse_time
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_TOTAL_CASH_FEN, ONE_MILLION
+from settlement.identity import Role
 
 MAX_BATCH = 20
 MAX_PAGE = 1_000
@@ -33,16 +34,6 @@ MAX_ID = 2**63 - 1
 _RATIO = re.compile(r"(0|[1-9][0-9]?)(?:\.([0-9]{1,6}))?", re.ASCII)
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 
-Role = Literal[
-    "trader",
-    "market_maker",
-    "compliance",
-    "event_organiser",
-    "registry",
-    "settlement",
-    "operator",
-    "auditor",
-]
 Scope = Literal["read", "trade", "settle", "admin"]
 
 

@@ -13,7 +13,7 @@ import secrets
 import time
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import argon2
 from sqlalchemy import delete, func, select
@@ -30,19 +30,17 @@ from settlement.tables.identity import (
     User,
 )
 
-ROLES = frozenset(
-    {
-        "trader",
-        "market_maker",
-        "compliance",
-        "event_organiser",
-        "registry",
-        "settlement",
-        "operator",
-        "auditor",
-    }
-)
-SCOPES = frozenset({"read", "trade", "settle", "admin"})
+Role = Literal[
+    "trader",
+    "market_maker",
+    "compliance",
+    "event_organiser",
+    "registry",
+    "settlement",
+    "operator",
+    "auditor",
+]
+ROLES: frozenset[str] = frozenset(get_args(Role))
 MAX_KEYS_PER_USER = 20
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}", re.ASCII)

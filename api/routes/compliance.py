@@ -10,7 +10,6 @@ from starlette.responses import Response
 from api import registry_requests as requests
 from api.auth import Caller, require_role
 from api.gateway import Gateway, gateway
-from api.registry_requests import DryRun, IdempotencyKey
 from api.schemas import parse_quantity
 from api.strict_json import json_body
 from settlement import compliance
@@ -18,6 +17,7 @@ from settlement import compliance
 router = APIRouter(prefix="/compliance", tags=["compliance"])
 
 Exchange = Annotated[Gateway, Depends(gateway)]
+Terms = Annotated[requests.Terms, Depends(requests.terms)]
 
 
 @router.get("/headroom")
@@ -57,13 +57,10 @@ def surrender(
     body: Annotated[requests.SurrenderBody, Depends(json_body(requests.SurrenderBody))],
     known: Annotated[Caller, Depends(require_role("compliance"))],
     exchange: Exchange,
-    idempotency_key: IdempotencyKey = None,
-    dry_run: DryRun = False,
+    terms: Terms,
 ) -> Response:
     """Retire credits against an obligation, within its cap and before its deadline."""
     prepare = compliance.surrender(
         body.scheme, requests.parse_year(body.year, "year"), parse_quantity(body.quantity)
     )
-    return requests.perform(
-        exchange, known, "surrender", body, prepare, key=idempotency_key, dry_run=dry_run
-    )
+    return requests.perform(exchange, known, "surrender", body, prepare, asked=terms)

@@ -14,7 +14,7 @@ from api.auth import Caller, caller, require_role, require_scope
 from api.core_client import CoreUnavailable, ExecutionUnknown
 from api.errors import Problem
 from api.gateway import Gateway, gateway
-from api.registry_requests import DryRun, IdempotencyKey
+from api.registry_requests import IdempotencyKey
 from api.routes.orders import json_response
 from api.schemas import Page, page, parse_quantity
 from api.strict_json import json_body
@@ -35,6 +35,7 @@ from settlement.tables.registry import Batch, Methodology, Project
 router = APIRouter(prefix="/registry", tags=["registry"])
 
 Exchange = Annotated[Gateway, Depends(gateway)]
+Terms = Annotated[requests.Terms, Depends(requests.terms)]
 Registrar = Annotated[Caller, Depends(require_role("registry"))]
 Reader = Annotated[Caller, Depends(caller)]
 Holder = Annotated[Caller, Depends(require_scope("settle"))]
@@ -133,14 +134,11 @@ def deposit(
     body: Annotated[requests.CustodyBody, Depends(json_body(requests.CustodyBody))],
     known: Holder,
     exchange: Exchange,
-    idempotency_key: IdempotencyKey = None,
-    dry_run: DryRun = False,
+    terms: Terms,
 ) -> Response:
     """Bring credits into the exchange's custody, where they can be traded."""
     prepare = custody.deposit(body.symbol, parse_quantity(body.quantity), body.batch_id)
-    return requests.perform(
-        exchange, known, "deposit", body, prepare, key=idempotency_key, dry_run=dry_run
-    )
+    return requests.perform(exchange, known, "deposit", body, prepare, asked=terms)
 
 
 @router.post("/withdrawals", status_code=201)
@@ -148,14 +146,11 @@ def withdraw(
     body: Annotated[requests.CustodyBody, Depends(json_body(requests.CustodyBody))],
     known: Holder,
     exchange: Exchange,
-    idempotency_key: IdempotencyKey = None,
-    dry_run: DryRun = False,
+    terms: Terms,
 ) -> Response:
     """Take credits out of the exchange's custody."""
     prepare = custody.withdrawal(body.symbol, parse_quantity(body.quantity), body.batch_id)
-    return requests.perform(
-        exchange, known, "withdrawal", body, prepare, key=idempotency_key, dry_run=dry_run
-    )
+    return requests.perform(exchange, known, "withdrawal", body, prepare, asked=terms)
 
 
 @router.post("/transfers", status_code=201)
@@ -163,14 +158,11 @@ def transfer(
     body: Annotated[requests.TransferBody, Depends(json_body(requests.TransferBody))],
     known: Holder,
     exchange: Exchange,
-    idempotency_key: IdempotencyKey = None,
-    dry_run: DryRun = False,
+    terms: Terms,
 ) -> Response:
     """Give credits outside custody to another account."""
     prepare = registry.transfer(body.to_account, parse_quantity(body.quantity), body.batch_id)
-    return requests.perform(
-        exchange, known, "transfer", body, prepare, key=idempotency_key, dry_run=dry_run
-    )
+    return requests.perform(exchange, known, "transfer", body, prepare, asked=terms)
 
 
 @router.post("/pledges", status_code=201)
@@ -178,14 +170,11 @@ def pledge(
     body: Annotated[requests.PledgeBody, Depends(json_body(requests.PledgeBody))],
     known: Holder,
     exchange: Exchange,
-    idempotency_key: IdempotencyKey = None,
-    dry_run: DryRun = False,
+    terms: Terms,
 ) -> Response:
     """Set credits aside as a security."""
     prepare = registry.pledge(parse_quantity(body.quantity), body.batch_id)
-    return requests.perform(
-        exchange, known, "pledge", body, prepare, key=idempotency_key, dry_run=dry_run
-    )
+    return requests.perform(exchange, known, "pledge", body, prepare, asked=terms)
 
 
 @router.post("/pledges/{pledge_id}/release", status_code=201)
@@ -193,15 +182,12 @@ def release(
     pledge_id: str,
     known: Holder,
     exchange: Exchange,
-    idempotency_key: IdempotencyKey = None,
-    dry_run: DryRun = False,
+    terms: Terms,
 ) -> Response:
     """End a pledge."""
     body = requests.ReleaseBody(pledge_id=pledge_id)
     prepare = registry.release(pledge_id)
-    return requests.perform(
-        exchange, known, "release", body, prepare, key=idempotency_key, dry_run=dry_run
-    )
+    return requests.perform(exchange, known, "release", body, prepare, asked=terms)
 
 
 @router.post("/retirements", status_code=201)
@@ -209,8 +195,7 @@ def retire(
     body: Annotated[requests.RetirementBody, Depends(json_body(requests.RetirementBody))],
     known: Holder,
     exchange: Exchange,
-    idempotency_key: IdempotencyKey = None,
-    dry_run: DryRun = False,
+    terms: Terms,
 ) -> Response:
     """Use credits for good, those outside custody first, and get a certificate."""
     if (body.symbol is None) == (body.batch_id is None):
@@ -226,9 +211,7 @@ def retire(
         reason=requests.parse_text(body.reason, "reason"),
         event_id=body.event_id,
     )
-    return requests.perform(
-        exchange, known, "retirement", body, prepare, key=idempotency_key, dry_run=dry_run
-    )
+    return requests.perform(exchange, known, "retirement", body, prepare, asked=terms)
 
 
 @router.get("/retirements/{certificate_id}")
