@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -23,34 +24,19 @@ Wanted = Annotated[Page, Depends(page)]
 @router.get("/methodologies")
 def methodologies(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
     """All methodologies, newest first."""
-    with exchange.database.read() as session:
-        rows, following = registry_views.page(
-            session, select(Methodology), Methodology.number, wanted.before, wanted.limit
-        )
-        items = [registry_views.show_methodology(row) for row in rows]
-    return {"items": items, "next_cursor": following}
+    return _newest_first(exchange, wanted, Methodology, registry_views.show_methodology)
 
 
 @router.get("/projects")
 def projects(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
     """All projects, newest first."""
-    with exchange.database.read() as session:
-        rows, following = registry_views.page(
-            session, select(Project), Project.number, wanted.before, wanted.limit
-        )
-        items = [registry_views.show_project(row) for row in rows]
-    return {"items": items, "next_cursor": following}
+    return _newest_first(exchange, wanted, Project, registry_views.show_project)
 
 
 @router.get("/registry/batches")
 def batches(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
     """All issues, newest first."""
-    with exchange.database.read() as session:
-        rows, following = registry_views.page(
-            session, select(Batch), Batch.number, wanted.before, wanted.limit
-        )
-        items = [registry_views.show_batch(row) for row in rows]
-    return {"items": items, "next_cursor": following}
+    return _newest_first(exchange, wanted, Batch, registry_views.show_batch)
 
 
 @router.get("/registry/batches/{batch_id}")
@@ -83,3 +69,17 @@ def verify(certificate_id: str, exchange: Exchange) -> dict[str, Any]:
 def schemes() -> dict[str, Any]:
     """The offset rules of every scheme and open compliance year."""
     return {"items": compliance.show_schemes(time.time_ns()), "next_cursor": None}
+
+
+def _newest_first(
+    exchange: Gateway,
+    wanted: Page,
+    table: type[Methodology | Project | Batch],
+    show: Callable[[Any], dict[str, Any]],
+) -> dict[str, Any]:
+    """One page of all rows of a table."""
+    with exchange.database.read() as session:
+        rows, following = registry_views.page(
+            session, select(table), table.number, wanted.before, wanted.limit
+        )
+        return {"items": [show(row) for row in rows], "next_cursor": following}
