@@ -23,6 +23,8 @@ class CommandKind(IntEnum):
     SET_QUOTE = 6
     # The core's own, when an expiry has come: layout ADMIN_COMMAND, with nothing behind the header.
     EXPIRE_ORDERS = 7
+    # The core's own too, when a volatility interruption ends.
+    END_INTERRUPTIONS = 8
     # Reference data and administration: layout ADMIN_COMMAND, or INSTRUMENT_COMMAND for the first.
     DEFINE_INSTRUMENT = 16
     OPEN_ACCOUNT = 17
@@ -36,6 +38,7 @@ class CommandKind(IntEnum):
     RECORD_SURRENDER = 25
     BLOCK_ACCOUNT = 26
     UNBLOCK_ACCOUNT = 27
+    SET_VOLATILITY = 29
 
 
 class EventKind(IntEnum):
@@ -56,12 +59,17 @@ class EventKind(IntEnum):
     CASH_WITHDRAWN = 19
     CREDITS_DEPOSITED = 20
     CREDITS_WITHDRAWN = 21
-    PHASE_CHANGED = 22
     DAY_ROLLED = 23
     HEADROOM_SET = 24
     SURRENDER_RECORDED = 25
     ACCOUNT_BLOCKED = 26
     ACCOUNT_UNBLOCKED = 27
+    INTERRUPTIONS_ENDED = 15  # quantity_lots: of how many instruments
+    # Layout AUCTION_EVENT.
+    AUCTION_ENDED = 13
+    VOLATILITY_INTERRUPTED = 14
+    PHASE_CHANGED = 22
+    VOLATILITY_SET = 29
     # Layout INSTRUMENT_EVENT.
     INSTRUMENT_DEFINED = 16
 
@@ -86,6 +94,8 @@ class Code(IntEnum):
     MARKET_HALTED = 401
     QUANTITY_TOO_LARGE = 402
     PRICE_OUTSIDE_LIMITS = 403
+    CANCEL_NOT_ALLOWED = 404  # the last part of a call auction
+    NOT_IN_CALL_AUCTION = 405
     # 500: the book
     WOULD_CROSS = 500
     WOULD_SELF_TRADE = 501
@@ -110,6 +120,16 @@ class Side(IntEnum):
 class OrderType(IntEnum):
     LIMIT = 1
     MARKET = 2
+
+
+class TradeType(IntEnum):
+    """How a trade came about; the first two and LISTED make prices, the others do not."""
+
+    CONTINUOUS = 0
+    AUCTION = 1
+    BLOCK = 2
+    ONE_WAY = 3
+    LISTED = 4
 
 
 class TimeInForce(IntEnum):
@@ -178,6 +198,7 @@ class Reason(IntEnum):
     ACCOUNT_BLOCKED = 11
     EXPIRED = 12
     MINIMUM_QUANTITY = 13
+    VOLATILITY_INTERRUPTION = 16
     PRIORITY_KEPT = 32
     PRIORITY_LOST = 33
 

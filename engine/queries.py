@@ -38,6 +38,10 @@ class MatchingEngine(Protocol):
     def next_expiry_ns(self) -> int:
         """No order expires before this time; NEVER_NS if none does at all."""
 
+    @property
+    def next_interruption_end_ns(self) -> int:
+        """No volatility interruption ends before this time; NEVER_NS if none does at all."""
+
     def apply(self, commands: np.ndarray) -> np.ndarray: ...
 
     def export(self) -> EngineState: ...

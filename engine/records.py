@@ -135,6 +135,15 @@ ADMIN_COMMAND = _record(
         ("scheme", "<i4"),
         ("trading_day", "<i4"),  # ROLL_DAY: the day that begins
         ("phase", "u1"),
+        ("reserved_byte", "u1"),
+        ("reserved", "<u2"),
+        ("reserved_word", "<i4"),
+        ("ends_at_ns", "<i8"),  # SET_PHASE: when the phase is planned to end; 0: unknown
+        ("cancel_until_ns", "<i8"),  # SET_PHASE: from then on clients cannot cancel; 0: never
+        ("reserved_limit", "<i4"),
+        ("reserved_count", "<i4"),
+        ("volatility_ppm", "<i4"),  # SET_VOLATILITY: how far a trade may lie off; 0: anywhere
+        ("interruption_seconds", "<i4"),  # SET_VOLATILITY
     ],
 )
 
@@ -183,6 +192,7 @@ TRADE_EVENT = _record(
         ("taker_side", "u1"),
         ("maker_purpose", "u1"),
         ("taker_purpose", "u1"),
+        ("trade_type", "u1"),
     ],
 )
 
@@ -203,6 +213,21 @@ INSTRUMENT_EVENT = _record(
         ("ladder_levels", "<i4"),
         ("trading_day", "<i4"),
         ("flags", "<i4"),
+    ],
+)
+
+# What happens to an instrument's phase, and how an auction ends.
+AUCTION_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("price_ticks", "<i8"),  # AUCTION_ENDED: 0: no trade. VOLATILITY_INTERRUPTED: not traded at
+        ("quantity_lots", "<i8"),  # AUCTION_ENDED: what was traded
+        ("surplus_lots", "<i8"),  # AUCTION_ENDED: left over at the price, buy minus sell
+        ("ends_at_ns", "<i8"),  # of the phase that begins; 0: unknown
+        ("cancel_until_ns", "<i8"),  # PHASE_CHANGED
+        ("volatility_ppm", "<i4"),  # VOLATILITY_SET
+        ("interruption_seconds", "<i4"),  # VOLATILITY_SET
+        ("phase", "u1"),  # after the event; 0 in AUCTION_ENDED and VOLATILITY_SET
     ],
 )
 
@@ -309,6 +334,8 @@ INSTRUMENT_STATE = np.dtype(
         ("maximum_holding_lots", "<i8"),
         ("total_credits_lots", "<i8"),  # deposited less withdrawn
         ("last_price_ticks", "<i8"),  # of the latest trade; 0: none yet
+        ("ends_at_ns", "<i8"),  # planned end of the phase; 0: unknown
+        ("cancel_until_ns", "<i8"),  # from then on clients cannot cancel; 0: never
         ("tick_fen", "<i4"),
         ("price_limit_ppm", "<i4"),
         ("maker_fee_ppm", "<i4"),
@@ -316,9 +343,12 @@ INSTRUMENT_STATE = np.dtype(
         ("ladder_levels", "<i4"),
         ("trading_day", "<i4"),
         ("flags", "<i4"),
+        ("volatility_ppm", "<i4"),  # 0: no interruptions
+        ("interruption_seconds", "<i4"),
         ("phase", "u1"),
         ("is_defined", "u1"),
-        ("reserved", "<u2"),
+        ("is_interrupted", "u1"),  # a call auction because of volatility
+        ("reserved", "u1"),
     ],
     align=True,
 )

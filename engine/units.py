@@ -19,10 +19,12 @@ MAX_TOTAL_CASH_FEN = 2**60
 MAX_TOTAL_CREDITS_LOTS = 2**45
 MAX_LADDER_LEVELS = 2**18
 
-# Later than every expiry: no order expires.
+# Later than every expiry and every end: there is none.
 NEVER_NS = 2**63 - 1
 
 ONE_MILLION = 1_000_000
+NANOSECONDS = 1_000_000_000  # in a second
+MAX_INTERRUPTION_SECONDS = 86_400
 
 # An order id carries the pool slot in its low bits, so a lookup needs no search, and a number that
 # is never reused in the rest, so an id is never reused either.

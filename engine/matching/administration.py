@@ -16,6 +16,7 @@ from engine.accounts import (
 from engine.codes import Code, CommandKind, EventKind, Reason, Side
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
+from engine.matching.auction import set_volatility
 from engine.matching.events import add_payload_reply, refuse
 from engine.matching.identity import is_defined, look_up_client_id, register_client_id
 from engine.matching.instruments import define_instrument, roll_day, set_phase
@@ -25,7 +26,7 @@ from engine.units import EXCHANGE_ACCOUNT, MAX_TOTAL_CASH_FEN, MAX_TOTAL_CREDITS
 
 
 @kernel
-def administer(arrays: EngineArrays, row: int) -> None:
+def administer(arrays: EngineArrays, row: int) -> None:  # noqa: PLR0912 - one row for each kind
     """Apply any command but those on orders and quotes."""
     kind = arrays.commands.headers[row]["kind"]
     if kind == CommandKind.DEFINE_INSTRUMENT:
@@ -50,8 +51,12 @@ def administer(arrays: EngineArrays, row: int) -> None:
         _record_surrender(arrays, row)
     elif kind == CommandKind.BLOCK_ACCOUNT:
         _block_account(arrays, row)
-    else:
+    elif kind == CommandKind.SET_VOLATILITY:
+        set_volatility(arrays, row)
+    elif kind == CommandKind.UNBLOCK_ACCOUNT:
         _unblock_account(arrays, row)
+    else:
+        refuse(arrays, row, Code.INVALID_REQUEST, 0)
 
 
 @kernel
@@ -257,6 +262,7 @@ def _block_account(arrays: EngineArrays, row: int) -> None:
         any_value,
         int64(EMPTY_RANGE[0]),
         int64(EMPTY_RANGE[1]),
+        any_value,
     )
     cancel_matching(arrays, row, wanted, int64(Reason.ACCOUNT_BLOCKED))
 

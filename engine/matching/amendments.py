@@ -17,6 +17,7 @@ from engine.matching.lifecycle import cancel, leave_book, shrink
 from engine.matching.orders import check_contact
 from engine.risk import (
     check_allowance,
+    check_cancel,
     check_means,
     check_phase,
     check_quantity_and_price,
@@ -29,6 +30,9 @@ from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS
 def cancel_order(arrays: EngineArrays, row: int) -> None:
     """Take an order off, or refuse to."""
     code, slot = find_target(arrays, row)
+    if code == Code.OK:
+        instrument = arrays.instruments[arrays.book.orders[slot]["instrument"]]
+        code = int64(check_cancel(instrument, arrays.commands.headers[row]["time_ns"]))
     if code != Code.OK:
         refuse(arrays, row, code, 0)
         return
@@ -54,7 +58,7 @@ def amend_order(arrays: EngineArrays, row: int) -> Any:
         is_amend and price_ticks == order["price_ticks"] and open_lots <= order["remaining_lots"]
     )
     if code == Code.OK:
-        code = _check_amended(arrays, slot, price_ticks, open_lots, keeps_priority)
+        code = _check_amended(arrays, row, slot, price_ticks, open_lots, keeps_priority)
     if code != Code.OK:
         refuse(arrays, row, code, 0)
         return int64(0), price_ticks
@@ -72,7 +76,12 @@ def amend_order(arrays: EngineArrays, row: int) -> Any:
 
 @inlined
 def _check_amended(
-    arrays: EngineArrays, slot: int, price_ticks: int, open_lots: int, keeps_priority: bool
+    arrays: EngineArrays,
+    row: int,
+    slot: int,
+    price_ticks: int,
+    open_lots: int,
+    keeps_priority: bool,
 ) -> Any:
     """Checks 3 to 9 of AMEND_ORDER."""
     balances = arrays.balances
@@ -86,6 +95,9 @@ def _check_amended(
     if open_lots <= 0:
         return int64(Code.INVALID_REQUEST)
     code = int64(check_phase(instrument))
+    if code != Code.OK:
+        return code
+    code = int64(check_cancel(instrument, arrays.commands.headers[row]["time_ns"]))
     if code != Code.OK:
         return code
     code = int64(check_quantity_and_price(instrument, open_lots, price_ticks))

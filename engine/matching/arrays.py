@@ -12,6 +12,7 @@ from engine.orderbook.client_ids import ClientIdArrays, allocate_client_ids
 from engine.records import (
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    AUCTION_EVENT,
     COMMAND,
     COUNTERS_STATE,
     EVENT,
@@ -29,8 +30,11 @@ from engine.units import NEVER_NS
 
 EVENT_WORDS = RECORD_BYTES // 8
 # SET_QUOTE gives the most events that take no resting order out of the book: its reply, and for
-# each side an acceptance, one trade that leaves the maker's rest, and the cancelled remainder.
-EVENTS_PER_COMMAND = 7
+# each side an acceptance, one trade that leaves the maker's rest, and the cancelled remainder. To
+# that comes a volatility interruption, with the two events that end it.
+EVENTS_PER_COMMAND = 10
+# An auction that was there before: its phase and its result. Its trades close one order each.
+EVENTS_PER_AUCTION = 2
 # And it enters the most orders; each leaves the book at most once, with one event of its own and,
 # when self-trade prevention makes an incoming order smaller by it, one of that order's.
 ORDERS_PER_COMMAND = 2
@@ -46,6 +50,7 @@ PROGRESS = np.dtype(
         ("instruments", "<i8"),  # the highest number that was defined
         ("events", "<i8"),  # written by this batch
         ("next_expiry_ns", "<i8"),  # no open order expires before; NEVER_NS: none does
+        ("next_interruption_end_ns", "<i8"),  # no interruption ends before; NEVER_NS: none does
     ],
     align=True,
 )
@@ -70,6 +75,7 @@ class EventArrays(NamedTuple):
     trades: np.ndarray
     instruments: np.ndarray
     admin: np.ndarray
+    auctions: np.ndarray
 
 
 class EngineArrays(NamedTuple):
@@ -107,13 +113,15 @@ def event_views(buffer: np.ndarray) -> EventArrays:
         trades=buffer.view(TRADE_EVENT),
         instruments=buffer.view(INSTRUMENT_EVENT),
         admin=buffer.view(ADMIN_EVENT),
+        auctions=buffer.view(AUCTION_EVENT),
     )
 
 
-def event_bound(commands: int, open_orders: int) -> int:
+def event_bound(commands: int, open_orders: int, instruments: int) -> int:
     """How many events a batch can give at most, whatever it asks for, and one for SET_QUOTE."""
+    own = EVENTS_PER_COMMAND * commands + EVENTS_PER_AUCTION * instruments + 1
     leaving = ORDERS_PER_COMMAND * commands + open_orders
-    return EVENTS_PER_COMMAND * commands + EVENTS_PER_ORDER * leaving + 1
+    return own + EVENTS_PER_ORDER * leaving
 
 
 def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
@@ -130,6 +138,7 @@ def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
         events=event_views(aligned_zeros(0, EVENT)),
     )
     arrays.progress["next_expiry_ns"] = NEVER_NS
+    arrays.progress["next_interruption_end_ns"] = NEVER_NS
     arrays.counters["next_order_number"] = 1
     arrays.counters["next_trade_id"] = 1
     return arrays

@@ -9,6 +9,7 @@ from engine.compiled import entry_point, inlined, int64
 from engine.matching.administration import administer
 from engine.matching.amendments import amend_order, cancel_order
 from engine.matching.arrays import FIRST_ROWS, EngineArrays
+from engine.matching.auction import end_interruptions
 from engine.matching.continuous import enter
 from engine.matching.descriptors import load_arrays
 from engine.matching.events import refuse
@@ -73,7 +74,9 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:
         cancel_all(arrays, row)
     elif kind == CommandKind.EXPIRE_ORDERS:
         expire_orders(arrays, row)
-    elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.UNBLOCK_ACCOUNT:
+    elif kind == CommandKind.END_INTERRUPTIONS:
+        end_interruptions(arrays, row)
+    elif kind >= CommandKind.DEFINE_INSTRUMENT:
         administer(arrays, row)
     else:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)

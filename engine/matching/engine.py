@@ -80,6 +80,11 @@ class Engine:
         return int(self._arrays.progress[0]["next_expiry_ns"])
 
     @property
+    def next_interruption_end_ns(self) -> int:
+        """No volatility interruption ends before this time; NEVER_NS if none does at all."""
+        return int(self._arrays.progress[0]["next_interruption_end_ns"])
+
+    @property
     def arrays(self) -> EngineArrays:
         """The live state, to be looked at: by invariants, depth views and tests."""
         return self._arrays
@@ -118,7 +123,8 @@ class Engine:
             self._commands = buffer.view(RAW)
             arrays = arrays._replace(commands=command_views(buffer))
         # What the batches on the way open, a later one among them may close.
-        bound = event_bound(to_come, int(arrays.book.pool[0]["open_orders"]))
+        open_orders = int(arrays.book.pool[0]["open_orders"])
+        bound = event_bound(to_come, open_orders, int(arrays.progress[0]["instruments"]))
         if bound > len(self._events):
             self._events = aligned_zeros(_rounded_up(bound), EVENT)
             arrays = arrays._replace(events=event_views(self._events))

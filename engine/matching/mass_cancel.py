@@ -11,6 +11,7 @@ from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_admin_reply, refuse
 from engine.matching.identity import is_defined
 from engine.matching.lifecycle import cancel
+from engine.risk import check_cancel
 from engine.units import NEVER_NS
 
 _CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
@@ -31,6 +32,8 @@ class Filter(NamedTuple):
     # Only orders outside these prices.
     lower_ticks: int
     upper_ticks: int
+    # Only orders that clients may cancel at this time; 0 takes all.
+    cancel_time_ns: int
 
 
 @inlined
@@ -55,6 +58,7 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
         and int64(order["flags"]) & wanted.flags == wanted.flags
         and _takes(wanted.time_in_force, order["time_in_force"])
         and (price_ticks < wanted.lower_ticks or price_ticks > wanted.upper_ticks)
+        and check_cancel(arrays.instruments[order["instrument"]], wanted.cancel_time_ns) == Code.OK
     )
 
 
@@ -94,6 +98,10 @@ def cancel_all(arrays: EngineArrays, row: int) -> None:
         code = Code.UNKNOWN_ACCOUNT
     elif instrument != 0 and not is_defined(arrays, instrument):
         code = Code.UNKNOWN_INSTRUMENT
+    # An account's own wish has to wait for the auction, the exchange's and a disconnection's not.
+    cancel_time_ns = command["time_ns"] if account != 0 and flags == 0 else int64(0)
+    if code == Code.OK and instrument != 0:
+        code = check_cancel(arrays.instruments[instrument], cancel_time_ns)
     if code != Code.OK:
         refuse(arrays, row, code, 0)
         return
@@ -107,6 +115,7 @@ def cancel_all(arrays: EngineArrays, row: int) -> None:
         int64(0),
         int64(EMPTY_RANGE[0]),
         int64(EMPTY_RANGE[1]),
+        cancel_time_ns,
     )
     reason = int64(Reason.DISCONNECTED) if flags else int64(Reason.MASS_CANCELLED)
     place = add_admin_reply(arrays, row, EventKind.ORDERS_CANCELLED)

@@ -20,6 +20,7 @@ from engine.codes import (
     EventKind,
     OrderFlag,
     OrderType,
+    Phase,
     Purpose,
     Reason,
     SelfTradePrevention,
@@ -28,7 +29,7 @@ from engine.codes import (
 )
 from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
-from engine.matching.continuous import best_is_reached, first_opposite
+from engine.matching.continuous import best_is_reached, first_opposite, meets_own
 from engine.matching.events import add_reply, describe_order, refuse
 from engine.matching.identity import (
     can_issue_orders,
@@ -172,6 +173,8 @@ def _check_new(
     code = int64(check_phase(instrument))
     if code != Code.OK:
         return code
+    if instrument["phase"] == Phase.CALL_AUCTION and not _may_join_auction(command):
+        return int64(Code.NOT_IN_CALL_AUCTION)
     code = int64(check_quantity_and_price(instrument, quantity_lots, limit_ticks))
     if code != Code.OK:
         return code
@@ -204,6 +207,15 @@ def _check_new(
 
 
 @inlined
+def _may_join_auction(command: Any) -> Any:
+    """Whether a call auction takes orders with such terms."""
+    time_in_force = int64(command["time_in_force"])
+    is_immediate = time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    is_plain = command["order_type"] == OrderType.LIMIT and command["minimum_quantity_lots"] == 0
+    return is_plain and not is_immediate
+
+
+@inlined
 def check_contact(
     arrays: EngineArrays,
     instrument: int,
@@ -213,7 +225,13 @@ def check_contact(
     flags: int,
     self_trade_prevention: int,
 ) -> Any:
-    """Whether the first order that would be met, if any, may be met."""
+    """Whether the first order that would be met, if any, may be met; in an auction, all of them."""
+    if arrays.instruments[instrument]["phase"] == Phase.CALL_AUCTION:
+        if flags & _POST_ONLY:
+            return int64(Code.NOT_IN_CALL_AUCTION)
+        if meets_own(arrays.book, instrument, side, account, limit_ticks, 0):
+            return int64(Code.WOULD_SELF_TRADE)
+        return int64(Code.OK)
     if best_is_reached(arrays.book, instrument, side, limit_ticks):
         if flags & _POST_ONLY:
             return int64(Code.WOULD_CROSS)

@@ -27,7 +27,6 @@ def check_book(book: BookArrays, last_instrument: int) -> None:
         for side in (Side.BUY, Side.SELL):
             if book.sides[2 * instrument + side]["levels"]:
                 queued += _check_side(book, instrument, side)
-        _check_uncrossed(book, instrument)
     require(sorted(queued) == open_slots, "each open order is in one queue, and no other is")
 
 
@@ -102,7 +101,8 @@ def _check_queue(book: BookArrays, level: np.void, place: tuple[int, int, int]) 
     return slots
 
 
-def _check_uncrossed(book: BookArrays, instrument: int) -> None:
+def require_uncrossed(book: BookArrays, instrument: int) -> None:
+    """Outside auctions the best bid is below the best ask. Raises InvariantError."""
     buy_side = book.sides[2 * instrument + Side.BUY]
     sell_side = book.sides[2 * instrument + Side.SELL]
     if buy_side["best"] != NO_LEVEL and sell_side["best"] != NO_LEVEL:

@@ -85,7 +85,7 @@ def leave_queue(book: BookArrays, slot: int) -> None:
 
 @inlined
 def shrink_in_queue(book: BookArrays, slot: int, lots: int) -> None:
-    """Take `lots` off an order that keeps its place."""
+    """Take `lots` off an order that keeps its place, or off one that trades."""
     order = book.orders[slot]
     instrument = int64(order["instrument"])
     side = int64(order["side"])

@@ -71,10 +71,10 @@ def test_the_hold_covers_the_higher_fee(maker_ppm: int, taker_ppm: int) -> None:
         (Phase.HALTED, Code.MARKET_HALTED),
         (Phase.CLOSED, Code.MARKET_CLOSED),
         (Phase.PRE_OPEN, Code.MARKET_CLOSED),
-        (Phase.CALL_AUCTION, Code.MARKET_CLOSED),
+        (Phase.CALL_AUCTION, Code.OK),
     ],
 )
-def test_orders_are_entered_in_continuous_trading_only(phase: Phase, code: Code) -> None:
+def test_orders_are_entered_in_trading_and_auctions_only(phase: Phase, code: Code) -> None:
     """Each phase has its code."""
     assert check_phase(_instrument(phase=phase)) == code
 

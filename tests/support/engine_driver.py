@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import CommandKind, EventKind, InstrumentFlag, OrderFlag, Purpose, Side
+from engine.codes import CommandKind, EventKind, InstrumentFlag, OrderFlag, Phase, Purpose, Side
 from engine.queries import MatchingEngine
 from engine.records import (
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    AUCTION_EVENT,
     COMMAND,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
@@ -24,6 +25,12 @@ from engine.records import (
 from engine.state import EngineLimits, EngineState
 from engine.units import ONE_MILLION, ORDER_SLOT_BITS
 
+_AUCTION_EVENTS = (
+    EventKind.AUCTION_ENDED,
+    EventKind.VOLATILITY_INTERRUPTED,
+    EventKind.PHASE_CHANGED,
+    EventKind.VOLATILITY_SET,
+)
 # Either engine.
 AnyEngine = MatchingEngine
 SMALL_LIMITS = EngineLimits(
@@ -48,6 +55,8 @@ def event_layout(kind: int) -> np.dtype:
         return ORDER_EVENT
     if kind == EventKind.TRADE:
         return TRADE_EVENT
+    if kind in _AUCTION_EVENTS:
+        return AUCTION_EVENT
     return INSTRUMENT_EVENT if kind == EventKind.INSTRUMENT_DEFINED else ADMIN_EVENT
 
 
@@ -201,17 +210,24 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
     places = [(order["instrument"], order["side"]) for order in orders]
     assert places == sorted(places)
     prices: dict[tuple[int, int], list[int]] = defaultdict(list)
+    own: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     for order in orders:
         instrument = instruments[order["instrument"]]
         price = order["price_ticks"]
         assert instrument["lower_limit_ticks"] <= price <= instrument["upper_limit_ticks"]
         assert 0 < order["remaining_lots"] <= order["quantity_lots"]
         prices[order["instrument"], order["side"]].append(price)
-    for number in range(len(instruments)):
+        own[order["instrument"], order["side"], order["account"]].append(price)
+    for number, instrument in enumerate(instruments):
         bids, asks = prices[number, int(Side.BUY)], prices[number, int(Side.SELL)]
         assert bids == sorted(bids, reverse=True)
         assert asks == sorted(asks)
-        assert not bids or not asks or bids[0] < asks[0], "the book is crossed"
+        may_cross = instrument["phase"] not in (Phase.CONTINUOUS, Phase.CLOSED)
+        assert may_cross or not bids or not asks or bids[0] < asks[0], "the book is crossed"
+    for (number, side, account), bids in own.items():
+        asks = own.get((number, int(Side.SELL), account), [])
+        is_bid = side == Side.BUY and bool(asks)
+        assert not is_bid or bids[0] < asks[0], "an account would trade with itself"
 
 
 def _check_slots(state: EngineState, orders: list[dict[str, int]]) -> None:

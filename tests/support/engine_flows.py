@@ -35,10 +35,13 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
+from engine.records import ADMIN_COMMAND
 
 ACCOUNTS = (1, 2, 3, 4)
 INSTRUMENTS = (1, 2)
 SCHEMES = (1, 2)
+# How often trading goes on again.
+_REOPENED = {Phase.CONTINUOUS: 0.0, Phase.CALL_AUCTION: 0.06}
 _EXTREMES = (
     0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
     2**60, 2**60 + 1, 2**63 - 1, -(2**63),
@@ -125,7 +128,7 @@ class FlowMaker:
                 for side in ("maker", "taker"):
                     if event[f"{side}_remaining_lots"] == 0:
                         self._close(event[f"{side}_order_id"])
-            elif kind == EventKind.PHASE_CHANGED:
+            elif kind in (EventKind.PHASE_CHANGED, EventKind.VOLATILITY_INTERRUPTED):
                 self._phases[event["instrument"]] = Phase(event["phase"])
             elif kind == EventKind.DAY_ROLLED:
                 self._days[event["instrument"]] = event["trading_day"]
@@ -141,7 +144,8 @@ class FlowMaker:
 
     def _sensible(self, random: Random) -> np.ndarray:
         for instrument in INSTRUMENTS:
-            if self._phases[instrument] != Phase.CONTINUOUS and random.random() < 0.3:
+            share = _REOPENED.get(self._phases[instrument], 0.3)
+            if random.random() < share:
                 return self._reopen(random, instrument)
         if self._blocked and random.random() < 0.4:
             account = min(self._blocked)
@@ -152,6 +156,8 @@ class FlowMaker:
     def _reopen(self, random: Random, instrument: int) -> np.ndarray:
         if self._phases[instrument] == Phase.CLOSED and random.random() < 0.5:
             return self._roll_day(random, instrument)
+        if self._phases[instrument] == Phase.CALL_AUCTION and random.random() < 0.5:
+            return make_command(CommandKind.END_INTERRUPTIONS)
         return _set_phase(instrument, Phase.CONTINUOUS)
 
     def new_order(self, random: Random) -> np.ndarray:
@@ -257,7 +263,24 @@ class FlowMaker:
         )
 
     def set_phase(self, random: Random) -> np.ndarray:
-        return _set_phase(random.choice(INSTRUMENTS), random.choice(list(Phase)))
+        phases = (*Phase, Phase.CALL_AUCTION, Phase.CALL_AUCTION)
+        command = _set_phase(random.choice(INSTRUMENTS), random.choice(phases))
+        terms = command.view(ADMIN_COMMAND)
+        if random.random() < 0.5:
+            terms["ends_at_ns"] = self._time_ns + 20_000
+        if random.random() < 0.2:
+            terms["cancel_until_ns"] = self._time_ns + 1_000 * random.choice((1, 5, 10))
+        return command
+
+    def set_volatility(self, random: Random) -> np.ndarray:
+        instrument = random.choice(INSTRUMENTS)
+        ticks = random.choice((0, 1, 2, 2, 3))
+        return make_command(
+            CommandKind.SET_VOLATILITY,
+            instrument=instrument,
+            volatility_ppm=ticks * 1_000_000 // self._centres[instrument] + (ticks > 0),
+            interruption_seconds=random.choice((0, 1, 1, 1)),
+        )
 
     def block_account(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.BLOCK_ACCOUNT, account=random.choice(ACCOUNTS))
@@ -320,7 +343,8 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
     FlowMaker.move_cash: 4,
     FlowMaker.move_credits: 4,
     FlowMaker.use_allowance: 3,
-    FlowMaker.set_phase: 2,
+    FlowMaker.set_phase: 3,
+    FlowMaker.set_volatility: 2,
     FlowMaker.block_account: 1,
     FlowMaker.enlarge: 2,
 }
@@ -341,10 +365,14 @@ def run_flow(
     commands: list[np.ndarray] = []
     events: list[np.ndarray] = []
     event_ends: list[int] = []
+    late_ns = 0
     for number in range(len(opening) + len(seeds)):
         is_opening = number < len(opening)
         made = opening[number] if is_opening else maker.next(seeds[number - len(opening)])
         command = stamp(made, number + 1)
+        # No interruption is shorter than a second, and commands are a microsecond apart.
+        late_ns += 1_000_000_000 * (int(made["kind"][0]) == CommandKind.END_INTERRUPTIONS)
+        command["time_ns"] += late_ns
         answer = engine.apply(command).copy()
         read = read_events(answer)
         maker.learn(read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import Code, EventKind, OrderType, Phase, Reason, Side
+from engine.codes import Code, EventKind, OrderType, Phase, Reason, Side, TradeType
 from engine.decimals import format_fen, format_price
 from engine.records import unpack_text
 from engine.state import EngineState
@@ -43,6 +43,8 @@ class Words:
             return f"amended {self._name(event)} to {size} {reason}"
         if kind == EventKind.TRADE:
             return self._trade(event)
+        if kind in (EventKind.AUCTION_ENDED, EventKind.VOLATILITY_INTERRUPTED):
+            return self._auction(kind, event)
         if kind == EventKind.COMMAND_REFUSED:
             return self._refused(event)
         if kind == EventKind.QUOTE_SET:
@@ -69,12 +71,26 @@ class Words:
     def _trade(self, event: dict[str, Any]) -> str:
         maker = self._names[event["maker_order_id"]]
         text = f"trade {event['quantity_lots']} @ {self._price(event['price_ticks'])} with {maker}"
+        if event["trade_type"] != TradeType.CONTINUOUS:
+            # The taker did not come in just now.
+            text += f" and {self._names[event['taker_order_id']]}"
         if event["maker_fee_fen"] or event["taker_fee_fen"]:
             maker_fee, taker_fee = (
                 format_fen(event[f"{side}_fee_fen"]) for side in ("maker", "taker")
             )
             text += f", fees {maker_fee} maker {taker_fee} taker"
         return text
+
+    def _auction(self, kind: EventKind, event: dict[str, Any]) -> str:
+        price = self._price(event["price_ticks"])
+        if kind == EventKind.VOLATILITY_INTERRUPTED:
+            return f"volatility interrupted before {price}"
+        if not event["price_ticks"]:
+            return "auction ended without trade"
+        side = "buy" if event["surplus_lots"] > 0 else "sell"
+        over = f", {abs(event['surplus_lots'])} to {side} left over"
+        text = f"auction ended {event['quantity_lots']} @ {price}"
+        return text + (over if event["surplus_lots"] else "")
 
     def _refused(self, event: dict[str, Any]) -> str:
         text = f"refused {Code(event['code']).name}"
@@ -88,6 +104,8 @@ class Words:
             return f" {event['quantity_lots']}"
         if kind == EventKind.PHASE_CHANGED:
             return f" {_words(Phase(event['phase']))}"
+        if kind == EventKind.VOLATILITY_SET:
+            return f" {event['volatility_ppm']} ppm, {event['interruption_seconds']} s"
         if kind in (EventKind.DAY_ROLLED, EventKind.INSTRUMENT_DEFINED):
             lower, upper = (self._price(event[f"{end}_limit_ticks"]) for end in ("lower", "upper"))
             name = "" if kind == EventKind.DAY_ROLLED else f" {_symbol(event)}"

@@ -1,4 +1,4 @@
-"""Reference data, cash and credits, phases and days, caps, blocks."""
+"""Reference data, cash and credits, days, caps, blocks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine.matching.reference.state import (
     Instrument,
     Market,
     Refusal,
+    price_limits,
     refuse_if,
 )
 from engine.units import (
@@ -131,17 +132,6 @@ def withdraw_credits(market: Market, command: Command) -> None:
     market.events.repeat(EventKind.CREDITS_WITHDRAWN)
 
 
-def set_phase(market: Market, command: Command) -> None:
-    """SET_PHASE; day orders end with the phase closed."""
-    refuse_if(command.phase not in list(Phase), Code.INVALID_REQUEST)
-    market.instrument(command.instrument).phase = command.phase
-    market.events.repeat(EventKind.PHASE_CHANGED)
-    if command.phase == Phase.CLOSED:
-        for order in orders.orders_by_slot(market):
-            if order.instrument == command.instrument and order.is_day:
-                orders.cancel(market, order, Reason.DAY_EXPIRED)
-
-
 def roll_day(market: Market, command: Command) -> None:
     """ROLL_DAY: new limits, locked credits become available, orders outside the limits go."""
     price = command.reference_price_ticks
@@ -214,13 +204,6 @@ def unblock_account(market: Market, command: Command) -> None:
     """UNBLOCK_ACCOUNT."""
     market.account(command.account).is_blocked = False
     market.events.repeat(EventKind.ACCOUNT_UNBLOCKED)
-
-
-def price_limits(reference_price_ticks: int, price_limit_ppm: int) -> tuple[int, int]:
-    """The lowest and the highest price allowed, in ticks: never outside the percentage."""
-    lowest = reference_price_ticks * (ONE_MILLION - price_limit_ppm)
-    highest = reference_price_ticks * (ONE_MILLION + price_limit_ppm)
-    return max(1, -(-lowest // ONE_MILLION)), highest // ONE_MILLION
 
 
 def limits_fit(

@@ -96,6 +96,12 @@ class Book:
         for queue in self._sides[side].values():
             yield from queue
 
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the best bid and the best ask meet."""
+        best_bid = next(self.orders(Side.BUY), None)
+        return best_bid is not None and next(self.facing(best_bid), None) is not None
+
     def facing(self, order: Order) -> Iterator[Order]:
         """The opposite orders that `order` reaches, the one that trades first coming first."""
         for resting in self.orders(Side.SELL if order.is_buy else Side.BUY):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.codes import Code, CommandKind, EventKind
-from engine.matching.reference import administration, orders, quotes
+from engine.matching.reference import administration, auctions, orders, quotes
 from engine.matching.reference.events import Command, read_command
 from engine.matching.reference.state import Market, Refusal
 from engine.records import ACCOUNT_STATE, COMMAND
@@ -22,18 +22,20 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.CANCEL_ALL: orders.cancel_all,
     CommandKind.SET_QUOTE: quotes.set_quote,
     CommandKind.EXPIRE_ORDERS: orders.expire_orders,
+    CommandKind.END_INTERRUPTIONS: auctions.end_interruptions,
     CommandKind.DEFINE_INSTRUMENT: administration.define_instrument,
     CommandKind.OPEN_ACCOUNT: administration.open_account,
     CommandKind.DEPOSIT_CASH: administration.deposit_cash,
     CommandKind.WITHDRAW_CASH: administration.withdraw_cash,
     CommandKind.DEPOSIT_CREDITS: administration.deposit_credits,
     CommandKind.WITHDRAW_CREDITS: administration.withdraw_credits,
-    CommandKind.SET_PHASE: administration.set_phase,
+    CommandKind.SET_PHASE: auctions.set_phase,
     CommandKind.ROLL_DAY: administration.roll_day,
     CommandKind.SET_HEADROOM: administration.set_headroom,
     CommandKind.RECORD_SURRENDER: administration.record_surrender,
     CommandKind.BLOCK_ACCOUNT: administration.block_account,
     CommandKind.UNBLOCK_ACCOUNT: administration.unblock_account,
+    CommandKind.SET_VOLATILITY: auctions.set_volatility,
 }
 
 
@@ -53,6 +55,14 @@ class ReferenceEngine:
         """When the next order expires; NEVER_NS if none does."""
         expiring = (order.expires_at_ns for order in self._market.orders.values())
         return min((time_ns for time_ns in expiring if time_ns != 0), default=NEVER_NS)
+
+    @property
+    def next_interruption_end_ns(self) -> int:
+        """When the next volatility interruption ends; NEVER_NS if none does."""
+        instruments = self._market.instruments.values()
+        return min(
+            (each.ends_at_ns for each in instruments if each.is_interrupted), default=NEVER_NS
+        )
 
     def apply(self, commands: np.ndarray) -> np.ndarray:
         """Carry out `commands` (shape (n,), dtype COMMAND) and return their events (EVENT)."""

@@ -12,6 +12,7 @@ from engine.matching.reference.book import Order
 from engine.records import (
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    AUCTION_EVENT,
     EVENT,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
@@ -54,7 +55,7 @@ def _names(layout: np.dtype) -> list[str]:
 
 _PACKERS = {
     id(layout): _packer(layout)
-    for layout in (ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT)
+    for layout in (ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, AUCTION_EVENT, INSTRUMENT_EVENT)
 }
 
 
@@ -96,6 +97,10 @@ class EventWriter:
 
     def trade(self, **fields: int) -> None:
         self._add(TRADE_EVENT, EventKind.TRADE, fields)
+
+    def auction(self, kind: EventKind, **fields: int) -> None:
+        """What happens to an instrument's phase, or how its auction ended."""
+        self._add(AUCTION_EVENT, kind, {"instrument": self._command.instrument, **fields})
 
     def define_instrument(self, lower_limit_ticks: int, upper_limit_ticks: int) -> None:
         """The reply to DEFINE_INSTRUMENT: its payload and the limits that follow from it."""

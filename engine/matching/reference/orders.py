@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from engine.codes import (
     Code,
     EventKind,
     OrderFlag,
     OrderType,
-    Phase,
     Purpose,
     Reason,
     SelfTradePrevention,
     Side,
     Target,
     TimeInForce,
+    TradeType,
 )
-from engine.matching.reference import risk
+from engine.matching.reference import phases, risk
 from engine.matching.reference.book import Order
 from engine.matching.reference.events import Command
-from engine.matching.reference.state import Instrument, Market, Refusal, refuse_if
+from engine.matching.reference.state import Market, Refusal, refuse_if
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ORDER_SLOT_BITS
 
 # As a plain integer: the complement of an IntFlag has no bits but those that it knows.
@@ -39,7 +39,9 @@ def new_order(market: Market, command: Command) -> None:
     is_gtd = command.time_in_force == TimeInForce.GTD
     refuse_if(is_gtd and command.expires_at_ns <= command.time_ns, Code.INVALID_REQUEST)
     refuse_if(account.is_blocked, Code.ACCOUNT_BLOCKED)
-    check_phase(instrument)
+    phases.check_phase(instrument)
+    may_join = not instrument.is_in_call_auction or phases.is_auction_order(command)
+    refuse_if(not may_join, Code.NOT_IN_CALL_AUCTION)
     refuse_if(command.quantity_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
 
     order = _order_from(command)
@@ -48,7 +50,7 @@ def new_order(market: Market, command: Command) -> None:
             instrument.upper_limit_ticks if order.is_buy else instrument.lower_limit_ticks
         )
     refuse_if(not instrument.allows_price(order.price_ticks), Code.PRICE_OUTSIDE_LIMITS)
-    check_book(market, order)
+    phases.check_book(market, order)
     risk.check_risk(market, order)
     refuse_if(not market.has_room_for_orders(1), Code.ENGINE_FULL)
     has_row = market.has_room_for_position(order.account, order.instrument)
@@ -66,6 +68,7 @@ def cancel_order(market: Market, command: Command) -> None:
     refuse_if(command.target not in list(Target), Code.INVALID_REQUEST)
     market.account(command.account)
     order = _target(market, command)
+    phases.check_cancel(market, market.instruments[order.instrument])
     cancel(market, order, Reason.REQUESTED)
 
 
@@ -94,6 +97,10 @@ def cancel_all(market: Market, command: Command) -> None:
         market.account(command.account)
     if command.instrument != 0:
         market.instrument(command.instrument)
+    # An account's own wish waits for the auction, the exchange's and a disconnection's does not.
+    is_clients = command.account != 0 and command.flags == OrderFlag.NONE
+    if is_clients and command.instrument != 0:
+        phases.check_cancel(market, market.instruments[command.instrument])
 
     chosen = [
         order
@@ -104,6 +111,7 @@ def cancel_all(market: Market, command: Command) -> None:
         and command.filter_gateway in (0, order.gateway)
         and command.filter_session in (0, order.session)
         and order.flags & command.flags == command.flags
+        and (not is_clients or phases.allows_cancel(market, order))
     ]
     market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(chosen))
     reason = Reason.DISCONNECTED if command.flags else Reason.MASS_CANCELLED
@@ -123,31 +131,21 @@ def expire_orders(market: Market, command: Command) -> None:
         cancel(market, order, Reason.EXPIRED)
 
 
-def check_phase(instrument: Instrument) -> None:
-    """Raises Refusal unless the instrument trades continuously."""
-    refuse_if(instrument.phase == Phase.HALTED, Code.MARKET_HALTED)
-    refuse_if(instrument.phase != Phase.CONTINUOUS, Code.MARKET_CLOSED)
-
-
-def check_book(market: Market, order: Order) -> None:
-    """Checks 9 and 10 of NEW_ORDER: whom the order would meet first. Raises Refusal."""
-    first = next(market.books[order.instrument].facing(order), None)
-    if first is not None:
-        refuse_if(order.is_post_only, Code.WOULD_CROSS)
-        gives_way = order.self_trade_prevention == SelfTradePrevention.CANCEL_NEWEST
-        refuse_if(gives_way and first.account == order.account, Code.WOULD_SELF_TRADE)
-
-
 def enter(market: Market, order: Order, minimum_lots: int = 0) -> None:
     """Hold for `order`, match it, and let what is left rest or be cancelled. Cannot fail.
 
     If less than `minimum_lots` could be traded, all of it is cancelled.
     """
     risk.hold(market, order)
-    if _could_trade(market, order, minimum_lots):
+    instrument = market.instruments[order.instrument]
+    if instrument.is_in_call_auction:
+        reason = Reason.NONE
+    elif _could_trade(market, order, minimum_lots):
         reason = _match(market, order)
     else:
         reason = Reason.MINIMUM_QUANTITY
+    if instrument.is_in_call_auction and reason == Reason.NONE and phases.meets_own(market, order):
+        reason = Reason.SELF_TRADE_PREVENTION  # the rest of an order that was interrupted
     if order.remaining_lots == 0:
         market.close_order(order)
     elif reason != Reason.NONE:
@@ -227,27 +225,10 @@ def _is_well_formed(command: Command) -> bool:
 
 
 def _order_from(command: Command) -> Order:
-    return Order(
-        order_id=0,
-        client_id_high=command.client_id_high,
-        client_id_low=command.client_id_low,
-        entered_time_ns=command.time_ns,
-        price_ticks=command.price_ticks,
-        quantity_lots=command.quantity_lots,
-        remaining_lots=command.quantity_lots,
-        account=command.account,
-        instrument=command.instrument,
-        scheme=command.scheme,
-        session=command.session,
-        side=command.side,
-        order_type=command.order_type,
-        time_in_force=command.time_in_force,
-        flags=command.flags,
-        self_trade_prevention=command.self_trade_prevention,
-        purpose=command.purpose,
-        gateway=command.gateway,
-        expires_at_ns=command.expires_at_ns,
-    )
+    known = {each.name for each in fields(Order)}
+    taken = {name: value for name, value in vars(command).items() if name in known}
+    lots, time_ns = command.quantity_lots, command.time_ns
+    return Order(**taken | {"order_id": 0, "remaining_lots": lots, "entered_time_ns": time_ns})
 
 
 def _target(market: Market, command: Command) -> Order:
@@ -289,14 +270,15 @@ def _amend(
     """Checks 5 to 9 of AMEND_ORDER, then the amendment."""
     instrument = market.instruments[order.instrument]
     remaining_lots = total_lots - order.filled_lots
-    check_phase(instrument)
+    phases.check_phase(instrument)
+    phases.check_cancel(market, instrument)
     refuse_if(remaining_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
     refuse_if(not instrument.allows_price(price_ticks), Code.PRICE_OUTSIDE_LIMITS)
     if keeps_priority:
         shrink_in_place(market, order, remaining_lots)
         return
     wanted = replace(order, price_ticks=price_ticks, remaining_lots=remaining_lots)
-    check_book(market, wanted)
+    phases.check_book(market, wanted)
     risk.check_risk(market, wanted, standing=order)
     withdraw(market, order)
     reenter(market, order, price_ticks, remaining_lots)
@@ -304,6 +286,8 @@ def _amend(
 
 def _match(market: Market, taker: Order) -> Reason:
     """Trade `taker` as far as it goes. Returns why what is left may not rest, or NONE."""
+    rests = taker.order_type == OrderType.LIMIT and taker.time_in_force != TimeInForce.IOC
+    band = phases.band(market.instruments[taker.instrument])
     if taker.time_in_force == TimeInForce.FOK and not _could_trade(
         market, taker, taker.remaining_lots
     ):
@@ -313,8 +297,14 @@ def _match(market: Market, taker: Order) -> Reason:
         maker = next(book.facing(taker), None)
         if maker is None:
             break
+        if maker.price_ticks not in band:
+            phases.interrupt(market, maker.instrument, maker.price_ticks)
+            return Reason.NONE if rests else Reason.VOLATILITY_INTERRUPTION
         if maker.account != taker.account:
-            _trade(market, maker, taker)
+            quantity_lots = min(maker.remaining_lots, taker.remaining_lots)
+            trade(market, maker, taker, maker.price_ticks, quantity_lots, TradeType.CONTINUOUS)
+            if maker.remaining_lots == 0:
+                close_filled(market, maker)
         elif not _prevent_self_trade(market, maker, taker):
             return Reason.SELF_TRADE_PREVENTION
     if taker.order_type == OrderType.MARKET:
@@ -327,7 +317,10 @@ def _match(market: Market, taker: Order) -> Reason:
 def _could_trade(market: Market, taker: Order, wanted_lots: int) -> bool:
     """Whether `taker` would trade at least `wanted_lots` at once."""
     traded_lots, open_lots = 0, taker.remaining_lots
+    band = phases.band(market.instruments[taker.instrument])
     for resting in market.books[taker.instrument].facing(taker):
+        if resting.price_ticks not in band:
+            break
         lots = min(resting.remaining_lots, open_lots)
         if resting.account != taker.account:
             traded_lots += lots
@@ -358,17 +351,23 @@ def _prevent_self_trade(market: Market, resting: Order, taker: Order) -> bool:
     return mode == SelfTradePrevention.CANCEL_OLDEST
 
 
-def _trade(market: Market, maker: Order, taker: Order) -> None:
-    """One match, at the maker's price. A filled maker leaves the book and gives its slot back."""
-    quantity_lots = min(maker.remaining_lots, taker.remaining_lots)
-    maker_fee_fen, taker_fee_fen = risk.exchange(market, maker, taker, quantity_lots)
-    market.instruments[maker.instrument].last_price_ticks = maker.price_ticks
+def trade(
+    market: Market,
+    maker: Order,
+    taker: Order,
+    price_ticks: int,
+    quantity_lots: int,
+    trade_type: TradeType,
+) -> None:
+    """One match."""
+    maker_fee_fen, taker_fee_fen = risk.exchange(market, maker, taker, price_ticks, quantity_lots)
+    market.instruments[maker.instrument].last_price_ticks = price_ticks
     market.events.trade(
         instrument=maker.instrument,
         trade_id=market.next_trade_id,
         maker_order_id=maker.order_id,
         taker_order_id=taker.order_id,
-        price_ticks=maker.price_ticks,
+        price_ticks=price_ticks,
         quantity_lots=quantity_lots,
         maker_remaining_lots=maker.remaining_lots,
         taker_remaining_lots=taker.remaining_lots,
@@ -379,11 +378,15 @@ def _trade(market: Market, maker: Order, taker: Order) -> None:
         taker_side=taker.side,
         maker_purpose=maker.purpose,
         taker_purpose=taker.purpose,
+        trade_type=trade_type,
     )
     market.next_trade_id += 1
-    if maker.remaining_lots == 0:
-        market.books[maker.instrument].remove(maker)
-        market.close_order(maker)
+
+
+def close_filled(market: Market, order: Order) -> None:
+    """A resting order that has been filled leaves the book and gives its slot back."""
+    market.books[order.instrument].remove(order)
+    market.close_order(order)
 
 
 def _cancel_unbooked(market: Market, order: Order, reason: Reason) -> None:
