@@ -32,6 +32,10 @@ class Instrument:
     trading_day: int
     flags: InstrumentFlag
     phase: Phase
+    ends_at_ns: int = 0  # of the phase; 0: unknown
+    cancel_until_ns: int = 0  # 0: always
+    volatility_ppm: int = 0  # 0: trading is not interrupted
+    interruption_seconds: int = 0
 
     def fee_fen(self, notional_fen: int) -> int:
         """The greater of the two fees, which is what an order's hold reserves."""
@@ -57,9 +61,9 @@ class Instruments:
         self.by_number.clear()
         self.sequence = sequence
         for number in np.flatnonzero(instruments["is_defined"]).tolist():
-            self._put(
-                _from_row(number, instruments[number], Phase(int(instruments[number]["phase"])))
-            )
+            row = instruments[number]
+            defined = _from_row(number, row, Phase(int(row["phase"])))
+            self._put(replace(defined, **_named(row, _TIMES + _VOLATILITY)))
 
     def apply(self, events: Records) -> None:
         """Follow definitions, phases and new trading days."""
@@ -74,10 +78,14 @@ class Instruments:
                 defined = events[index : index + 1].view(records.INSTRUMENT_EVENT)[0]
                 self._put(_from_row(number, defined, Phase.CLOSED))
                 continue
-            admin = events[index : index + 1].view(records.ADMIN_EVENT)[0]
             known = self.by_number[number]
-            if kind is EventKind.PHASE_CHANGED:
-                self._put(replace(known, phase=Phase(int(admin["phase"]))))
+            auction = events[index : index + 1].view(records.AUCTION_EVENT)[0]
+            admin = events[index : index + 1].view(records.ADMIN_EVENT)[0]
+            if kind is EventKind.VOLATILITY_SET:
+                self._put(replace(known, **_named(auction, _VOLATILITY)))
+            elif kind in (EventKind.PHASE_CHANGED, EventKind.VOLATILITY_INTERRUPTED):
+                phase = Phase(int(auction["phase"]))
+                self._put(replace(known, phase=phase, **_named(auction, _TIMES)))
             else:
                 self._put(
                     replace(
@@ -103,7 +111,22 @@ class Instruments:
 
 # By kind of event: a look-up is much cheaper than a search, and nearly always finds nothing.
 _IS_FOLLOWED = np.zeros(256, dtype=np.bool_)
-_IS_FOLLOWED[[EventKind.INSTRUMENT_DEFINED, EventKind.PHASE_CHANGED, EventKind.DAY_ROLLED]] = True
+_IS_FOLLOWED[
+    [
+        EventKind.INSTRUMENT_DEFINED,
+        EventKind.PHASE_CHANGED,
+        EventKind.DAY_ROLLED,
+        EventKind.VOLATILITY_INTERRUPTED,
+        EventKind.VOLATILITY_SET,
+    ]
+] = True
+# Fields that a row of INSTRUMENT_STATE and the events name alike.
+_TIMES = ("ends_at_ns", "cancel_until_ns")
+_VOLATILITY = ("volatility_ppm", "interruption_seconds")
+
+
+def _named(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: int(row[name]) for name in names}
 
 
 def _from_row(number: int, row: Any, phase: Phase) -> Instrument:

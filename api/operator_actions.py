@@ -23,7 +23,10 @@ from api.schemas import (
     AccountBody,
     CashBody,
     InstrumentBody,
+    PhaseBody,
+    VolatilityBody,
     parse_amount,
+    parse_expiry,
     parse_quantity,
     parse_ratio_ppm,
     plain_text,
@@ -31,7 +34,12 @@ from api.schemas import (
 from engine import records
 from engine.codes import Code, CommandKind, EventKind, InstrumentFlag, Phase
 from engine.decimals import NotDecimalError, OffStepError, parse_price
-from engine.units import MAX_LADDER_LEVELS, MAX_TICK_FEN, ONE_MILLION
+from engine.units import (
+    MAX_INTERRUPTION_SECONDS,
+    MAX_LADDER_LEVELS,
+    MAX_TICK_FEN,
+    ONE_MILLION,
+)
 from settlement import cash_requests, identity
 from settlement.tables.identity import CashRequest
 
@@ -250,10 +258,15 @@ def _ladder_levels(reference_ticks: int, limit_ppm: int) -> int:
     return min(max(1 << (4 * band - 1).bit_length(), 64), MAX_LADDER_LEVELS)
 
 
-async def set_phase(
-    gateway: Gateway, caller: Caller, symbol: str | None, phase: Phase
-) -> list[Instrument]:
+async def set_phase(gateway: Gateway, caller: Caller, body: PhaseBody) -> list[Instrument]:
     """Set the phase of one instrument, or of all; the instruments as they then are."""
+    symbol, phase = body.symbol, Phase[body.phase.upper()]
+    times = {
+        "ends_at_ns": parse_expiry(body.ends_at, "ends_at") if body.ends_at else 0,
+        "cancel_until_ns": parse_expiry(body.no_cancel_from, "no_cancel_from")
+        if body.no_cancel_from
+        else 0,
+    }
     wanted = (
         [gateway.instruments.get(symbol)]
         if symbol is not None
@@ -261,13 +274,48 @@ async def set_phase(
     )
     for instrument in wanted:
         command = admin_command(
-            CommandKind.SET_PHASE, instrument=instrument.number, phase=int(phase)
+            CommandKind.SET_PHASE, instrument=instrument.number, phase=int(phase), **times
         )
         [events] = await gateway.core.submit(command)
         if events[0]["kind"] != EventKind.PHASE_CHANGED:
             raise _refusal(events)
-    await record(gateway, caller, "phase_set", {"symbol": symbol, "phase": phase.name.lower()})
+    subject: dict[str, object] = {"symbol": symbol, "phase": body.phase}
+    if body.ends_at:
+        subject["ends_at"] = body.ends_at
+    if body.no_cancel_from:
+        subject["no_cancel_from"] = body.no_cancel_from
+    await record(gateway, caller, "phase_set", subject)
     return [gateway.instruments.by_number[instrument.number] for instrument in wanted]
+
+
+async def set_volatility(
+    gateway: Gateway, caller: Caller, symbol: str, body: VolatilityBody
+) -> Instrument:
+    """From when on a move of the price interrupts an instrument's trading, and for how long."""
+    instrument = gateway.instruments.get(symbol, field=None)
+    limit_ppm = parse_ratio_ppm(body.limit, "limit")
+    if limit_ppm >= ONE_MILLION:
+        raise Problem("invalid_request", "The limit is below 1.", field="limit")
+    least_seconds = 1 if limit_ppm else 0
+    if not least_seconds <= body.interruption_seconds <= MAX_INTERRUPTION_SECONDS:
+        detail = f"An interruption lasts from 1 to {MAX_INTERRUPTION_SECONDS} seconds."
+        raise Problem("invalid_request", detail, field="interruption_seconds")
+    command = admin_command(
+        CommandKind.SET_VOLATILITY,
+        instrument=instrument.number,
+        volatility_ppm=limit_ppm,
+        interruption_seconds=body.interruption_seconds,
+    )
+    [events] = await gateway.core.submit(command)
+    if events[0]["kind"] != EventKind.VOLATILITY_SET:
+        raise _refusal(events)
+    subject: dict[str, object] = {
+        "symbol": symbol,
+        "limit": body.limit,
+        "interruption_seconds": body.interruption_seconds,
+    }
+    await record(gateway, caller, "volatility_set", subject)
+    return gateway.instruments.by_number[instrument.number]
 
 
 def _refusal(events: Any) -> Problem:

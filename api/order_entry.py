@@ -14,7 +14,7 @@ from api.commands import Records, order_command, quote_command
 from api.core_client import ExecutionUnknown
 from api.errors import Problem
 from api.instruments import Instrument
-from api.messages import ENGINE_CODES
+from api.messages import ENGINE_CODES, ENGINE_DETAILS
 from api.order_commands import OrderName, Prepared, parse_order_name, prepare
 from api.order_views import OrderView
 from api.schemas import (
@@ -314,13 +314,14 @@ def refusal(reply: Any, instrument: Instrument | None, command: Records) -> Prob
         extra["limit"] = format_price(lower if too_low else upper, instrument.tick_fen)
     elif code is Code.ENGINE_FULL:
         extra["retry_after_ms"] = 1_000
-    field, detail = _FIELDS.get(code), None
+    field = _FIELDS.get(code)
+    detail, detail_zh = ENGINE_DETAILS.get(code, (None, None))
     if code is Code.ACCOUNT_BLOCKED:
         detail = "The account is blocked."
     elif code is Code.INVALID_REQUEST and _is_good_till_date(command):
         # All else that makes an order invalid was refused before it was sent.
         field, detail = "expires_at", "The order would have expired already."
-    return Problem(ENGINE_CODES[code], detail, field=field, **extra)
+    return Problem(ENGINE_CODES[code], detail, detail_zh=detail_zh, field=field, **extra)
 
 
 def _is_good_till_date(command: Records) -> bool:

@@ -73,6 +73,14 @@ ExpiryTime = Annotated[
         extra_json_schema={"examples": ["2026-12-31T07:00:00.000000Z"]},
     ),
 ]
+PlannedTime = Annotated[
+    str,
+    msgspec.Meta(
+        description="When the phase is planned to end (shown, but not done by itself), or from "
+        "when on clients cannot cancel or amend in it (ISO-8601 UTC).",
+        extra_json_schema={"examples": ["2026-12-31T07:00:00.000000Z"]},
+    ),
+]
 MinimumQuantity = Annotated[
     str,
     msgspec.Meta(
@@ -171,6 +179,15 @@ class PhaseBody(Body):
 
     phase: Literal["pre_open", "call_auction", "continuous", "halted", "closed"]
     symbol: Symbol | None = None
+    ends_at: PlannedTime | None = None
+    no_cancel_from: PlannedTime | None = None
+
+
+class VolatilityBody(Body):
+    """PUT /v1/operator/instruments/{symbol}/volatility; a limit of "0" ends interruptions."""
+
+    limit: Annotated[str, msgspec.Meta(extra_json_schema={"examples": ["0.05"]})]
+    interruption_seconds: int = 0
 
 
 class AccountBody(Body):

@@ -16,6 +16,7 @@ import numpy as np
 from engine.codes import EventKind
 from engine.records import (
     ADMIN_EVENT,
+    AUCTION_EVENT,
     INSTRUMENT_EVENT,
     ORDER_EVENT,
     TRADE_EVENT,
@@ -30,7 +31,7 @@ _CANCELLED = int(EventKind.ORDER_CANCELLED)
 _AMENDED = int(EventKind.ORDER_AMENDED)
 _TRADE = int(EventKind.TRADE)
 _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
-_PHASE_CHANGED = int(EventKind.PHASE_CHANGED)
+_PHASES = (int(EventKind.PHASE_CHANGED), int(EventKind.VOLATILITY_INTERRUPTED))
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
 _ORDER_FIELDS = ("order_id", "instrument", "side", "price_ticks", "remaining_lots")
@@ -108,7 +109,7 @@ class Market:
         for number in np.flatnonzero(instruments["is_defined"]).tolist():
             row = dict(zip(names, instruments[number].tolist(), strict=True))
             instrument = self._define(number, row)
-            instrument.phase = row["phase"]
+            instrument.set_phase(row)
             instrument.statistics.set_last(row["last_price_ticks"], 0, 0)
         for order in _rows(orders, _ORDER_FIELDS):
             self._enter(*order)
@@ -208,7 +209,7 @@ class Market:
                 if kind != _CANCELLED:
                     self._enter(*row)
                 self._touched.setdefault(row[1], [])
-            elif kind in (_DEFINED, _PHASE_CHANGED, _DAY_ROLLED):
+            elif kind in (_DEFINED, *_PHASES, _DAY_ROLLED):
                 self._administer(kind, events[index : index + 1])
 
     def _catch_up(self, events: np.ndarray) -> None:
@@ -232,10 +233,10 @@ class Market:
             self._define(number, dict(zip(names, row, strict=True)))
             return
         instrument = self._by_number[number]
-        names = ADMIN_EVENT.names or ()
-        fields = dict(zip(names, event.view(ADMIN_EVENT)[0].tolist(), strict=True))
-        if kind == _PHASE_CHANGED:
-            instrument.phase = fields["phase"]
+        layout = ADMIN_EVENT if kind == _DAY_ROLLED else AUCTION_EVENT
+        fields = dict(zip(layout.names or (), event.view(layout)[0].tolist(), strict=True))
+        if kind in _PHASES:
+            instrument.set_phase(fields)
         else:
             instrument.set_day(fields)
             instrument.statistics.roll()

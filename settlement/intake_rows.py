@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.codes import EventKind, Reason
-from engine.records import ADMIN_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT, unpack_text
+from engine.records import (
+    ADMIN_EVENT,
+    AUCTION_EVENT,
+    INSTRUMENT_EVENT,
+    ORDER_EVENT,
+    TRADE_EVENT,
+    unpack_text,
+)
 from settlement.ledger import CASH, Kind, Leg, Posting, holder
 from settlement.ports import Records
 
@@ -21,7 +28,8 @@ ORDER_KINDS = (EventKind.ORDER_ACCEPTED, EventKind.ORDER_CANCELLED, EventKind.OR
 _EXPIRED = (Reason.DAY_EXPIRED, Reason.EXPIRED)
 _CASH_KINDS = (EventKind.CASH_DEPOSITED, EventKind.CASH_WITHDRAWN)
 _CREDITS_KINDS = (EventKind.CREDITS_DEPOSITED, EventKind.CREDITS_WITHDRAWN)
-_ADMIN_KINDS = (EventKind.PHASE_CHANGED, EventKind.DAY_ROLLED, *_CASH_KINDS, *_CREDITS_KINDS)
+_ADMIN_KINDS = (EventKind.DAY_ROLLED, *_CASH_KINDS, *_CREDITS_KINDS)
+_PHASE_KINDS = (EventKind.PHASE_CHANGED, EventKind.VOLATILITY_INTERRUPTED)
 Row = dict[str, Any]
 
 
@@ -79,6 +87,11 @@ class AdminEvent(NamedTuple):
     upper_limit_ticks: int
     account: int
     trading_day: int
+
+
+class PhaseEvent(NamedTuple):
+    sequence: int
+    instrument: int
     phase: int
 
 
@@ -138,6 +151,7 @@ class EventRows:
             (TradeEvent, TRADE_EVENT, (EventKind.TRADE,)),
             (InstrumentEvent, INSTRUMENT_EVENT, (EventKind.INSTRUMENT_DEFINED,)),
             (AdminEvent, ADMIN_EVENT, _ADMIN_KINDS),
+            (PhaseEvent, AUCTION_EVENT, _PHASE_KINDS),
         )
         for row_type, layout, of_layout in readers:
             chosen = _chosen(events, of_layout, layout)
@@ -149,8 +163,8 @@ class EventRows:
             int(EventKind.ORDER_AMENDED): self._order_amended,
             int(EventKind.TRADE): self._trade,
             int(EventKind.INSTRUMENT_DEFINED): self._instrument_defined,
-            int(EventKind.PHASE_CHANGED): self._phase_changed,
             int(EventKind.DAY_ROLLED): self._day_rolled,
+            **dict.fromkeys(map(int, _PHASE_KINDS), self._phase_changed),
             **dict.fromkeys(map(int, _CASH_KINDS), self._cash),
             **dict.fromkeys(map(int, _CREDITS_KINDS), self._credits),
         }
@@ -218,7 +232,7 @@ class EventRows:
         self.instruments[event.instrument] = row
         self.new_instruments.add(event.instrument)
 
-    def _phase_changed(self, event: AdminEvent) -> None:
+    def _phase_changed(self, event: PhaseEvent) -> None:
         self._change_instrument(event, phase=event.phase)
 
     def _day_rolled(self, event: AdminEvent) -> None:
@@ -230,7 +244,7 @@ class EventRows:
             trading_day=event.trading_day,
         )
 
-    def _change_instrument(self, event: AdminEvent, **changes: int) -> None:
+    def _change_instrument(self, event: AdminEvent | PhaseEvent, **changes: int) -> None:
         self.instruments[event.instrument].update(changes, sequence=event.sequence)
         self.changed_instruments.add(event.instrument)
 

@@ -22,10 +22,10 @@ from api.schemas import (
     InstrumentBody,
     Page,
     PhaseBody,
+    VolatilityBody,
     page,
 )
 from api.strict_json import json_body
-from engine.codes import Phase
 from engine.decimals import format_fen
 from engine.times import format_time
 from settlement import cash_requests, identity
@@ -44,9 +44,7 @@ async def set_phase(
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, Any]:
     """Set the phase of one instrument, or of all of them."""
-    found = await operator_actions.set_phase(
-        exchange, known, body.symbol, Phase[body.phase.upper()]
-    )
+    found = await operator_actions.set_phase(exchange, known, body)
     items = [{"symbol": each.symbol, "phase": each.phase.name.lower()} for each in found]
     return {"items": items, "next_cursor": None}
 
@@ -131,6 +129,18 @@ async def define_instrument(
 ) -> dict[str, Any]:
     """Define an instrument; it is closed until a phase is set."""
     found = await operator_actions.define_instrument(exchange, known, body)
+    return render_instrument(found, exchange.rate_limits)
+
+
+@router.put("/instruments/{symbol}/volatility")
+async def set_volatility(
+    symbol: str,
+    known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[VolatilityBody, Depends(json_body(VolatilityBody))],
+    exchange: Annotated[Gateway, Depends(gateway)],
+) -> dict[str, Any]:
+    """How far a trade may be from the last price before a call auction interrupts trading."""
+    found = await operator_actions.set_volatility(exchange, known, symbol, body)
     return render_instrument(found, exchange.rate_limits)
 
 
