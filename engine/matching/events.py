@@ -102,7 +102,7 @@ def describe_order(
     event["quantity_lots"] = order["quantity_lots"]
     event["remaining_lots"] = remaining_lots
     if order["time_in_force"] == TimeInForce.GTD:
-        event["expires_at_ns"] = arrays.book.expiries[slot]
+        event["expires_at_ns"] = arrays.book.expiries[slot]["expires_at_ns"]
     event["account"] = order["account"]
     event["scheme"] = details["scheme"]
     event["session"] = details["session"]

@@ -37,6 +37,7 @@ from engine.matching.identity import (
     look_up_client_id,
     register_client_id,
 )
+from engine.orderbook.expiries import await_expiry
 from engine.risk import (
     check_allowance,
     check_means,
@@ -227,7 +228,7 @@ def check_contact(
 @inlined
 def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_row: int) -> Any:
     """Write an accepted order into the pool; its slot. All but the links, which resting sets."""
-    slot = issue_order(arrays)
+    slot = issue_order(arrays, int64(command["account"]))
     order = arrays.book.orders[slot]
     order["quantity_lots"] = command["quantity_lots"]
     order["remaining_lots"] = command["quantity_lots"]
@@ -251,7 +252,5 @@ def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_
     details["session"] = command["session"]
     details["scheme"] = command["scheme"]
     if command["time_in_force"] == TimeInForce.GTD:
-        arrays.book.expiries[slot] = command["expires_at_ns"]
-        progress = arrays.progress[0]
-        progress["next_expiry_ns"] = min(progress["next_expiry_ns"], command["expires_at_ns"])
+        await_expiry(arrays.book, slot, command["expires_at_ns"])
     return slot
