@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from engine.accounts import is_open_account
-from engine.codes import Code, EventKind, OrderFlag, Reason, Side, TimeInForce
+from engine.codes import Code, EventKind, OrderFlag, Reason, Resting, Side, TimeInForce
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_admin_reply, refuse
@@ -27,8 +27,8 @@ class Filter(NamedTuple):
     gateway: int
     session: int
     flags: int  # all of these must be set
-    time_in_force: int
-    # Only orders outside these prices.
+    time_in_force: int  # DAY: those that end with the day
+    # Only orders outside these prices, with their limit or with the stop price they wait for.
     lower_ticks: int
     upper_ticks: int
 
@@ -42,10 +42,21 @@ def _takes(wanted: int, value: int) -> Any:
 
 
 @inlined
+def _ends_with_day(order: Any) -> Any:
+    """Whether an order goes when the market closes: a stop may be ioc or fok as well as day."""
+    return (
+        order["time_in_force"] != TimeInForce.GTC and order["time_in_force"] != TimeInForce.GTD
+    )
+
+
+@inlined
 def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
     """Whether the filter takes the open order in this slot."""
     order = arrays.book.orders[slot]
-    price_ticks = order["price_ticks"]
+    price_ticks = int64(order["price_ticks"])
+    stop_ticks = price_ticks
+    if order["resting"] == Resting.STOPS:
+        stop_ticks = int64(arrays.book.conditions[slot]["stop_price_ticks"])
     return (
         _takes(wanted.account, order["account"])
         and _takes(wanted.instrument, order["instrument"])
@@ -53,8 +64,11 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
         and _takes(wanted.gateway, order["gateway"])
         and _takes(wanted.session, arrays.book.details[slot]["session"])
         and int64(order["flags"]) & wanted.flags == wanted.flags
-        and _takes(wanted.time_in_force, order["time_in_force"])
-        and (price_ticks < wanted.lower_ticks or price_ticks > wanted.upper_ticks)
+        and (wanted.time_in_force == 0 or _ends_with_day(order))
+        and (
+            min(price_ticks, stop_ticks) < wanted.lower_ticks
+            or max(price_ticks, stop_ticks) > wanted.upper_ticks
+        )
     )
 
 

@@ -231,6 +231,8 @@ class Market:
         for _, book in sorted(self.books.items()):
             yield from book.orders(Side.BUY)
             yield from book.orders(Side.SELL)
+            yield from book.stops(Side.BUY)
+            yield from book.stops(Side.SELL)
 
 
 def _numbered(records: dict[int, Any], nothing: object, layout: np.dtype) -> np.ndarray:
