@@ -109,19 +109,20 @@ def _cancel_of_instrument(
     """`cancel_matching` through the book, then the stops: buy side, then sell side, best first."""
     book = arrays.book
     cancelled = int64(0)
-    for number in (instrument, stop_book(book, instrument)):
-        for side in range(2):
-            book_side = book.sides[2 * number + side]
-            index = book_side["best"]
-            while index != NO_LEVEL:
-                slot = int64(book.levels[book_side["first_level"] + index]["head"])
-                while slot != 0:
-                    following = int64(book.orders[slot]["next"])
-                    if _matches(arrays, slot, wanted):
-                        cancel(arrays, row, slot, reason)
-                        cancelled += 1
-                    slot = following
-                index = next_level(book, number, int64(side), index)
+    stops = stop_book(book, instrument)
+    # Buy stops stand on a sell side and sell stops on a buy side.
+    for number, side in ((instrument, 0), (instrument, 1), (stops, 1), (stops, 0)):
+        book_side = book.sides[2 * number + side]
+        index = book_side["best"]
+        while index != NO_LEVEL:
+            slot = int64(book.levels[book_side["first_level"] + index]["head"])
+            while slot != 0:
+                following = int64(book.orders[slot]["next"])
+                if _matches(arrays, slot, wanted):
+                    cancel(arrays, row, slot, reason)
+                    cancelled += 1
+                slot = following
+            index = next_level(book, number, int64(side), index)
     return cancelled
 
 
