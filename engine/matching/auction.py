@@ -15,15 +15,16 @@ from engine.matching.continuous import (
     Trade,
     best_is_reached,
     first_opposite,
-    settle_maker,
+    settle_resting,
     tell_trade,
 )
 from engine.matching.events import add_admin_reply, add_event, add_reply, refuse
 from engine.matching.identity import is_defined
-from engine.matching.lifecycle import close_filled
+from engine.matching.lifecycle import close_filled, refresh
+from engine.matching.stops import trigger_stops
 from engine.orderbook.arrays import NO_LEVEL, BookArrays
 from engine.orderbook.ladder import ladder_price, next_level
-from engine.orderbook.queues import shrink_in_queue
+from engine.orderbook.queues import open_lots, shrink_in_queue
 from engine.risk import fee_of
 from engine.units import EXCHANGE_ACCOUNT, MAX_INTERRUPTION_SECONDS, NEVER_NS, ONE_MILLION
 
@@ -50,8 +51,21 @@ def _front(book: BookArrays, number: int, side: int, index: int) -> Any:
     if index == NO_LEVEL:
         return Front(index, int64(0), int64(0))
     book_side = book.sides[2 * number + side]
-    lots = book.levels[book_side["first_level"] + index]["quantity_lots"]
+    level = book.levels[book_side["first_level"] + index]
+    lots = level["quantity_lots"]
+    if book.pool[0]["hidden_slices"] != 0:
+        lots = _open_at(book, int64(level["head"]))
     return Front(index, ladder_price(book, number, side, index), lots)
+
+
+@kernel
+def _open_at(book: BookArrays, slot: int) -> Any:
+    """All that a queue, which begins with this slot, has open, shown or not."""
+    lots = int64(0)
+    while slot != 0:
+        lots += open_lots(book, slot)
+        slot = int64(book.orders[slot]["next"])
+    return lots
 
 
 @inlined
@@ -136,14 +150,18 @@ def uncross(arrays: EngineArrays, row: int, number: int) -> None:
 
 @kernel
 def _trade(arrays: EngineArrays, row: int, number: int, price_ticks: int, left_lots: int) -> Any:
-    """One trade between the first buy and the first sell order; its quantity."""
+    """One trade between the first buy and the first sell order; its quantity.
+
+    Of an iceberg only what it shows: what it hides comes behind its queue, as ever.
+    """
     book = arrays.book
     instrument = arrays.instruments[number]
     buy_slot = first_opposite(book, number, int64(Side.SELL))
     sell_slot = first_opposite(book, number, int64(Side.BUY))
     buy_is_maker = _is_earlier(book, buy_slot, sell_slot)
-    maker = book.orders[buy_slot if buy_is_maker else sell_slot]
-    taker = book.orders[sell_slot if buy_is_maker else buy_slot]
+    maker_slot = buy_slot if buy_is_maker else sell_slot
+    taker_slot = sell_slot if buy_is_maker else buy_slot
+    maker, taker = book.orders[maker_slot], book.orders[taker_slot]
     lots = min(int64(maker["remaining_lots"]), int64(taker["remaining_lots"]), left_lots)
     trade_fen = price_ticks * instrument["tick_fen"] * lots
     maker_fee_fen = fee_of(trade_fen, instrument["maker_fee_ppm"])
@@ -151,17 +169,25 @@ def _trade(arrays: EngineArrays, row: int, number: int, price_ticks: int, left_l
     arrays.balances.accounts[EXCHANGE_ACCOUNT]["available_fen"] += maker_fee_fen + taker_fee_fen
     shrink_in_queue(book, buy_slot, lots)
     shrink_in_queue(book, sell_slot, lots)
-    settle_maker(arrays, maker, instrument, lots, trade_fen, maker_fee_fen)
-    settle_maker(arrays, taker, instrument, lots, trade_fen, taker_fee_fen)
-    taker_lots = int64(taker["remaining_lots"])
+    maker_lots, taker_lots = open_lots(book, maker_slot), open_lots(book, taker_slot)
+    settle_resting(arrays, maker, instrument, lots, maker_lots, trade_fen, maker_fee_fen)
+    settle_resting(arrays, taker, instrument, lots, taker_lots, trade_fen, taker_fee_fen)
     auction = int64(TradeType.AUCTION)
-    trade = Trade(price_ticks, lots, taker_lots, maker_fee_fen, taker_fee_fen, auction)
+    trade = Trade(price_ticks, lots, maker_lots, taker_lots, maker_fee_fen, taker_fee_fen, auction)
     tell_trade(arrays, row, maker, taker, trade)
-    if book.orders[buy_slot]["remaining_lots"] == 0:
-        close_filled(arrays, buy_slot)
-    if book.orders[sell_slot]["remaining_lots"] == 0:
-        close_filled(arrays, sell_slot)
+    _leave_if_served(arrays, row, buy_slot)
+    _leave_if_served(arrays, row, sell_slot)
     return lots
+
+
+@kernel
+def _leave_if_served(arrays: EngineArrays, row: int, slot: int) -> None:
+    """An order of which nothing is left in its place is closed, or shows its next slice."""
+    if arrays.book.orders[slot]["remaining_lots"] == 0:
+        if open_lots(arrays.book, slot) == 0:
+            close_filled(arrays, slot)
+        else:
+            refresh(arrays, row, slot)
 
 
 @inlined
@@ -218,6 +244,8 @@ def end_interruptions(arrays: EngineArrays, row: int) -> None:
         change_phase(arrays, row, number, int64(Phase.CONTINUOUS))
     arrays.events.admin[reply]["quantity_lots"] = ended
     arrays.progress[0]["next_interruption_end_ns"] = next_end_ns
+    for number in range(1, arrays.progress[0]["instruments"] + 1):
+        trigger_stops(arrays, row, int64(number))
 
 
 @kernel

@@ -8,7 +8,6 @@ from engine.codes import EventKind, Phase, Side
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event
-from engine.orderbook.arrays import BookArrays
 from engine.orderbook.ladder import ladder_index, ladder_price
 from engine.risk import price_limits
 from engine.units import NANOSECONDS
@@ -24,15 +23,28 @@ def reach_of(arrays: EngineArrays, number: int, side: int, limit_ticks: int) -> 
     reach = ladder_index(arrays.book, number, 1 - side, limit_ticks)
     if instrument["volatility_ppm"] == 0:
         return reach
-    return _reach_in_band(arrays.book, instrument, number, side, reach)
+    return _reach_in_band(arrays, number, side, reach)
+
+
+@inlined
+def _anchor(arrays: EngineArrays, number: int) -> Any:
+    """The price before the first order that the command in hand enters here."""
+    progress, instrument = arrays.progress[0], arrays.instruments[number]
+    is_known = progress["anchor_sequence"] == progress["sequence"]
+    if not is_known or progress["anchor_instrument"] != number:
+        progress["anchor_sequence"] = progress["sequence"]
+        progress["anchor_instrument"] = number
+        progress["anchor_ticks"] = instrument["last_price_ticks"]
+        if instrument["last_price_ticks"] == 0:
+            progress["anchor_ticks"] = instrument["reference_price_ticks"]
+    return progress["anchor_ticks"]
 
 
 @kernel
-def _reach_in_band(book: BookArrays, instrument: Any, number: int, side: int, reach: int) -> Any:
+def _reach_in_band(arrays: EngineArrays, number: int, side: int, reach: int) -> Any:
     """The same, with an interruption ahead: matching itself knows nothing of it."""
-    anchor_ticks = instrument["last_price_ticks"]
-    if anchor_ticks == 0:
-        anchor_ticks = instrument["reference_price_ticks"]
+    book, instrument = arrays.book, arrays.instruments[number]
+    anchor_ticks = _anchor(arrays, number)
     lower_ticks, upper_ticks = price_limits(anchor_ticks, int64(instrument["volatility_ppm"]))
     if side == Side.BUY:
         near = ladder_index(book, number, 1 - side, lower_ticks)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from engine.codes import CommandKind, EventKind, InstrumentFlag, OrderFlag, Phase, Purpose, Side
+from engine.codes import (
+    CommandKind,
+    EventKind,
+    InstrumentFlag,
+    OrderFlag,
+    Phase,
+    Purpose,
+    Resting,
+    Side,
+)
 from engine.queries import MatchingEngine
 from engine.records import (
     ADMIN_COMMAND,
@@ -38,8 +46,21 @@ AnyEngine = MatchingEngine
 SMALL_LIMITS = EngineLimits(
     orders=512, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=16_384
 )
+_EXTREMES = (
+    0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
+    2**60, 2**60 + 1, 2**63 - 1, -(2**63),
+)  # fmt: skip
 # What a test's clock starts with; commands are a microsecond apart.
 FIRST_TIME_NS = 1_700_000_000_000_000_000
+
+
+ORDER_EVENTS = (
+    EventKind.ORDER_ACCEPTED,
+    EventKind.ORDER_CANCELLED,
+    EventKind.ORDER_AMENDED,
+    EventKind.ORDER_TRIGGERED,
+    EventKind.ORDER_REFRESHED,
+)
 
 
 def command_layout(kind: int) -> np.dtype:
@@ -53,7 +74,7 @@ def command_layout(kind: int) -> np.dtype:
 
 def event_layout(kind: int) -> np.dtype:
     """The payload's layout for a kind of event."""
-    if kind <= EventKind.ORDER_AMENDED:
+    if kind in ORDER_EVENTS:
         return ORDER_EVENT
     if kind == EventKind.TRADE:
         return TRADE_EVENT
@@ -90,6 +111,16 @@ def instrument_fields(**changes: int) -> dict[str, int]:
     return plain | changes
 
 
+def define(instrument: int, **changes: int) -> np.ndarray:
+    small = {"maximum_order_lots": 60, "maximum_holding_lots": 260, "ladder_levels": 64}
+    fields = instrument_fields(instrument=instrument, **(small | changes))
+    return make_command(CommandKind.DEFINE_INSTRUMENT, **fields)
+
+
+def set_phase(instrument: int, phase: Phase) -> np.ndarray:
+    return make_command(CommandKind.SET_PHASE, instrument=instrument, phase=phase)
+
+
 def stamp(command: np.ndarray, sequence: int) -> np.ndarray:
     """Give a command what the core gives it, and a request id to look for in the reply."""
     command["sequence"] = sequence
@@ -98,13 +129,13 @@ def stamp(command: np.ndarray, sequence: int) -> np.ndarray:
     return command
 
 
-def spoil(random: Random, command: np.ndarray, extremes: Sequence[int]) -> None:
+def spoil(random: Random, command: np.ndarray) -> None:
     """Put an extreme value into one field, or change the kind."""
     layout = command_layout(int(command["kind"][0]))
     stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
     name = random.choice([field for field in layout.names or () if field not in stamped])
     bounds = np.iinfo(layout[name])
-    fitting = [value for value in extremes if bounds.min <= value <= bounds.max]
+    fitting = [value for value in _EXTREMES if bounds.min <= value <= bounds.max]
     power = 1 << random.randrange(bounds.bits - 1)
     command.view(layout)[name] = random.choice([random.choice(fitting), power, power - 1])
 
@@ -220,7 +251,7 @@ def _check_positions(positions: list[dict[str, int]], orders: list[dict[str, int
 
 
 def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]]) -> None:
-    places = [(order["instrument"], order["side"]) for order in orders]
+    places = [(order["instrument"], order["resting"], order["side"]) for order in orders]
     assert places == sorted(places)
     prices: dict[tuple[int, int], list[int]] = defaultdict(list)
     own: dict[tuple[int, int, int], list[int]] = defaultdict(list)
@@ -229,6 +260,11 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
         price = order["price_ticks"]
         assert instrument["lower_limit_ticks"] <= price <= instrument["upper_limit_ticks"]
         assert 0 < order["remaining_lots"] <= order["quantity_lots"]
+        if order["resting"] == Resting.STOPS:
+            _check_pending(order, instrument)
+            continue
+        shown_lots = order["display_quantity_lots"] or order["remaining_lots"]
+        assert 0 < order["shown_lots"] <= min(shown_lots, order["remaining_lots"])
         prices[order["instrument"], order["side"]].append(price)
         own[order["instrument"], order["side"], order["account"]].append(price)
     for number, instrument in enumerate(instruments):
@@ -241,6 +277,14 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
         asks = own.get((number, int(Side.SELL), account), [])
         is_bid = side == Side.BUY and bool(asks)
         assert not is_bid or bids[0] < asks[0], "an account would trade with itself"
+
+
+def _check_pending(order: dict[str, int], instrument: dict[str, int]) -> None:
+    stop, last = order["stop_price_ticks"], instrument["last_price_ticks"]
+    assert order["shown_lots"] == order["display_quantity_lots"] == 0
+    assert instrument["lower_limit_ticks"] <= stop <= instrument["upper_limit_ticks"]
+    if last and instrument["phase"] == Phase.CONTINUOUS:
+        assert stop > last if order["side"] == Side.BUY else stop < last, "no stop waits in vain"
 
 
 def _check_slots(state: EngineState, orders: list[dict[str, int]]) -> None:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from engine_driver import (
     AnyEngine,
-    instrument_fields,
+    define,
     make_command,
     read_events,
+    set_phase,
     spoil,
     stamp,
 )
@@ -42,10 +43,6 @@ INSTRUMENTS = (1, 2)
 SCHEMES = (1, 2)
 # How often trading goes on again.
 _REOPENED = {Phase.CONTINUOUS: 0.0, Phase.CALL_AUCTION: 0.06}
-_EXTREMES = (
-    0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
-    2**60, 2**60 + 1, 2**63 - 1, -(2**63),
-)  # fmt: skip
 
 _seed = st.integers(0, 2**32 - 1)
 # Hypothesis makes most lists short: the second kind makes half of the flows long ones.
@@ -82,7 +79,7 @@ class FlowMaker:
     def opening(self) -> list[np.ndarray]:
         """Two instruments, four accounts with cash and credits, continuous trading."""
         scale = self._scale
-        commands = [_define(number, **fields) for number, fields in scale.instruments.items()]
+        commands = [define(number, **fields) for number, fields in scale.instruments.items()]
         for account in ACCOUNTS:
             commands.append(make_command(CommandKind.OPEN_ACCOUNT, account=account))
             commands.append(
@@ -102,7 +99,7 @@ class FlowMaker:
                 CommandKind.SET_HEADROOM, account=1, scheme=1, quantity_lots=60 * scale.lots
             )
         )
-        commands.extend(_set_phase(instrument, Phase.CONTINUOUS) for instrument in INSTRUMENTS)
+        commands.extend(set_phase(instrument, Phase.CONTINUOUS) for instrument in INSTRUMENTS)
         return commands
 
     def next(self, seed: int) -> np.ndarray:
@@ -112,7 +109,7 @@ class FlowMaker:
         command["gateway"] = random.choice((0, 1, 2))
         command["session"] = random.choice((0, 1, 2))
         if random.random() < 0.06:
-            spoil(random, command, _EXTREMES)
+            spoil(random, command)
         return command
 
     def learn(self, events: list[dict[str, Any]]) -> None:
@@ -158,7 +155,7 @@ class FlowMaker:
             return self._roll_day(random, instrument)
         if self._phases[instrument] == Phase.CALL_AUCTION and random.random() < 0.5:
             return make_command(CommandKind.END_INTERRUPTIONS)
-        return _set_phase(instrument, Phase.CONTINUOUS)
+        return set_phase(instrument, Phase.CONTINUOUS)
 
     def new_order(self, random: Random) -> np.ndarray:
         instrument = random.choice(INSTRUMENTS)
@@ -189,9 +186,24 @@ class FlowMaker:
             fields["flags"] = OrderFlag.POST_ONLY
         elif time_in_force != TimeInForce.FOK and random.random() < 0.15:
             fields["minimum_quantity_lots"] = self._scale.lots * random.choice((1, 2, 3, 8))
+        self._add_conditions(random, fields)
         if side == Side.BUY and random.random() < 0.2:
             fields |= {"purpose": Purpose.COMPLIANCE, "scheme": 1, "account": 1}
         return make_command(CommandKind.NEW_ORDER, **fields)
+
+    def _add_conditions(self, random: Random, fields: dict[str, int]) -> None:
+        """Make some orders stops, some icebergs, and of these now and then wrong ones."""
+        kind = random.choices(("plain", "stop", "iceberg"), (7, 2, 2))[0]
+        is_wrong = random.random() < 0.03
+        if kind == "stop":
+            fields["stop_price_ticks"] = self._price(random, fields["instrument"])
+            fields["minimum_quantity_lots"] = int(is_wrong)
+        elif kind == "iceberg" and fields["quantity_lots"] > self._scale.lots:
+            slices = 101 if is_wrong else random.choice((1, 2, 4, 10))
+            fields["display_quantity_lots"] = max(fields["quantity_lots"] // slices, 1)
+            is_immediate = fields["time_in_force"] in (TimeInForce.IOC, TimeInForce.FOK)
+            if is_immediate and not is_wrong:
+                fields["time_in_force"] = TimeInForce.GTC
 
     def cancel_order(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.CANCEL_ORDER, **self._target(random))
@@ -264,7 +276,7 @@ class FlowMaker:
 
     def set_phase(self, random: Random) -> np.ndarray:
         phases = (*Phase, Phase.CALL_AUCTION, Phase.CALL_AUCTION)
-        command = _set_phase(random.choice(INSTRUMENTS), random.choice(phases))
+        command = set_phase(random.choice(INSTRUMENTS), random.choice(phases))
         terms = command.view(ADMIN_COMMAND)
         if random.random() < 0.5:
             terms["ends_at_ns"] = self._time_ns + 20_000
@@ -289,7 +301,7 @@ class FlowMaker:
         """More accounts and instruments, until their pools are full."""
         if random.random() < 0.5:
             return make_command(CommandKind.OPEN_ACCOUNT, account=random.randrange(1, 8))
-        return _define(random.randrange(1, 7), reference_price_ticks=random.choice((50, 200)))
+        return define(random.randrange(1, 7), reference_price_ticks=random.choice((50, 200)))
 
     def _roll_day(self, random: Random, instrument: int) -> np.ndarray:
         centre = self._centres[instrument]
@@ -382,13 +394,3 @@ def run_flow(
         if after is not None:
             after(command, read)
     return Flow(np.concatenate(commands), np.concatenate(events), event_ends)
-
-
-def _define(instrument: int, **changes: int) -> np.ndarray:
-    small = {"maximum_order_lots": 60, "maximum_holding_lots": 260, "ladder_levels": 64}
-    fields = instrument_fields(instrument=instrument, **(small | changes))
-    return make_command(CommandKind.DEFINE_INSTRUMENT, **fields)
-
-
-def _set_phase(instrument: int, phase: Phase) -> np.ndarray:
-    return make_command(CommandKind.SET_PHASE, instrument=instrument, phase=phase)

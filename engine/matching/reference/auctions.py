@@ -24,8 +24,8 @@ def set_phase(market: Market, command: Command) -> None:
         cancel_until_ns=command.cancel_until_ns,
     )
     if command.phase == Phase.CLOSED:
-        for order in orders.orders_by_slot(market):
-            if order.instrument == command.instrument and order.is_day:
+        for order in market.listed_orders(instrument=command.instrument):
+            if order.is_day:
                 orders.cancel(market, order, Reason.DAY_EXPIRED)
 
 
@@ -82,10 +82,9 @@ def _uncross(market: Market, number: int) -> None:
     left_lots = found.quantity_lots
     while left_lots > 0:
         pair = [next(book.orders(side)) for side in (Side.BUY, Side.SELL)]
-        lots = min(left_lots, *(order.remaining_lots for order in pair))
+        lots = min(left_lots, *(order.shown_lots for order in pair))
         maker, taker = sorted(pair, key=lambda order: (order.entered_time_ns, order.order_id))
         orders.trade(market, maker, taker, found.price_ticks, lots, TradeType.AUCTION)
         left_lots -= lots
         for order in pair:
-            if order.remaining_lots == 0:
-                orders.close_filled(market, order)
+            orders.leave_if_served(market, order)

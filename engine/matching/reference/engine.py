@@ -7,7 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.codes import Code, CommandKind, EventKind
-from engine.matching.reference import administration, auctions, orders, quotes
+from engine.matching.reference import (
+    administration,
+    auctions,
+    mass_cancel,
+    orders,
+    quotes,
+    stops,
+)
 from engine.matching.reference.events import Command, read_command
 from engine.matching.reference.state import Market, Refusal
 from engine.records import ACCOUNT_STATE, COMMAND
@@ -19,9 +26,9 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.CANCEL_ORDER: orders.cancel_order,
     CommandKind.AMEND_ORDER: orders.amend_order,
     CommandKind.REPLACE_ORDER: orders.replace_order,
-    CommandKind.CANCEL_ALL: orders.cancel_all,
+    CommandKind.CANCEL_ALL: mass_cancel.cancel_all,
     CommandKind.SET_QUOTE: quotes.set_quote,
-    CommandKind.EXPIRE_ORDERS: orders.expire_orders,
+    CommandKind.EXPIRE_ORDERS: mass_cancel.expire_orders,
     CommandKind.END_INTERRUPTIONS: auctions.end_interruptions,
     CommandKind.DEFINE_INSTRUMENT: administration.define_instrument,
     CommandKind.OPEN_ACCOUNT: administration.open_account,
@@ -91,11 +98,13 @@ class ReferenceEngine:
         market.sequence = command.sequence
         market.time_ns = command.time_ns
         market.events.begin(command)
+        market.anchors.clear()
         try:
             rule = _RULES.get(command.kind)
             if rule is None:
                 raise Refusal(Code.INVALID_REQUEST)
             rule(market, command)
+            stops.trigger_stops(market)
         except Refusal as refusal:
             market.events.answer(
                 EventKind.COMMAND_REFUSED,

@@ -11,6 +11,7 @@ from engine.codes import (
     OrderType,
     Purpose,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     Target,
@@ -21,7 +22,7 @@ from engine.matching.reference import phases, risk
 from engine.matching.reference.book import Order
 from engine.matching.reference.events import Command
 from engine.matching.reference.state import Market, Refusal, refuse_if
-from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ORDER_SLOT_BITS
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES, ORDER_SLOT_BITS
 
 # As a plain integer: the complement of an IntFlag has no bits but those that it knows.
 _CLIENT_FLAGS = int(
@@ -47,9 +48,13 @@ def new_order(market: Market, command: Command) -> None:
     order = _order_from(command)
     if order.price_ticks == 0:  # a market order without protection price
         order.price_ticks = (
-            instrument.upper_limit_ticks if order.is_buy else instrument.lower_limit_ticks
+            min(instrument.upper_limit_ticks, MAX_PRICE_TICKS)
+            if order.is_buy
+            else instrument.lower_limit_ticks
         )
     refuse_if(not instrument.allows_price(order.price_ticks), Code.PRICE_OUTSIDE_LIMITS)
+    stop_is_allowed = instrument.allows_price(order.stop_price_ticks)
+    refuse_if(order.is_pending and not stop_is_allowed, Code.PRICE_OUTSIDE_LIMITS)
     phases.check_book(market, order)
     risk.check_risk(market, order)
     refuse_if(not market.has_room_for_orders(1), Code.ENGINE_FULL)
@@ -76,6 +81,7 @@ def amend_order(market: Market, command: Command) -> None:
     """AMEND_ORDER: `quantity_lots` is the new total; a mere reduction keeps priority."""
     order = _check_amendment(market, command)
     refuse_if(command.quantity_lots <= order.filled_lots, Code.INVALID_REQUEST)
+    _check_slices(order, command.quantity_lots - order.filled_lots)
     keeps_priority = (
         command.price_ticks == order.price_ticks and command.quantity_lots <= order.quantity_lots
     )
@@ -85,50 +91,9 @@ def amend_order(market: Market, command: Command) -> None:
 def replace_order(market: Market, command: Command) -> None:
     """REPLACE_ORDER: `quantity_lots` is what shall be open; priority is always lost."""
     order = _check_amendment(market, command)
+    _check_slices(order, command.quantity_lots)
     total_lots = order.filled_lots + command.quantity_lots
     _amend(market, order, command.price_ticks, total_lots, keeps_priority=False)
-
-
-def cancel_all(market: Market, command: Command) -> None:
-    """CANCEL_ALL: every order that each part of the filter lets through."""
-    known_flags = command.flags in (OrderFlag.NONE, OrderFlag.CANCEL_ON_DISCONNECT)
-    refuse_if(command.side not in list(Side) or not known_flags, Code.INVALID_REQUEST)
-    if command.account != 0:
-        market.account(command.account)
-    if command.instrument != 0:
-        market.instrument(command.instrument)
-    # An account's own wish waits for the auction, the exchange's and a disconnection's does not.
-    is_clients = command.account != 0 and command.flags == OrderFlag.NONE
-    if is_clients and command.instrument != 0:
-        phases.check_cancel(market, market.instruments[command.instrument])
-
-    chosen = [
-        order
-        for order in orders_by_slot(market)
-        if command.account in (0, order.account)
-        and command.instrument in (0, order.instrument)
-        and command.side in (Side.ANY, order.side)
-        and command.filter_gateway in (0, order.gateway)
-        and command.filter_session in (0, order.session)
-        and order.flags & command.flags == command.flags
-        and (not is_clients or phases.allows_cancel(market, order))
-    ]
-    market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(chosen))
-    reason = Reason.DISCONNECTED if command.flags else Reason.MASS_CANCELLED
-    for order in chosen:
-        cancel(market, order, reason)
-
-
-def expire_orders(market: Market, command: Command) -> None:
-    """EXPIRE_ORDERS: every gtd order whose time has come."""
-    expired = [
-        order
-        for order in orders_by_slot(market)
-        if order.time_in_force == TimeInForce.GTD and order.expires_at_ns <= command.time_ns
-    ]
-    market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(expired))
-    for order in expired:
-        cancel(market, order, Reason.EXPIRED)
 
 
 def enter(market: Market, order: Order, minimum_lots: int = 0) -> None:
@@ -137,21 +102,22 @@ def enter(market: Market, order: Order, minimum_lots: int = 0) -> None:
     If less than `minimum_lots` could be traded, all of it is cancelled.
     """
     risk.hold(market, order)
-    instrument = market.instruments[order.instrument]
-    if instrument.is_in_call_auction:
+    instrument, book = market.instruments[order.instrument], market.books[order.instrument]
+    if order.resting != Resting.BOOK or instrument.is_in_call_auction:
         reason = Reason.NONE
-    elif _could_trade(market, order, minimum_lots):
+    elif book.could_trade(order, minimum_lots, phases.band(market, order.instrument)):
         reason = _match(market, order)
     else:
         reason = Reason.MINIMUM_QUANTITY
-    if instrument.is_in_call_auction and reason == Reason.NONE and phases.meets_own(market, order):
+    is_in_auction = instrument.is_in_call_auction and order.resting == Resting.BOOK
+    if is_in_auction and reason == Reason.NONE and phases.meets_own(market, order):
         reason = Reason.SELF_TRADE_PREVENTION  # the rest of an order that was interrupted
     if order.remaining_lots == 0:
         market.close_order(order)
     elif reason != Reason.NONE:
         _cancel_unbooked(market, order, reason)
     else:
-        market.books[order.instrument].add(order)
+        book.add(order)
 
 
 def cancel(market: Market, order: Order, reason: Reason) -> None:
@@ -172,6 +138,7 @@ def change(
     """Give `order` its new price and open quantity, and say so."""
     order.quantity_lots = order.filled_lots + remaining_lots
     order.remaining_lots = remaining_lots
+    order.slice_lots = min(order.slice_lots, remaining_lots)
     order.price_ticks = price_ticks
     market.events.order(EventKind.ORDER_AMENDED, order, reason)
 
@@ -192,11 +159,6 @@ def shrink_in_place(
     risk.hold(market, order)
 
 
-def orders_by_slot(market: Market) -> list[Order]:
-    """All open orders: the order in which many are cancelled at once."""
-    return sorted(market.orders.values(), key=lambda order: order.slot)
-
-
 def _is_well_formed(command: Command) -> bool:
     is_market = command.order_type == OrderType.MARKET
     rests = command.time_in_force in (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
@@ -215,8 +177,7 @@ def _is_well_formed(command: Command) -> bool:
         and 1 <= command.quantity_lots <= MAX_QUANTITY_LOTS
         and (0 if is_market else 1) <= command.price_ticks <= MAX_PRICE_TICKS
         and (not is_post_only or (rests and not is_market))
-        and command.stop_price_ticks == 0
-        and command.display_quantity_lots == 0
+        and _has_known_conditions(command)
         and 0 <= command.minimum_quantity_lots <= most_minimum_lots
         and (command.expires_at_ns >= 1 if is_gtd else command.expires_at_ns == 0)
         and (command.side == Side.BUY or not is_compliance)
@@ -224,11 +185,35 @@ def _is_well_formed(command: Command) -> bool:
     )
 
 
+def _has_known_conditions(command: Command) -> bool:
+    """The part of check 1 that is about a stop price or a display quantity."""
+    stop_ticks, display_lots = command.stop_price_ticks, command.display_quantity_lots
+    is_post_only = command.flags & OrderFlag.POST_ONLY
+    is_immediate = command.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    is_iceberg = (
+        0 < display_lots < command.quantity_lots <= MAX_SLICES * display_lots
+        and command.order_type == OrderType.LIMIT
+        and not is_immediate
+    )
+    is_stop = 0 < stop_ticks <= MAX_PRICE_TICKS and not (
+        is_post_only or command.minimum_quantity_lots
+    )
+    return (stop_ticks == 0 or is_stop) and (display_lots == 0 or (is_iceberg and not stop_ticks))
+
+
 def _order_from(command: Command) -> Order:
     known = {each.name for each in fields(Order)}
     taken = {name: value for name, value in vars(command).items() if name in known}
-    lots, time_ns = command.quantity_lots, command.time_ns
-    return Order(**taken | {"order_id": 0, "remaining_lots": lots, "entered_time_ns": time_ns})
+    of_its_own = {
+        "order_id": 0,
+        "entered_time_ns": command.time_ns,
+        "remaining_lots": command.quantity_lots,
+    }
+    order = Order(**taken | of_its_own)
+    order.is_pending = order.stop_price_ticks > 0
+    order.flags |= OrderFlag.STOP if order.stop_price_ticks else OrderFlag.NONE
+    order.flags |= OrderFlag.ICEBERG if order.display_quantity_lots else OrderFlag.NONE
+    return order
 
 
 def _target(market: Market, command: Command) -> Order:
@@ -264,6 +249,11 @@ def _check_amendment(market: Market, command: Command) -> Order:
     return order
 
 
+def _check_slices(order: Order, open_lots: int) -> None:
+    most_lots = MAX_SLICES * order.display_quantity_lots
+    refuse_if(0 < most_lots < open_lots, Code.INVALID_REQUEST)
+
+
 def _amend(
     market: Market, order: Order, price_ticks: int, total_lots: int, keeps_priority: bool
 ) -> None:
@@ -286,13 +276,12 @@ def _amend(
 
 def _match(market: Market, taker: Order) -> Reason:
     """Trade `taker` as far as it goes. Returns why what is left may not rest, or NONE."""
-    rests = taker.order_type == OrderType.LIMIT and taker.time_in_force != TimeInForce.IOC
-    band = phases.band(market.instruments[taker.instrument])
-    if taker.time_in_force == TimeInForce.FOK and not _could_trade(
-        market, taker, taker.remaining_lots
-    ):
-        return Reason.FILL_OR_KILL
     book = market.books[taker.instrument]
+    rests = taker.order_type == OrderType.LIMIT and taker.time_in_force != TimeInForce.IOC
+    band = phases.band(market, taker.instrument)
+    is_fok = taker.time_in_force == TimeInForce.FOK
+    if is_fok and not book.could_trade(taker, taker.remaining_lots, band):
+        return Reason.FILL_OR_KILL
     while taker.remaining_lots > 0:
         maker = next(book.facing(taker), None)
         if maker is None:
@@ -301,10 +290,9 @@ def _match(market: Market, taker: Order) -> Reason:
             phases.interrupt(market, maker.instrument, maker.price_ticks)
             return Reason.NONE if rests else Reason.VOLATILITY_INTERRUPTION
         if maker.account != taker.account:
-            quantity_lots = min(maker.remaining_lots, taker.remaining_lots)
+            quantity_lots = min(maker.shown_lots, taker.remaining_lots)
             trade(market, maker, taker, maker.price_ticks, quantity_lots, TradeType.CONTINUOUS)
-            if maker.remaining_lots == 0:
-                close_filled(market, maker)
+            leave_if_served(market, maker)
         elif not _prevent_self_trade(market, maker, taker):
             return Reason.SELF_TRADE_PREVENTION
     if taker.order_type == OrderType.MARKET:
@@ -312,26 +300,6 @@ def _match(market: Market, taker: Order) -> Reason:
     if taker.time_in_force == TimeInForce.IOC:
         return Reason.IMMEDIATE_OR_CANCEL
     return Reason.NONE
-
-
-def _could_trade(market: Market, taker: Order, wanted_lots: int) -> bool:
-    """Whether `taker` would trade at least `wanted_lots` at once."""
-    traded_lots, open_lots = 0, taker.remaining_lots
-    band = phases.band(market.instruments[taker.instrument])
-    for resting in market.books[taker.instrument].facing(taker):
-        if resting.price_ticks not in band:
-            break
-        lots = min(resting.remaining_lots, open_lots)
-        if resting.account != taker.account:
-            traded_lots += lots
-            open_lots -= lots
-        elif taker.self_trade_prevention == SelfTradePrevention.DECREMENT:
-            open_lots -= lots
-        elif taker.self_trade_prevention != SelfTradePrevention.CANCEL_OLDEST:
-            break
-        if open_lots == 0:
-            break
-    return traded_lots >= wanted_lots
 
 
 def _prevent_self_trade(market: Market, resting: Order, taker: Order) -> bool:
@@ -360,6 +328,8 @@ def trade(
     trade_type: TradeType,
 ) -> None:
     """One match."""
+    for order in (maker, taker):
+        order.slice_lots -= min(order.slice_lots, quantity_lots)
     maker_fee_fen, taker_fee_fen = risk.exchange(market, maker, taker, price_ticks, quantity_lots)
     market.instruments[maker.instrument].last_price_ticks = price_ticks
     market.events.trade(
@@ -383,10 +353,15 @@ def trade(
     market.next_trade_id += 1
 
 
-def close_filled(market: Market, order: Order) -> None:
-    """A resting order that has been filled leaves the book and gives its slot back."""
-    market.books[order.instrument].remove(order)
-    market.close_order(order)
+def leave_if_served(market: Market, order: Order) -> None:
+    """A resting order that shows nothing more gives its slot back, or shows its next slice."""
+    if order.shown_lots == 0:
+        market.books[order.instrument].remove(order)
+        if order.remaining_lots == 0:
+            market.close_order(order)
+        else:
+            market.books[order.instrument].add(order)
+            market.events.order(EventKind.ORDER_REFRESHED, order)
 
 
 def _cancel_unbooked(market: Market, order: Order, reason: Reason) -> None:

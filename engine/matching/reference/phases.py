@@ -34,6 +34,8 @@ def allows_cancel(market: Market, order: Order) -> bool:
 
 def check_book(market: Market, order: Order) -> None:
     """Checks 9 and 10 of NEW_ORDER: whom the order would meet first. Raises Refusal."""
+    if order.is_pending:
+        return
     if market.instruments[order.instrument].is_in_call_auction:
         refuse_if(order.is_post_only, Code.NOT_IN_CALL_AUCTION)
         refuse_if(meets_own(market, order), Code.WOULD_SELF_TRADE)
@@ -56,14 +58,19 @@ def meets_own(market: Market, order: Order, but_quote: bool = False) -> bool:
 def is_auction_order(command: Command) -> bool:
     rests = command.time_in_force in (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
     is_limit = command.order_type == OrderType.LIMIT
-    return rests and is_limit and command.minimum_quantity_lots == 0
+    is_plain = command.minimum_quantity_lots == 0 and command.display_quantity_lots == 0
+    # A stop waits for continuous trading, whatever it then does.
+    return command.stop_price_ticks > 0 or (rests and is_limit and is_plain)
 
 
-def band(instrument: Instrument) -> range:
+def band(market: Market, number: int) -> range:
     """The prices at which an order may trade now: any, unless volatility interrupts."""
+    instrument = market.instruments[number]
     if instrument.volatility_ppm == 0:
         return range(1, MAX_PRICE_TICKS + 1)
-    lower, upper = price_limits(instrument.anchor_ticks, instrument.volatility_ppm)
+    # All orders that one command enters are measured from where the first one began.
+    anchor_ticks = market.anchors.setdefault(number, instrument.anchor_ticks)
+    lower, upper = price_limits(anchor_ticks, instrument.volatility_ppm)
     return range(lower, upper + 1)
 
 
