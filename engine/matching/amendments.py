@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import Code, CommandKind, EventKind, Purpose, Reason
+from engine.codes import Code, CommandKind, EventKind, Purpose, Reason, Resting
 from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_reply, describe_order, refuse
@@ -83,7 +83,7 @@ def _check_amended(
     own_lots = int64(order["remaining_lots"])
     if balances.accounts[account]["is_blocked"] != 0:
         return int64(Code.ACCOUNT_BLOCKED)
-    if open_lots <= 0:
+    if open_lots <= 0 or order["resting"] == Resting.OFF_BOOK:
         return int64(Code.INVALID_REQUEST)
     code = int64(check_phase(instrument))
     if code != Code.OK:

@@ -12,12 +12,14 @@ from engine.orderbook.client_ids import ClientIdArrays, allocate_client_ids
 from engine.records import (
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    BLOCK_RULES_EVENT,
     COMMAND,
     COUNTERS_STATE,
     EVENT,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
     INSTRUMENT_STATE,
+    MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
     QUOTE_COMMAND,
@@ -52,11 +54,12 @@ PROGRESS = np.dtype(
 
 
 class CommandArrays(NamedTuple):
-    """The batch, once for each layout: five views of one buffer."""
+    """The batch, once for each layout: views of one buffer."""
 
     headers: np.ndarray
     orders: np.ndarray
     quotes: np.ndarray
+    matches: np.ndarray
     instruments: np.ndarray
     admin: np.ndarray
 
@@ -70,6 +73,7 @@ class EventArrays(NamedTuple):
     trades: np.ndarray
     instruments: np.ndarray
     admin: np.ndarray
+    block_rules: np.ndarray
 
 
 class EngineArrays(NamedTuple):
@@ -93,6 +97,7 @@ def command_views(buffer: np.ndarray) -> CommandArrays:
         headers=buffer.view(COMMAND),
         orders=buffer.view(ORDER_COMMAND),
         quotes=buffer.view(QUOTE_COMMAND),
+        matches=buffer.view(MATCH_COMMAND),
         instruments=buffer.view(INSTRUMENT_COMMAND),
         admin=buffer.view(ADMIN_COMMAND),
     )
@@ -107,6 +112,7 @@ def event_views(buffer: np.ndarray) -> EventArrays:
         trades=buffer.view(TRADE_EVENT),
         instruments=buffer.view(INSTRUMENT_EVENT),
         admin=buffer.view(ADMIN_EVENT),
+        block_rules=buffer.view(BLOCK_RULES_EVENT),
     )
 
 

@@ -14,9 +14,11 @@ from engine.codes import (
     InstrumentFlag,
     OrderType,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     TimeInForce,
+    TradeType,
 )
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
@@ -39,6 +41,7 @@ class Trade(NamedTuple):
     taker_remaining_lots: int
     maker_fee_fen: int
     taker_fee_fen: int
+    trade_type: int
 
 
 @inlined
@@ -93,7 +96,7 @@ def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, minimum_l
     """Match an accepted order that is in no queue, then rest, cancel or close what is left.
 
     Its slot holds the whole order and `remaining_lots` what to trade; all of it is cancelled if
-    less than `minimum_lots` could be. Nothing can fail here.
+    less than `minimum_lots` could be. One off the book is not matched. Nothing can fail here.
     """
     order = arrays.book.orders[slot]
     reason = int64(Reason.NONE)
@@ -102,7 +105,7 @@ def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, minimum_l
     wanted_lots = remaining_lots if is_fill_or_kill else int64(minimum_lots)
     if wanted_lots > 0 and not could_trade(arrays.book, slot, limit_ticks, wanted_lots):
         reason = int64(Reason.FILL_OR_KILL if is_fill_or_kill else Reason.MINIMUM_QUANTITY)
-    else:
+    elif order["resting"] == Resting.BOOK:
         remaining_lots, is_stopped = _match(arrays, row, slot, limit_ticks)
         if is_stopped:
             reason = int64(Reason.SELF_TRADE_PREVENTION)
@@ -163,13 +166,20 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         maker["remaining_lots"] -= traded_lots
         level["quantity_lots"] -= traded_lots
         instrument["last_price_ticks"] = price_ticks
-        _settle_maker(arrays, maker, instrument, traded_lots, trade_fen, maker_fee_fen)
-        _tell_trade(
+        settle_maker(arrays, maker, instrument, traded_lots, trade_fen, maker_fee_fen)
+        tell_trade(
             arrays,
             row,
             maker,
             order,
-            Trade(price_ticks, traded_lots, remaining_lots, maker_fee_fen, taker_fee_fen),
+            Trade(
+                price_ticks,
+                traded_lots,
+                remaining_lots,
+                maker_fee_fen,
+                taker_fee_fen,
+                int64(TradeType.CONTINUOUS),
+            ),
         )
         if maker["remaining_lots"] == 0:
             close_filled(arrays, maker_slot)
@@ -177,7 +187,7 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
     if traded_lots > 0:
         exchange = arrays.balances.accounts[EXCHANGE_ACCOUNT]
         exchange["available_fen"] += maker_fees_fen + taker_fees_fen
-        _settle_taker(arrays, order, instrument, traded_lots, notional_fen, taker_fees_fen)
+        settle_taker(arrays, order, instrument, traded_lots, notional_fen, taker_fees_fen)
     return remaining_lots, is_stopped
 
 
@@ -221,7 +231,7 @@ def _prevent_self_trade(
 
 
 @inlined
-def _tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: Trade) -> None:
+def tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: Trade) -> None:
     """The event of one trade."""
     place = add_event(arrays, row, EventKind.TRADE, taker["instrument"])
     event = arrays.events.trades[place]
@@ -240,10 +250,11 @@ def _tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: T
     event["taker_side"] = taker["side"]
     event["maker_purpose"] = maker["purpose"]
     event["taker_purpose"] = taker["purpose"]
+    event["trade_type"] = trade.trade_type
 
 
 @inlined
-def _settle_maker(
+def settle_maker(
     arrays: EngineArrays,
     maker: Any,
     instrument: Any,
@@ -272,7 +283,7 @@ def _settle_maker(
 
 
 @inlined
-def _settle_taker(
+def settle_taker(
     arrays: EngineArrays,
     order: Any,
     instrument: Any,

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import EventKind, OrderFlag, Side
+from engine.codes import EventKind, OrderFlag, Resting, Side
 from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
-from engine.orderbook.queues import give_slot_back, join_queue, leave_queue, shrink_in_queue
+from engine.orderbook.queues import (
+    give_slot_back,
+    join_off_book,
+    join_queue,
+    leave_place,
+    shrink_in_queue,
+)
 from engine.risk import hold_of
 
 _QUOTE = int(OrderFlag.QUOTE)
@@ -16,7 +22,7 @@ _QUOTE = int(OrderFlag.QUOTE)
 
 @inlined
 def rest(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
-    """Put what is left of an order in the book and hold what it needs."""
+    """Let what is left of an order stand where it belongs, and hold what it needs."""
     book, balances = arrays.book, arrays.balances
     order = book.orders[slot]
     account = balances.accounts[order["account"]]
@@ -37,7 +43,10 @@ def rest(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
         position["held_lots"] += remaining_lots
     if int64(order["flags"]) & _QUOTE:
         _note_quote(position, int64(order["side"]), order["order_id"])
-    join_queue(book, slot)
+    if order["resting"] == Resting.OFF_BOOK:
+        join_off_book(book, slot)
+    else:
+        join_queue(book, slot)
 
 
 @inlined
@@ -48,7 +57,7 @@ def leave_book(arrays: EngineArrays, slot: int) -> None:
     account = balances.accounts[order["account"]]
     position = balances.positions[order["position"]]
     remaining_lots = int64(order["remaining_lots"])
-    leave_queue(book, slot)
+    leave_place(book, slot)
     account["open_orders"] -= 1
     if order["side"] == Side.BUY:
         account["available_fen"] += order["held_fen"]
@@ -89,10 +98,10 @@ def shrink(arrays: EngineArrays, slot: int, open_lots: int) -> None:
 
 @inlined
 def close_filled(arrays: EngineArrays, slot: int) -> None:
-    """Take a resting order that was just filled, and holds nothing any more, out of the book."""
+    """Take a resting order that was just filled, and holds nothing any more, from its place."""
     book, balances = arrays.book, arrays.balances
     order = book.orders[slot]
-    leave_queue(book, slot)
+    leave_place(book, slot)
     balances.accounts[order["account"]]["open_orders"] -= 1
     if int64(order["flags"]) & _QUOTE:
         _note_quote(balances.positions[order["position"]], int64(order["side"]), 0)

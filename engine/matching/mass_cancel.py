@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from engine.accounts import is_open_account
-from engine.codes import Code, EventKind, OrderFlag, Reason, Side, TimeInForce
+from engine.codes import Code, EventKind, OrderFlag, Reason, Resting, Side, TimeInForce
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_admin_reply, refuse
@@ -28,7 +28,7 @@ class Filter(NamedTuple):
     session: int
     flags: int  # all of these must be set
     time_in_force: int
-    # Only orders outside these prices.
+    # Only orders outside these prices; off the book there are none, so none is outside.
     lower_ticks: int
     upper_ticks: int
 
@@ -46,6 +46,9 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
     """Whether the filter takes the open order in this slot."""
     order = arrays.book.orders[slot]
     price_ticks = order["price_ticks"]
+    is_outside = price_ticks < wanted.lower_ticks or price_ticks > wanted.upper_ticks
+    if order["resting"] == Resting.OFF_BOOK:
+        is_outside = wanted.lower_ticks > wanted.upper_ticks
     return (
         _takes(wanted.account, order["account"])
         and _takes(wanted.instrument, order["instrument"])
@@ -54,7 +57,7 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
         and _takes(wanted.session, arrays.book.details[slot]["session"])
         and int64(order["flags"]) & wanted.flags == wanted.flags
         and _takes(wanted.time_in_force, order["time_in_force"])
-        and (price_ticks < wanted.lower_ticks or price_ticks > wanted.upper_ticks)
+        and is_outside
     )
 
 

@@ -1,7 +1,7 @@
-"""NEW_ORDER: its checks and its first event.
+"""NEW_ORDER and TAKE_ORDER: their checks and their first event.
 
 Each check is one line of the table in docs/protocol.md, in that order. `new_order` gives the slot
-of an accepted order, or 0; the batch loop enters it.
+of an accepted order, or 0; the batch loop enters it, or lets it take what it named.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from engine.accounts import (
 )
 from engine.codes import (
     Code,
+    CommandKind,
     EventKind,
     OrderFlag,
     OrderType,
     Purpose,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -37,6 +39,7 @@ from engine.matching.identity import (
     look_up_client_id,
     register_client_id,
 )
+from engine.matching.negotiated import check_listed, check_off_book
 from engine.risk import (
     check_allowance,
     check_means,
@@ -50,6 +53,10 @@ _POST_ONLY = int(OrderFlag.POST_ONLY)
 _NEW_ORDER_FLAGS = int(
     OrderFlag.POST_ONLY | OrderFlag.CANCEL_ON_DISCONNECT | OrderFlag.CLIENT_ID_IS_UUID
 )
+
+
+# What an order off the book may carry.
+_OFF_BOOK_FLAGS = int(OrderFlag.CLIENT_ID_IS_UUID)
 
 
 @inlined
@@ -110,7 +117,9 @@ def _is_well_formed(command: Any) -> Any:
     flags = int64(command["flags"])
     time_in_force = int64(command["time_in_force"])
     is_market = command["order_type"] == OrderType.MARKET
-    if command["side"] > Side.SELL or not (is_market or command["order_type"] == OrderType.LIMIT):
+    if command["side"] > Side.SELL:
+        return False
+    if not OrderType.LIMIT <= int64(command["order_type"]) <= OrderType.BID:
         return False
     if not TimeInForce.DAY <= time_in_force <= TimeInForce.GTD:
         return False
@@ -141,6 +150,14 @@ def _has_known_terms(command: Any) -> Any:
     time_in_force = int64(command["time_in_force"])
     is_market = command["order_type"] == OrderType.MARKET
     is_immediate = time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if command["order_type"] >= OrderType.BLOCK:
+        has_unknown_flags = int64(command["flags"]) & ~_OFF_BOOK_FLAGS
+        if has_unknown_flags or is_immediate or command["minimum_quantity_lots"] != 0:
+            return False
+    if command["kind"] == CommandKind.TAKE_ORDER:
+        is_limit_ioc = command["order_type"] == OrderType.LIMIT and time_in_force == TimeInForce.IOC
+        if not is_limit_ioc or command["minimum_quantity_lots"] != 0:
+            return False
     if int64(command["flags"]) & _POST_ONLY and (is_market or is_immediate):
         return False
     if time_in_force == TimeInForce.GTD:
@@ -169,21 +186,7 @@ def _check_new(
         return int64(Code.INVALID_REQUEST)
     if balances.accounts[account]["is_blocked"] != 0:
         return int64(Code.ACCOUNT_BLOCKED)
-    code = int64(check_phase(instrument))
-    if code != Code.OK:
-        return code
-    code = int64(check_quantity_and_price(instrument, quantity_lots, limit_ticks))
-    if code != Code.OK:
-        return code
-    code = check_contact(
-        arrays,
-        int64(command["instrument"]),
-        side,
-        account,
-        limit_ticks,
-        int64(command["flags"]),
-        int64(command["self_trade_prevention"]),
-    )
+    code = _check_market(arrays, command, limit_ticks)
     if code != Code.OK:
         return code
     if command["purpose"] == Purpose.COMPLIANCE:
@@ -201,6 +204,42 @@ def _check_new(
     if not can_issue_orders(arrays, 1) or (position_row == 0 and not can_add_position(balances)):
         return int64(Code.ENGINE_FULL)
     return int64(Code.OK)
+
+
+@inlined
+def _check_market(arrays: EngineArrays, command: Any, limit_ticks: int) -> Any:
+    """Checks 6 to 10 of NEW_ORDER, and those of TAKE_ORDER in their place."""
+    number = int64(command["instrument"])
+    instrument = arrays.instruments[number]
+    if command["order_type"] >= OrderType.BLOCK:
+        order_type = int64(command["order_type"])
+        return check_off_book(arrays, number, order_type, limit_ticks, command["quantity_lots"])
+    code = int64(check_phase(instrument))
+    if code != Code.OK:
+        return code
+    code = int64(check_quantity_and_price(instrument, command["quantity_lots"], limit_ticks))
+    if code != Code.OK:
+        return code
+    side, account = int64(command["side"]), int64(command["account"])
+    if command["kind"] == CommandKind.TAKE_ORDER:
+        return check_listed(
+            arrays,
+            command["order_id"],
+            number,
+            side,
+            account,
+            limit_ticks,
+            command["quantity_lots"],
+        )
+    return check_contact(
+        arrays,
+        number,
+        side,
+        account,
+        limit_ticks,
+        int64(command["flags"]),
+        int64(command["self_trade_prevention"]),
+    )
 
 
 @inlined
@@ -244,6 +283,8 @@ def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_
     order["self_trade_prevention"] = command["self_trade_prevention"]
     order["purpose"] = command["purpose"]
     order["gateway"] = command["gateway"]
+    is_off_book = command["order_type"] >= OrderType.BLOCK
+    order["resting"] = int64(Resting.OFF_BOOK if is_off_book else Resting.BOOK)
     details = arrays.book.details[slot]
     details["client_id_high"] = command["client_id_high"]
     details["client_id_low"] = command["client_id_low"]

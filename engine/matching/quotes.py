@@ -16,6 +16,7 @@ from engine.codes import (
     OrderType,
     Purpose,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -255,6 +256,7 @@ def _fill_slot(arrays: EngineArrays, row: int, wanted: QuoteSide, position_row: 
     order["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
     order["purpose"] = Purpose.MARKET_MAKING
     order["gateway"] = command["gateway"]
+    order["resting"] = Resting.BOOK
     details = arrays.book.details[slot]
     details["client_id_high"] = 0
     details["client_id_low"] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.codes import Resting
 from engine.compiled import inlined, int64
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.ladder import ladder_index, mark_level, unmark_level
@@ -81,6 +82,49 @@ def leave_queue(book: BookArrays, slot: int) -> None:
     if level["head"] == 0:
         unmark_level(book, instrument, side, index)
     book.pool[0]["open_orders"] -= 1
+
+
+@inlined
+def join_off_book(book: BookArrays, slot: int) -> None:
+    """Put an order that was just issued at the end of its instrument's orders off the book."""
+    order = book.orders[slot]
+    queue = book.off_book[order["instrument"]]
+    tail = int64(queue["tail"])
+    order["previous"] = tail
+    order["next"] = 0
+    if tail == 0:
+        queue["head"] = slot
+    else:
+        book.orders[tail]["next"] = slot
+    queue["tail"] = slot
+    book.pool[0]["open_orders"] += 1
+
+
+@inlined
+def leave_off_book(book: BookArrays, slot: int) -> None:
+    """Take an order out of its instrument's orders off the book."""
+    order = book.orders[slot]
+    queue = book.off_book[order["instrument"]]
+    following = int64(order["next"])
+    previous = int64(order["previous"])
+    if previous == 0:
+        queue["head"] = following
+    else:
+        book.orders[previous]["next"] = following
+    if following == 0:
+        queue["tail"] = previous
+    else:
+        book.orders[following]["previous"] = previous
+    book.pool[0]["open_orders"] -= 1
+
+
+@inlined
+def leave_place(book: BookArrays, slot: int) -> None:
+    """Take an open order out of wherever it stands."""
+    if book.orders[slot]["resting"] == Resting.OFF_BOOK:
+        leave_off_book(book, slot)
+    else:
+        leave_queue(book, slot)
 
 
 @inlined

@@ -7,14 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import CommandKind, EventKind, InstrumentFlag, OrderFlag, Purpose, Side
+from engine.codes import (
+    CommandKind,
+    EventKind,
+    InstrumentFlag,
+    OrderFlag,
+    OrderType,
+    Purpose,
+    Resting,
+    Side,
+)
 from engine.queries import MatchingEngine
 from engine.records import (
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    BLOCK_RULES_EVENT,
     COMMAND,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
+    MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
     QUOTE_COMMAND,
@@ -35,10 +46,13 @@ FIRST_TIME_NS = 1_700_000_000_000_000_000
 
 def command_layout(kind: int) -> np.dtype:
     """The payload's layout for a kind of command; ADMIN_COMMAND for unknown ones."""
-    if CommandKind.NEW_ORDER <= kind <= CommandKind.CANCEL_ALL:
+    is_of_orders = CommandKind.NEW_ORDER <= kind <= CommandKind.CANCEL_ALL
+    if is_of_orders or kind == CommandKind.TAKE_ORDER:
         return ORDER_COMMAND
     if kind == CommandKind.SET_QUOTE:
         return QUOTE_COMMAND
+    if kind == CommandKind.MATCH_ORDERS:
+        return MATCH_COMMAND
     return INSTRUMENT_COMMAND if kind == CommandKind.DEFINE_INSTRUMENT else ADMIN_COMMAND
 
 
@@ -48,6 +62,8 @@ def event_layout(kind: int) -> np.dtype:
         return ORDER_EVENT
     if kind == EventKind.TRADE:
         return TRADE_EVENT
+    if kind == EventKind.BLOCK_RULES_SET:
+        return BLOCK_RULES_EVENT
     return INSTRUMENT_EVENT if kind == EventKind.INSTRUMENT_DEFINED else ADMIN_EVENT
 
 
@@ -198,20 +214,31 @@ def _check_positions(positions: list[dict[str, int]], orders: list[dict[str, int
 
 
 def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]]) -> None:
-    places = [(order["instrument"], order["side"]) for order in orders]
+    places = [_place(order) for order in orders]
     assert places == sorted(places)
     prices: dict[tuple[int, int], list[int]] = defaultdict(list)
     for order in orders:
         instrument = instruments[order["instrument"]]
         price = order["price_ticks"]
-        assert instrument["lower_limit_ticks"] <= price <= instrument["upper_limit_ticks"]
         assert 0 < order["remaining_lots"] <= order["quantity_lots"]
+        is_off_book = order["order_type"] in (OrderType.BLOCK, OrderType.BID)
+        assert is_off_book == (order["resting"] == Resting.OFF_BOOK)
+        if is_off_book:
+            continue
+        assert instrument["lower_limit_ticks"] <= price <= instrument["upper_limit_ticks"]
         prices[order["instrument"], order["side"]].append(price)
     for number in range(len(instruments)):
         bids, asks = prices[number, int(Side.BUY)], prices[number, int(Side.SELL)]
         assert bids == sorted(bids, reverse=True)
         assert asks == sorted(asks)
         assert not bids or not asks or bids[0] < asks[0], "the book is crossed"
+
+
+def _place(order: dict[str, int]) -> tuple[int, ...]:
+    """What the exported orders ascend by: instrument, then side of the book, or order id off it."""
+    if order["resting"] == Resting.OFF_BOOK:
+        return (order["instrument"], 1, order["order_id"])
+    return (order["instrument"], 0, order["side"])
 
 
 def _check_slots(state: EngineState, orders: list[dict[str, int]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import Code, EventKind, OrderType, Phase, Reason, Side
+from engine.codes import Code, EventKind, OrderType, Phase, Reason, Resting, Side, TradeType
 from engine.decimals import format_fen, format_price
 from engine.records import unpack_text
 from engine.state import EngineState
@@ -45,19 +45,28 @@ class Words:
             return self._trade(event)
         if kind == EventKind.COMMAND_REFUSED:
             return self._refused(event)
-        if kind == EventKind.QUOTE_SET:
+        if kind in (EventKind.QUOTE_SET, EventKind.ORDERS_MATCHED):
             bid, ask = (self._names.get(event[f"{side}_order_id"], "?") for side in ("bid", "ask"))
-            return f"quote set {bid} / {ask}"
+            return f"{_words(kind)} {bid} / {ask}"
         return f"{_words(kind)}{self._details(kind, event)}"
 
     def orders(self, state: EngineState, instrument: int, side: Side) -> str:
         """One side of a book, the order that trades first coming first."""
         orders = state.orders
-        chosen = orders[(orders["instrument"] == instrument) & (orders["side"] == side)]
+        is_there = (orders["instrument"] == instrument) & (orders["resting"] == Resting.BOOK)
+        return self._list(orders[is_there & (orders["side"] == side)])
+
+    def off_book(self, state: EngineState, instrument: int) -> str:
+        """The orders off the book, by order id."""
+        orders = state.orders
+        is_there = (orders["instrument"] == instrument) & (orders["resting"] == Resting.OFF_BOOK)
+        return self._list(orders[is_there])
+
+    def _list(self, orders: Any) -> str:
         texts = [
             f"{order['remaining_lots']} @ {self._price(int(order['price_ticks']))} "
             f"{self._names[int(order['order_id'])]}"
-            for order in chosen
+            for order in orders
         ]
         return ", ".join(texts) or "none"
 
@@ -69,6 +78,8 @@ class Words:
     def _trade(self, event: dict[str, Any]) -> str:
         maker = self._names[event["maker_order_id"]]
         text = f"trade {event['quantity_lots']} @ {self._price(event['price_ticks'])} with {maker}"
+        if event["trade_type"] != TradeType.CONTINUOUS:
+            text = f"{_words(TradeType(event['trade_type']))} {text}"
         if event["maker_fee_fen"] or event["taker_fee_fen"]:
             maker_fee, taker_fee = (
                 format_fen(event[f"{side}_fee_fen"]) for side in ("maker", "taker")
@@ -92,6 +103,9 @@ class Words:
             lower, upper = (self._price(event[f"{end}_limit_ticks"]) for end in ("lower", "upper"))
             name = "" if kind == EventKind.DAY_ROLLED else f" {_symbol(event)}"
             return f"{name} limits {lower} to {upper}"
+        if kind == EventKind.BLOCK_RULES_SET:
+            window = "open" if event["is_open"] else "closed"
+            return f" {event['minimum_block_lots']} {event['block_limit_ppm']} {window}"
         if event["amount_fen"]:
             return f" {format_fen(event['amount_fen'])}"
         return f" {event['quantity_lots']}" if event["quantity_lots"] else ""

@@ -12,6 +12,7 @@ from engine.matching.reference.state import (
     Instrument,
     Market,
     Refusal,
+    price_limits,
     refuse_if,
 )
 from engine.units import (
@@ -27,6 +28,7 @@ from engine.units import (
     ONE_MILLION,
 )
 
+_FLAGS = int(InstrumentFlag.RESALE_LOCK | InstrumentFlag.LISTED_SELECTION)
 _MIN_LADDER_LEVELS = 64
 _LADDER_SIZES = [
     1 << bits for bits in range(_MIN_LADDER_LEVELS.bit_length() - 1, MAX_LADDER_LEVELS.bit_length())
@@ -165,7 +167,7 @@ def roll_day(market: Market, command: Command) -> None:
             position.available_lots += position.locked_lots
             position.locked_lots = 0
     for order in orders.orders_by_slot(market):
-        is_outside = not instrument.allows_price(order.price_ticks)
+        is_outside = not order.is_off_book and not instrument.allows_price(order.price_ticks)
         if order.instrument == command.instrument and is_outside:
             orders.cancel(market, order, Reason.PRICE_LIMITS_MOVED)
 
@@ -216,13 +218,6 @@ def unblock_account(market: Market, command: Command) -> None:
     market.events.repeat(EventKind.ACCOUNT_UNBLOCKED)
 
 
-def price_limits(reference_price_ticks: int, price_limit_ppm: int) -> tuple[int, int]:
-    """The lowest and the highest price allowed, in ticks: never outside the percentage."""
-    lowest = reference_price_ticks * (ONE_MILLION - price_limit_ppm)
-    highest = reference_price_ticks * (ONE_MILLION + price_limit_ppm)
-    return max(1, -(-lowest // ONE_MILLION)), highest // ONE_MILLION
-
-
 def limits_fit(
     lower: int, upper: int, tick_fen: int, maximum_order_lots: int, ladder_levels: int
 ) -> bool:
@@ -245,7 +240,7 @@ def _is_well_defined(command: Command) -> bool:
         and 1 <= command.maximum_order_lots <= MAX_QUANTITY_LOTS
         and 1 <= command.maximum_holding_lots <= MAX_TOTAL_CREDITS_LOTS
         and command.trading_day >= 0
-        and command.flags in (InstrumentFlag.NONE, InstrumentFlag.RESALE_LOCK)
+        and command.flags & ~_FLAGS == 0
     )
     return is_in_bounds and limits_fit(
         *price_limits(command.reference_price_ticks, command.price_limit_ppm),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sortedcontainers import SortedDict
 
-from engine.codes import OrderFlag, Purpose, Side, TimeInForce
+from engine.codes import OrderFlag, OrderType, Purpose, Resting, Side, TimeInForce
 from engine.units import ORDER_SLOT_BITS
 
 
@@ -35,6 +35,14 @@ class Order:
     purpose: int
     gateway: int
     expires_at_ns: int = 0
+
+    @property
+    def is_off_book(self) -> bool:
+        return self.order_type in (OrderType.BLOCK, OrderType.BID)
+
+    @property
+    def resting(self) -> int:
+        return Resting.OFF_BOOK if self.is_off_book else Resting.BOOK
 
     @property
     def slot(self) -> int:
@@ -73,18 +81,26 @@ class Book:
     """The queues of both sides.
 
     Each side is a SortedDict whose first key is its best price; bids are keyed by the negated
-    price, so that "best" is the first key on both sides.
+    price, so that "best" is the first key on both sides. Beside them stand the orders off the
+    book, by order id.
     """
 
     def __init__(self) -> None:
         self._sides = {Side.BUY: SortedDict(), Side.SELL: SortedDict()}
+        self._off_book: dict[int, Order] = {}
 
     def add(self, order: Order) -> None:
-        """Let `order` join the end of the queue at its price."""
+        """Let `order` join the end of the queue at its price, or stand off the book."""
+        if order.is_off_book:
+            self._off_book[order.order_id] = order
+            return
         self._sides[Side(order.side)].setdefault(_key(order), deque()).append(order)
 
     def remove(self, order: Order) -> None:
-        """Take `order` out of its queue. Raises KeyError or ValueError if it is not in the book."""
+        """Take `order` from its place. Raises KeyError or ValueError if it is not there."""
+        if order.is_off_book:
+            del self._off_book[order.order_id]
+            return
         queues = self._sides[Side(order.side)]
         queue = queues[_key(order)]
         queue.remove(order)
@@ -95,6 +111,10 @@ class Book:
         """All orders of `side`, the one that trades first coming first."""
         for queue in self._sides[side].values():
             yield from queue
+
+    def off_book(self) -> list[Order]:
+        """The orders off the book, by order id."""
+        return list(self._off_book.values())
 
     def facing(self, order: Order) -> Iterator[Order]:
         """The opposite orders that `order` reaches, the one that trades first coming first."""

@@ -12,9 +12,11 @@ from engine.matching.reference.book import Order
 from engine.records import (
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    BLOCK_RULES_EVENT,
     EVENT,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
+    MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
     QUOTE_COMMAND,
@@ -31,10 +33,12 @@ _ORDER_KINDS = (
     CommandKind.AMEND_ORDER,
     CommandKind.REPLACE_ORDER,
     CommandKind.CANCEL_ALL,
+    CommandKind.TAKE_ORDER,
 )
 _LAYOUTS = {
     **dict.fromkeys(_ORDER_KINDS, ORDER_COMMAND),
     CommandKind.SET_QUOTE: QUOTE_COMMAND,
+    CommandKind.MATCH_ORDERS: MATCH_COMMAND,
     CommandKind.DEFINE_INSTRUMENT: INSTRUMENT_COMMAND,
 }
 
@@ -54,7 +58,7 @@ def _names(layout: np.dtype) -> list[str]:
 
 _PACKERS = {
     id(layout): _packer(layout)
-    for layout in (ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT)
+    for layout in (ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT, BLOCK_RULES_EVENT)
 }
 
 
@@ -101,6 +105,12 @@ class EventWriter:
         """The reply to DEFINE_INSTRUMENT: its payload and the limits that follow from it."""
         limits = {"lower_limit_ticks": lower_limit_ticks, "upper_limit_ticks": upper_limit_ticks}
         self._add(INSTRUMENT_EVENT, EventKind.INSTRUMENT_DEFINED, {**vars(self._command), **limits})
+
+    def set_block_rules(self, **rules: int) -> None:
+        """The reply to SET_BLOCK_RULES."""
+        instrument = self._command.instrument
+        fields = {"instrument": instrument, **rules}
+        self._add(BLOCK_RULES_EVENT, EventKind.BLOCK_RULES_SET, fields)
 
     def repeat(self, kind: EventKind, **more: int) -> None:
         """A reply that repeats the payload of its ADMIN_COMMAND."""
