@@ -158,6 +158,7 @@ class Gateway:
                     taker_side=trade.taker_side,
                     time_ns=trade.time_ns,
                     trading_day=trade.trading_day,
+                    trade_type=trade.trade_type,
                 )
                 for trade, symbol in trades
             )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind
+from engine.codes import EventKind, InstrumentFlag, OrderType, TradeType
 from engine.records import (
     ADMIN_EVENT,
     INSTRUMENT_EVENT,
@@ -33,7 +33,11 @@ _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
 _PHASE_CHANGED = int(EventKind.PHASE_CHANGED)
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
-_ORDER_FIELDS = ("order_id", "instrument", "side", "price_ticks", "remaining_lots")
+# From here on the types of order stand in no book.
+_FIRST_OFF_BOOK = int(OrderType.BLOCK)
+_OFF_BOOK_TRADES = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
+
+_ORDER_FIELDS = ("order_id", "instrument", "side", "price_ticks", "remaining_lots", "order_type")
 _TRADE_FIELDS = (
     "instrument",
     "maker_order_id",
@@ -43,6 +47,7 @@ _TRADE_FIELDS = (
     "quantity_lots",
     "taker_side",
     "time_ns",
+    "trade_type",
 )
 
 
@@ -56,6 +61,7 @@ class PastTrade(NamedTuple):
     taker_side: int
     time_ns: int
     trading_day: int
+    trade_type: int = 0
 
 
 class InstrumentChange(NamedTuple):
@@ -71,9 +77,10 @@ class InstrumentChange(NamedTuple):
 class _OpenOrder:
     """Where an open order stands, for the events that name it by its id alone."""
 
-    __slots__ = ("rank", "remaining_lots", "side")
+    __slots__ = ("number", "rank", "remaining_lots", "side")
 
-    def __init__(self, side: BookSide, rank: int, remaining_lots: int) -> None:
+    def __init__(self, number: int, side: BookSide, rank: int, remaining_lots: int) -> None:
+        self.number = number  # of the instrument
         self.side = side
         self.rank = rank
         self.remaining_lots = remaining_lots
@@ -114,7 +121,7 @@ class Market:
             self._enter(*order)
         for past in past_trades:
             instrument = self._by_symbol[past.symbol]
-            trade = Trade(past.trade_id, *past[2:6])
+            trade = Trade(past.trade_id, *past[2:6], past.trade_type)
             instrument.add_trade(trade, past.trading_day == instrument.trading_day)
             self._touched[instrument.number] = [trade]
             self._last_trade_id = past.trade_id
@@ -145,6 +152,16 @@ class Market:
             "asks": book.asks.depth(depth),
             "checksum": book.checksum,
         }
+
+    def listings(self, symbol: str, limit: int = 100) -> list[dict[str, Any]]:
+        """The first orders of both sides, one by one, where they may be taken by their ids.
+
+        Raises KeyError for an unknown symbol, LookupError where orders are not listed.
+        """
+        instrument = self._by_symbol[symbol]
+        if instrument.listing is None:
+            raise LookupError(f"orders of {symbol} are not listed")
+        return instrument.listing.view(limit, instrument.tick_fen)
 
     def trades(self, symbol: str, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
         """The latest trades, newest first, a page at a time, as far back as they are kept here.
@@ -198,11 +215,14 @@ class Market:
         for index, kind in enumerate(kinds.tolist()):
             if kind == _TRADE:
                 number, maker_order_id, taker_order_id, *trade = next(trades)
-                self._reduce(maker_order_id, trade[2])
-                self._reduce(taker_order_id, trade[2])
+                if trade[-1] not in _OFF_BOOK_TRADES:
+                    self._reduce(maker_order_id, trade[2])
+                    self._reduce(taker_order_id, trade[2])
                 self._record(number, Trade(*trade))
             elif kind <= _AMENDED:
                 row = next(orders)
+                if row[-1] >= _FIRST_OFF_BOOK:
+                    continue
                 if kind != _ACCEPTED:
                     self._leave(row[0])
                 if kind != _CANCELLED:
@@ -243,24 +263,39 @@ class Market:
     def _define(self, number: int, fields: dict[str, Any]) -> Instrument:
         """A new instrument from an INSTRUMENT_STATE or INSTRUMENT_EVENT row."""
         symbol = unpack_text(fields["symbol_high"], fields["symbol_low"])
-        instrument = Instrument(number, symbol, fields["tick_fen"])
+        is_listed = bool(fields["flags"] & InstrumentFlag.LISTED_SELECTION)
+        instrument = Instrument(number, symbol, fields["tick_fen"], is_listed=is_listed)
         instrument.set_day(fields)
         self._by_number[number] = self._by_symbol[symbol] = instrument
         self._touched[number] = []
         return instrument
 
     def _enter(
-        self, order_id: int, number: int, side: int, price_ticks: int, remaining_lots: int
+        self,
+        order_id: int,
+        number: int,
+        side: int,
+        price_ticks: int,
+        remaining_lots: int,
+        order_type: int,
     ) -> None:
         """Put an order into its level. One that trades at once leaves within the same step."""
-        book_side = self._by_number[number].book.sides[side]
+        if order_type >= _FIRST_OFF_BOOK:
+            return
+        instrument = self._by_number[number]
+        book_side = instrument.book.sides[side]
         rank = book_side.sign * price_ticks
-        self._orders[order_id] = _OpenOrder(book_side, rank, remaining_lots)
+        self._orders[order_id] = _OpenOrder(number, book_side, rank, remaining_lots)
         book_side.add(rank, remaining_lots, 1)
+        if instrument.listing is not None:
+            instrument.listing.enter(order_id, side, price_ticks, remaining_lots)
 
     def _leave(self, order_id: int) -> None:
         order = self._orders.pop(order_id)
         order.side.add(order.rank, -order.remaining_lots, -1)
+        listing = self._by_number[order.number].listing
+        if listing is not None:
+            listing.leave(order_id)
 
     def _reduce(self, order_id: int, quantity_lots: int) -> None:
         order = self._orders[order_id]
@@ -269,6 +304,9 @@ class Market:
         else:
             order.remaining_lots -= quantity_lots
             order.side.add(order.rank, -quantity_lots, 0)
+            listing = self._by_number[order.number].listing
+            if listing is not None:
+                listing.reduce(order_id, quantity_lots)
 
     def _record(self, number: int, trade: Trade) -> None:
         """Put a trade on the tape, unless it came with the past trades."""

@@ -312,9 +312,9 @@ class FlowMaker:
         return make_command(
             CommandKind.SET_BLOCK_RULES,
             instrument=random.choice(INSTRUMENTS),
-            quantity_lots=self._scale.lots * random.choice((1, 1, 2)),
+            quantity_lots=self._scale.lots * random.choice((1, 1, 2, 5)),
             block_limit_ppm=random.choice((300_000, 300_000, 10_000, 0)),
-            is_open=random.choice((1, 1, 1, 0)),
+            is_open=random.choice((1, 1, 0)),
         )
 
     def move_cash(self, random: Random) -> np.ndarray:
