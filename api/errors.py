@@ -32,7 +32,8 @@ logger = structlog.get_logger(__name__)
 class Problem(Exception):  # noqa: N818 - named after RFC 9457
     """A request refused: a code of the catalogue, and further members of the answer.
 
-    `detail` is an English sentence; a Chinese reader gets the catalogue's sentence for the code.
+    `detail` is an English sentence; a Chinese reader gets `detail_zh`, or else the catalogue's
+    sentence for the code.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
         code: str,
         detail: str | None = None,
         *,
+        detail_zh: str | None = None,
         field: str | None = None,
         headers: dict[str, str] | None = None,
         http_status: int | None = None,
@@ -47,6 +49,7 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
     ) -> None:
         self.code = code
         self.detail = detail
+        self.detail_zh = detail_zh
         self.field = field
         self.headers = headers or {}
         self.extra = extra
@@ -56,17 +59,18 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
     def members(self, language: str = "en") -> dict[str, Any]:
         """The answer's members, with `detail` in "en" or "zh"."""
         entry = CATALOGUE[self.code]
+        detail_zh = self.detail_zh or entry.detail_zh
         members: dict[str, Any] = {
             "type": f"urn:puhui:problem:{self.code}",
             "title": entry.title,
             "status": self.status,
-            "detail": entry.detail_zh if language == "zh" else self.detail or entry.detail,
+            "detail": detail_zh if language == "zh" else self.detail or entry.detail,
             "code": self.code,
         }
         if self.field is not None:
             members["field"] = self.field
             if language == "zh":
-                members["detail"] = f"{self.field}：{entry.detail_zh}"
+                members["detail"] = f"{self.field}：{detail_zh}"
         return members | self.extra
 
     def response(self, language: str = "en") -> Response:
@@ -88,7 +92,13 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
 def from_refused(refused: Refused) -> Problem:
     """Settlement's refusal as a problem."""
     extra: dict[str, Any] = dict(refused.extra)
-    return Problem(refused.code, refused.detail, field=refused.field, **extra)
+    return Problem(
+        refused.code,
+        refused.detail,
+        detail_zh=refused.detail_zh,
+        field=refused.field,
+        **extra,
+    )
 
 
 def from_core_failure(error: CoreUnavailable | ExecutionUnknown, query_url: str) -> Problem:

@@ -34,28 +34,55 @@ from settlement.errors import Refused
 from settlement.ports import EnginePort
 
 _KEYS = uuid.UUID("0a5d7d52-8d6c-4f7e-9f53-0d3f5a4e2c11")
+# The code of the public contract, and what is said of it in English and Chinese.
 _REFUSALS = {
-    Code.BLOCK_WINDOW_CLOSED: ("market_closed", "The window for block trades is not open."),
-    Code.BELOW_MINIMUM_BLOCK: ("invalid_request", "The quantity is below the smallest block."),
-    Code.MARKET_HALTED: ("market_halted", "Trading is halted."),
-    Code.QUANTITY_TOO_LARGE: ("quantity_too_large", "The quantity is too large at this price."),
-    Code.PRICE_OUTSIDE_LIMITS: ("price_outside_limits", "The price is outside the block limits."),
-    Code.INSUFFICIENT_FUNDS: ("insufficient_funds", "Available cash does not cover the order."),
+    Code.BLOCK_WINDOW_CLOSED: (
+        "market_closed",
+        "The window for block trades is not open.",
+        "当前不在大宗协议交易时段内。",
+    ),
+    Code.BELOW_MINIMUM_BLOCK: (
+        "invalid_request",
+        "The quantity is below the smallest block.",
+        "数量低于大宗协议交易的最低限额。",
+    ),
+    Code.MARKET_HALTED: ("market_halted", "Trading is halted.", None),
+    Code.QUANTITY_TOO_LARGE: (
+        "quantity_too_large",
+        "The quantity is too large at this price.",
+        None,
+    ),
+    Code.PRICE_OUTSIDE_LIMITS: (
+        "price_outside_limits",
+        "The price is outside the limits of block trades.",
+        "价格超出大宗协议交易的涨跌幅限制。",
+    ),
+    Code.INSUFFICIENT_FUNDS: (
+        "insufficient_funds",
+        "Available cash does not cover the order.",
+        None,
+    ),
     Code.INSUFFICIENT_CREDITS: (
         "insufficient_credits",
         "Available credits do not cover the order.",
+        None,
     ),
-    Code.RESALE_LOCKED: ("resale_locked", "Credits bought today cannot be sold today."),
+    Code.RESALE_LOCKED: ("resale_locked", "Credits bought today cannot be sold today.", None),
     Code.MAX_HOLDING_EXCEEDED: (
         "max_holding_exceeded",
         "The account would hold more than is allowed.",
+        None,
     ),
-    Code.ACCOUNT_BLOCKED: ("forbidden", "The account is blocked."),
-    Code.UNKNOWN_ACCOUNT: ("not_found", "The account is not open on the exchange."),
-    Code.UNKNOWN_INSTRUMENT: ("unknown_instrument", "There is no such instrument."),
-    Code.ORDER_NOT_OPEN: ("order_not_open", "The other side's order is no longer open."),
+    Code.ACCOUNT_BLOCKED: ("forbidden", "The account is blocked.", "该账户已被冻结。"),
+    Code.UNKNOWN_ACCOUNT: ("not_found", "The account is not open on the exchange.", None),
+    Code.UNKNOWN_INSTRUMENT: ("unknown_instrument", "There is no such instrument.", None),
+    Code.ORDER_NOT_OPEN: (
+        "order_not_open",
+        "The other side's order is no longer open.",
+        "对方的申报已失效。",
+    ),
 }
-# In the words of the contract; which field of the request they are about.
+# Which field of the request they are about.
 _FIELDS = {
     Code.BELOW_MINIMUM_BLOCK: "quantity",
     Code.QUANTITY_TOO_LARGE: "quantity",
@@ -128,8 +155,9 @@ def opposite(side: int) -> int:
 
 def refusal(code: Code) -> Refused:
     """The engine's refusal in the words of the public contract."""
-    name, detail = _REFUSALS.get(code, ("conflict", f"The exchange refuses it: {code.name}."))
-    return Refused(name, detail, field=_FIELDS.get(code))
+    other = ("conflict", f"The exchange refuses it: {code.name}.", None)
+    name, detail, detail_zh = _REFUSALS.get(code, other)
+    return Refused(name, detail, detail_zh=detail_zh, field=_FIELDS.get(code))
 
 
 def _command(layout: np.dtype[Any], kind: CommandKind, key: str | None, **fields: int) -> Any:

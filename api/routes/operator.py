@@ -18,6 +18,7 @@ from api.routes.orders import json_response
 from api.schemas import (
     AccountBody,
     AccountNameBody,
+    BlockRulesBody,
     CashBody,
     InstrumentBody,
     Page,
@@ -49,6 +50,17 @@ async def set_phase(
     )
     items = [{"symbol": each.symbol, "phase": each.phase.name.lower()} for each in found]
     return {"items": items, "next_cursor": None}
+
+
+@router.post("/block-rules")
+async def set_block_rules(
+    known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[BlockRulesBody, Depends(json_body(BlockRulesBody))],
+    exchange: Annotated[Gateway, Depends(gateway)],
+) -> dict[str, Any]:
+    """Set an instrument's smallest block, its price limit and its window, open or closed."""
+    found = await operator_actions.set_block_rules(exchange, known, body)
+    return render_instrument(found, exchange.rate_limits)
 
 
 @router.post("/accounts", status_code=201)
