@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -101,6 +103,17 @@ def stamp(command: np.ndarray, sequence: int) -> np.ndarray:
     command["time_ns"] = FIRST_TIME_NS + 1_000 * sequence
     command["request_id"] = 1_000_000 + sequence
     return command
+
+
+def spoil(random: Random, command: np.ndarray, extremes: Sequence[int]) -> None:
+    """Put an extreme value into one field, or change the kind."""
+    layout = command_layout(int(command["kind"][0]))
+    stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
+    name = random.choice([field for field in layout.names or () if field not in stamped])
+    bounds = np.iinfo(layout[name])
+    fitting = [value for value in extremes if bounds.min <= value <= bounds.max]
+    power = 1 << random.randrange(bounds.bits - 1)
+    command.view(layout)[name] = random.choice([random.choice(fitting), power, power - 1])
 
 
 def send(engine: AnyEngine, command: np.ndarray) -> list[dict[str, Any]]:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from engine_driver import (
     AnyEngine,
-    command_layout,
     instrument_fields,
     make_command,
     read_events,
+    spoil,
     stamp,
 )
 from engine_scales import ROOMY, Scale
@@ -119,7 +119,7 @@ class FlowMaker:
         command["gateway"] = random.choice((0, 1, 2))
         command["session"] = random.choice((0, 1, 2))
         if random.random() < 0.06:
-            _spoil(random, command)
+            spoil(random, command, _EXTREMES)
         return command
 
     def learn(self, events: list[dict[str, Any]]) -> None:
@@ -458,14 +458,3 @@ def _define(instrument: int, **changes: int) -> np.ndarray:
 
 def _set_phase(instrument: int, phase: Phase) -> np.ndarray:
     return make_command(CommandKind.SET_PHASE, instrument=instrument, phase=phase)
-
-
-def _spoil(random: Random, command: np.ndarray) -> None:
-    """Put an extreme value into one field, or change the kind."""
-    layout = command_layout(int(command["kind"][0]))
-    stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
-    name = random.choice([field for field in layout.names or () if field not in stamped])
-    bounds = np.iinfo(layout[name])
-    extremes = [value for value in _EXTREMES if bounds.min <= value <= bounds.max]
-    power = 1 << random.randrange(bounds.bits - 1)
-    command.view(layout)[name] = random.choice([random.choice(extremes), power, power - 1])
