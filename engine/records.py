@@ -256,8 +256,9 @@ ADMIN_EVENT = _record(
 
 # --- The exported state: what is hashed, asked for over the link, and put in snapshots. ---
 
-# Orders by instrument: buy side then sell side, best price first, then time priority; then those
-# off the book, by order id.
+# Orders by instrument, buy side then sell side, best price first, then time priority; then the buy
+# stops and the sell stops, the one that triggers first coming first; then those off the book, by
+# order id.
 ORDER_STATE = np.dtype(
     [
         ("order_id", "<i8"),
@@ -280,6 +281,9 @@ ORDER_STATE = np.dtype(
         ("gateway", "u1"),
         ("resting", "u1"),
         ("expires_at_ns", "<i8"),  # with time in force GTD
+        ("stop_price_ticks", "<i8"),
+        ("display_quantity_lots", "<i8"),
+        ("shown_lots", "<i8"),  # what the public book shows of it
     ],
     align=True,
 )

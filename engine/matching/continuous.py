@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from engine.accounts import lock_credits
 from engine.codes import (
     EventKind,
     InstrumentFlag,
     OrderType,
     Reason,
-    Resting,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -23,10 +23,10 @@ from engine.codes import (
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
-from engine.matching.lifecycle import add_cancelled, cancel, close_filled, rest, shrink
+from engine.matching.lifecycle import add_cancelled, cancel, close_filled, refresh, rest, shrink
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.ladder import ladder_index, ladder_price, next_level
-from engine.orderbook.queues import give_slot_back
+from engine.orderbook.queues import give_slot_back, open_lots
 from engine.risk import fee_of, hold_of
 from engine.units import EXCHANGE_ACCOUNT
 
@@ -38,6 +38,7 @@ class Trade(NamedTuple):
 
     price_ticks: int
     quantity_lots: int
+    maker_remaining_lots: int
     taker_remaining_lots: int
     maker_fee_fen: int
     taker_fee_fen: int
@@ -67,26 +68,37 @@ def could_trade(book: BookArrays, slot: int, limit_ticks: int, wanted_lots: int)
     opposite = book.sides[2 * instrument + opposite_side]
     reach = ladder_index(book, instrument, opposite_side, limit_ticks)
     mode = order["self_trade_prevention"]
-    open_lots = int64(order["remaining_lots"])
+    remaining_lots = int64(order["remaining_lots"])
     missing_lots = int64(wanted_lots)
     index = opposite["best"]
     while index <= reach:
-        resting_slot = book.levels[opposite["first_level"] + index]["head"]
+        # What icebergs hide comes behind the whole queue.
+        hidden_lots = int64(0)
+        resting_slot = int64(book.levels[opposite["first_level"] + index]["head"])
         while resting_slot != 0:
             resting = book.orders[resting_slot]
-            lots = min(open_lots, int64(resting["remaining_lots"]))
+            whole_lots = open_lots(book, resting_slot)
             if resting["account"] != order["account"]:
+                lots = min(remaining_lots, int64(resting["remaining_lots"]))
+                hidden_lots += whole_lots - resting["remaining_lots"]
                 missing_lots -= lots
-                open_lots -= lots
+                remaining_lots -= lots
             elif mode == SelfTradePrevention.DECREMENT:
-                open_lots -= lots
+                remaining_lots -= min(remaining_lots, whole_lots)
             elif mode != SelfTradePrevention.CANCEL_OLDEST:
                 return False
             if missing_lots <= 0:
                 return True
-            if open_lots == 0:
+            if remaining_lots == 0:
                 return False
-            resting_slot = resting["next"]
+            resting_slot = int64(resting["next"])
+        lots = min(remaining_lots, hidden_lots)
+        missing_lots -= lots
+        remaining_lots -= lots
+        if missing_lots <= 0:
+            return True
+        if remaining_lots == 0:
+            return False
         index = next_level(book, instrument, opposite_side, index)
     return False
 
@@ -96,7 +108,7 @@ def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, minimum_l
     """Match an accepted order that is in no queue, then rest, cancel or close what is left.
 
     Its slot holds the whole order and `remaining_lots` what to trade; all of it is cancelled if
-    less than `minimum_lots` could be. One off the book is not matched. Nothing can fail here.
+    less than `minimum_lots` could be. Nothing can fail here.
     """
     order = arrays.book.orders[slot]
     reason = int64(Reason.NONE)
@@ -105,7 +117,7 @@ def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, minimum_l
     wanted_lots = remaining_lots if is_fill_or_kill else int64(minimum_lots)
     if wanted_lots > 0 and not could_trade(arrays.book, slot, limit_ticks, wanted_lots):
         reason = int64(Reason.FILL_OR_KILL if is_fill_or_kill else Reason.MINIMUM_QUANTITY)
-    elif order["resting"] == Resting.BOOK:
+    else:
         remaining_lots, is_stopped = _match(arrays, row, slot, limit_ticks)
         if is_stopped:
             reason = int64(Reason.SELF_TRADE_PREVENTION)
@@ -165,24 +177,24 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         taker_fees_fen += taker_fee_fen
         maker["remaining_lots"] -= traded_lots
         level["quantity_lots"] -= traded_lots
+        maker_lots = open_lots(book, maker_slot)
         instrument["last_price_ticks"] = price_ticks
-        settle_maker(arrays, maker, instrument, traded_lots, trade_fen, maker_fee_fen)
-        tell_trade(
-            arrays,
-            row,
-            maker,
-            order,
-            Trade(
-                price_ticks,
-                traded_lots,
-                remaining_lots,
-                maker_fee_fen,
-                taker_fee_fen,
-                int64(TradeType.CONTINUOUS),
-            ),
+        trade = Trade(
+            price_ticks,
+            traded_lots,
+            maker_lots,
+            remaining_lots,
+            maker_fee_fen,
+            taker_fee_fen,
+            int64(TradeType.CONTINUOUS),
         )
+        settle_maker(arrays, maker, instrument, trade, trade_fen)
+        tell_trade(arrays, row, maker, order, trade)
         if maker["remaining_lots"] == 0:
-            close_filled(arrays, maker_slot)
+            if maker_lots == 0:
+                close_filled(arrays, maker_slot)
+            else:
+                refresh(arrays, row, maker_slot)
     traded_lots = quantity_lots - remaining_lots
     if traded_lots > 0:
         exchange = arrays.balances.accounts[EXCHANGE_ACCOUNT]
@@ -207,7 +219,7 @@ def _prevent_self_trade(
     """
     order = arrays.book.orders[slot]
     resting = arrays.book.orders[resting_slot]
-    own_lots = int64(resting["remaining_lots"])
+    own_lots = open_lots(arrays.book, resting_slot)
     mode = order["self_trade_prevention"]
     reason = int64(Reason.SELF_TRADE_PREVENTION)
     if mode == SelfTradePrevention.CANCEL_NEWEST:
@@ -241,7 +253,7 @@ def tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: Tr
     event["taker_order_id"] = taker["order_id"]
     event["price_ticks"] = trade.price_ticks
     event["quantity_lots"] = trade.quantity_lots
-    event["maker_remaining_lots"] = maker["remaining_lots"]
+    event["maker_remaining_lots"] = trade.maker_remaining_lots
     event["taker_remaining_lots"] = trade.taker_remaining_lots
     event["maker_fee_fen"] = trade.maker_fee_fen
     event["taker_fee_fen"] = trade.taker_fee_fen
@@ -255,27 +267,23 @@ def tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: Tr
 
 @inlined
 def settle_maker(
-    arrays: EngineArrays,
-    maker: Any,
-    instrument: Any,
-    traded_lots: int,
-    notional_fen: int,
-    fee_fen: int,
+    arrays: EngineArrays, maker: Any, instrument: Any, trade: Trade, notional_fen: int
 ) -> None:
-    """Book one trade for the resting order, whose `remaining_lots` is already what is left."""
+    """Book one trade for the resting order."""
+    traded_lots, fee_fen = trade.quantity_lots, trade.maker_fee_fen
     account = arrays.balances.accounts[maker["account"]]
     position = arrays.balances.positions[maker["position"]]
     if maker["side"] == Side.SELL:
         position["held_lots"] -= traded_lots
         account["available_fen"] += notional_fen - fee_fen
         return
-    hold_fen = hold_of(instrument, int64(maker["price_ticks"]), int64(maker["remaining_lots"]))
+    hold_fen = hold_of(instrument, int64(maker["price_ticks"]), trade.maker_remaining_lots)
     released_fen = maker["held_fen"] - hold_fen
     maker["held_fen"] = hold_fen
     account["held_fen"] -= released_fen
     account["available_fen"] += released_fen - notional_fen - fee_fen
     position["buying_lots"] -= traded_lots
-    _deliver(position, instrument, traded_lots)
+    _deliver(arrays, int64(maker["position"]), instrument, traded_lots)
     if maker["allowance"] != 0:
         allowance = arrays.balances.allowances[maker["allowance"]]
         allowance["open_lots"] -= traded_lots
@@ -299,15 +307,15 @@ def settle_taker(
         account["available_fen"] += notional_fen - fees_fen
         return
     account["available_fen"] -= notional_fen + fees_fen
-    _deliver(position, instrument, traded_lots)
+    _deliver(arrays, int64(order["position"]), instrument, traded_lots)
     if order["allowance"] != 0:
         arrays.balances.allowances[order["allowance"]]["held_lots"] += traded_lots
 
 
 @inlined
-def _deliver(position: Any, instrument: Any, traded_lots: int) -> None:
+def _deliver(arrays: EngineArrays, position_row: int, instrument: Any, traded_lots: int) -> None:
     """Credits that were bought: to be sold at once, or from the next day on."""
     if instrument["flags"] & _RESALE_LOCK:
-        position["locked_lots"] += traded_lots
+        lock_credits(arrays.balances, position_row, traded_lots)
     else:
-        position["available_lots"] += traded_lots
+        arrays.balances.positions[position_row]["available_lots"] += traded_lots

@@ -31,8 +31,8 @@ from engine.matching.identity import (
     register_client_id,
 )
 from engine.matching.instruments import price_limits
-from engine.matching.lifecycle import cancel, close_filled
-from engine.orderbook.queues import give_slot_back, shrink_in_queue
+from engine.matching.lifecycle import cancel, close_filled, refresh
+from engine.orderbook.queues import give_slot_back, open_lots, shrink_in_queue
 from engine.risk import fee_of
 from engine.units import (
     EXCHANGE_ACCOUNT,
@@ -130,13 +130,27 @@ def take(arrays: EngineArrays, row: int, slot: int) -> None:
     _, maker_slot = find_open_order(arrays, arrays.commands.orders[row]["order_id"])
     maker = book.orders[maker_slot]
     lots = int64(taker["remaining_lots"])
-    trade = _trade(instrument, int64(maker["price_ticks"]), lots, 0, int64(TradeType.LISTED))
-    notional_fen = trade.price_ticks * instrument["tick_fen"] * lots
+    price_ticks = int64(maker["price_ticks"])
+    notional_fen = price_ticks * instrument["tick_fen"] * lots
     shrink_in_queue(book, maker_slot, lots)
-    instrument["last_price_ticks"] = trade.price_ticks
-    settle_maker(arrays, maker, instrument, lots, notional_fen, trade.maker_fee_fen)
+    instrument["last_price_ticks"] = price_ticks
+    trade = Trade(
+        price_ticks,
+        lots,
+        open_lots(book, maker_slot),
+        int64(0),
+        fee_of(notional_fen, instrument["maker_fee_ppm"]),
+        fee_of(notional_fen, instrument["taker_fee_ppm"]),
+        int64(TradeType.LISTED),
+    )
+    settle_maker(arrays, maker, instrument, trade, notional_fen)
     settle_taker(arrays, taker, instrument, lots, notional_fen, trade.taker_fee_fen)
-    _close_trade(arrays, row, Pair(maker_slot, slot), trade)
+    _tell(arrays, row, Pair(maker_slot, slot), trade)
+    if maker["remaining_lots"] == 0:
+        if trade.maker_remaining_lots == 0:
+            close_filled(arrays, maker_slot)
+        else:
+            refresh(arrays, row, maker_slot)
     give_slot_back(book, slot)
 
 
@@ -204,8 +218,8 @@ def _check_pair(arrays: EngineArrays, row: int) -> Any:
     instrument = arrays.instruments[number]
     if instrument["phase"] == Phase.HALTED:
         return int64(Code.MARKET_HALTED), pair
-    open_lots = min(int64(maker["remaining_lots"]), int64(taker["remaining_lots"]))
-    if command["quantity_lots"] > open_lots:
+    most_lots = min(int64(maker["remaining_lots"]), int64(taker["remaining_lots"]))
+    if command["quantity_lots"] > most_lots:
         return int64(Code.QUANTITY_TOO_LARGE), pair
     price_ticks = command["price_ticks"]
     one_ticks, other_ticks = int64(maker["price_ticks"]), int64(taker["price_ticks"])
@@ -226,43 +240,35 @@ def _match_pair(arrays: EngineArrays, row: int, pair: Pair) -> None:
     price_ticks, lots = command["price_ticks"], command["quantity_lots"]
     is_block = maker["order_type"] == OrderType.BLOCK
     trade_type = int64(TradeType.BLOCK if is_block else TradeType.ONE_WAY)
-    taker_remaining_lots = taker["remaining_lots"] - lots
-    trade = _trade(instrument, price_ticks, lots, taker_remaining_lots, trade_type)
     notional_fen = price_ticks * instrument["tick_fen"] * lots
+    maker_fee_fen = fee_of(notional_fen, instrument["maker_fee_ppm"])
+    taker_fee_fen = fee_of(notional_fen, instrument["taker_fee_ppm"])
     maker["remaining_lots"] -= lots
     taker["remaining_lots"] -= lots
-    settle_maker(arrays, maker, instrument, lots, notional_fen, trade.maker_fee_fen)
-    settle_maker(arrays, taker, instrument, lots, notional_fen, trade.taker_fee_fen)
-    _close_trade(arrays, row, pair, trade)
-    if taker["remaining_lots"] == 0:
+    maker_lots, taker_lots = int64(maker["remaining_lots"]), int64(taker["remaining_lots"])
+    trade = Trade(
+        price_ticks, lots, maker_lots, taker_lots, maker_fee_fen, taker_fee_fen, trade_type
+    )
+    # To the taker's order, which rested as well, the trade is one of a resting order.
+    mirrored = Trade(
+        price_ticks, lots, taker_lots, maker_lots, taker_fee_fen, maker_fee_fen, trade_type
+    )
+    settle_maker(arrays, maker, instrument, trade, notional_fen)
+    settle_maker(arrays, taker, instrument, mirrored, notional_fen)
+    _tell(arrays, row, pair, trade)
+    if maker_lots == 0:
+        close_filled(arrays, pair.maker_slot)
+    if taker_lots == 0:
         close_filled(arrays, pair.taker_slot)
 
 
 @inlined
-def _trade(
-    instrument: Any, price_ticks: int, lots: int, taker_remaining_lots: int, trade_type: int
-) -> Any:
-    """What a trade comes to."""
-    notional_fen = price_ticks * instrument["tick_fen"] * lots
-    return Trade(
-        int64(price_ticks),
-        int64(lots),
-        int64(taker_remaining_lots),
-        fee_of(notional_fen, instrument["maker_fee_ppm"]),
-        fee_of(notional_fen, instrument["taker_fee_ppm"]),
-        trade_type,
-    )
-
-
-@inlined
-def _close_trade(arrays: EngineArrays, row: int, pair: Pair, trade: Trade) -> None:
-    """Pay the fees, tell of the trade, and close the maker's order if it is filled."""
-    maker, taker = arrays.book.orders[pair.maker_slot], arrays.book.orders[pair.taker_slot]
+def _tell(arrays: EngineArrays, row: int, pair: Pair, trade: Trade) -> None:
+    """Pay the fees of a trade, and tell of it."""
     exchange = arrays.balances.accounts[EXCHANGE_ACCOUNT]
     exchange["available_fen"] += trade.maker_fee_fen + trade.taker_fee_fen
+    maker, taker = arrays.book.orders[pair.maker_slot], arrays.book.orders[pair.taker_slot]
     tell_trade(arrays, row, maker, taker, trade)
-    if maker["remaining_lots"] == 0:
-        close_filled(arrays, pair.maker_slot)
 
 
 # --- Rules ---

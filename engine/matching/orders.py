@@ -28,7 +28,7 @@ from engine.codes import (
     Side,
     TimeInForce,
 )
-from engine.compiled import inlined, int64
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.continuous import best_is_reached, first_opposite
 from engine.matching.events import add_reply, describe_order, refuse
@@ -40,6 +40,8 @@ from engine.matching.identity import (
     register_client_id,
 )
 from engine.matching.negotiated import check_listed, check_off_book
+from engine.orderbook.arrays import BookArrays
+from engine.orderbook.expiries import await_expiry
 from engine.risk import (
     check_allowance,
     check_means,
@@ -47,9 +49,11 @@ from engine.risk import (
     check_quantity_and_price,
     hold_of,
 )
-from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES
 
 _POST_ONLY = int(OrderFlag.POST_ONLY)
+_STOP = int(OrderFlag.STOP)
+_ICEBERG = int(OrderFlag.ICEBERG)
 _NEW_ORDER_FLAGS = int(
     OrderFlag.POST_ONLY | OrderFlag.CANCEL_ON_DISCONNECT | OrderFlag.CLIENT_ID_IS_UUID
 )
@@ -79,7 +83,7 @@ def new_order(arrays: EngineArrays, row: int) -> Any:
         entry, first_id = look_up_client_id(arrays, row)
         instrument = arrays.instruments[command["instrument"]]
         if limit_ticks == 0 and command["side"] == Side.BUY:
-            limit_ticks = instrument["upper_limit_ticks"]
+            limit_ticks = min(instrument["upper_limit_ticks"], MAX_PRICE_TICKS)
         elif limit_ticks == 0:
             limit_ticks = instrument["lower_limit_ticks"]
         position_row = find_position(
@@ -102,7 +106,7 @@ def new_order(arrays: EngineArrays, row: int) -> Any:
         position_row = add_position(
             arrays.balances, int64(command["account"]), int64(command["instrument"])
         )
-    slot = _fill_slot(arrays, command, position_row, allowance_row)
+    slot = _fill_slot(arrays, command, limit_ticks, position_row, allowance_row)
     order_id = arrays.book.orders[slot]["order_id"]
     register_client_id(arrays, row, entry, order_id)
     place = add_reply(arrays, row, EventKind.ORDER_ACCEPTED, command["instrument"])
@@ -135,7 +139,8 @@ def _is_well_formed(command: Any) -> Any:
     lowest_ticks = 0 if is_market else 1
     if not lowest_ticks <= command["price_ticks"] <= MAX_PRICE_TICKS:
         return False
-    if command["stop_price_ticks"] | command["display_quantity_lots"]:
+    has_conditions = command["stop_price_ticks"] | command["display_quantity_lots"]
+    if has_conditions and not _has_known_conditions(command):
         return False
     if not _has_known_terms(command):
         return False
@@ -152,11 +157,11 @@ def _has_known_terms(command: Any) -> Any:
     is_immediate = time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
     if command["order_type"] >= OrderType.BLOCK:
         has_unknown_flags = int64(command["flags"]) & ~_OFF_BOOK_FLAGS
-        if has_unknown_flags or is_immediate or command["minimum_quantity_lots"] != 0:
+        if has_unknown_flags or is_immediate or not _is_plain(command):
             return False
     if command["kind"] == CommandKind.TAKE_ORDER:
         is_limit_ioc = command["order_type"] == OrderType.LIMIT and time_in_force == TimeInForce.IOC
-        if not is_limit_ioc or command["minimum_quantity_lots"] != 0:
+        if not is_limit_ioc or not _is_plain(command):
             return False
     if int64(command["flags"]) & _POST_ONLY and (is_market or is_immediate):
         return False
@@ -169,6 +174,31 @@ def _has_known_terms(command: Any) -> Any:
     if time_in_force == TimeInForce.FOK or int64(command["flags"]) & _POST_ONLY:
         most_minimum_lots = int64(0)
     return 0 <= command["minimum_quantity_lots"] <= most_minimum_lots
+
+
+@inlined
+def _is_plain(command: Any) -> Any:
+    """Whether an order has neither a minimum quantity nor a stop price nor a display quantity."""
+    conditions = command["stop_price_ticks"] | command["display_quantity_lots"]
+    return conditions | command["minimum_quantity_lots"] == 0
+
+
+@kernel
+def _has_known_conditions(command: Any) -> Any:
+    """The part of check 1 that is about a stop price or a display quantity."""
+    display_lots = command["display_quantity_lots"]
+    if display_lots == 0:
+        is_entered_later = int64(command["flags"]) & _POST_ONLY == 0
+        is_in_bounds = 1 <= command["stop_price_ticks"] <= MAX_PRICE_TICKS
+        return is_entered_later and is_in_bounds and command["minimum_quantity_lots"] == 0
+    time_in_force = int64(command["time_in_force"])
+    if command["order_type"] != OrderType.LIMIT or command["stop_price_ticks"] != 0:
+        return False
+    if time_in_force == TimeInForce.IOC or time_in_force == TimeInForce.FOK:
+        return False
+    if not 1 <= display_lots < command["quantity_lots"]:
+        return False
+    return command["quantity_lots"] <= MAX_SLICES * display_lots
 
 
 @inlined
@@ -217,7 +247,10 @@ def _check_market(arrays: EngineArrays, command: Any, limit_ticks: int) -> Any:
     code = int64(check_phase(instrument))
     if code != Code.OK:
         return code
-    code = int64(check_quantity_and_price(instrument, command["quantity_lots"], limit_ticks))
+    lots, stop_ticks = command["quantity_lots"], command["stop_price_ticks"]
+    code = int64(check_quantity_and_price(instrument, lots, limit_ticks))
+    if code == Code.OK and stop_ticks != 0:
+        return int64(check_quantity_and_price(instrument, lots, stop_ticks))
     if code != Code.OK:
         return code
     side, account = int64(command["side"]), int64(command["account"])
@@ -229,7 +262,7 @@ def _check_market(arrays: EngineArrays, command: Any, limit_ticks: int) -> Any:
             side,
             account,
             limit_ticks,
-            command["quantity_lots"],
+            lots,
         )
     return check_contact(
         arrays,
@@ -264,14 +297,16 @@ def check_contact(
 
 
 @inlined
-def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_row: int) -> Any:
+def _fill_slot(
+    arrays: EngineArrays, command: Any, limit_ticks: int, position_row: int, allowance_row: int
+) -> Any:
     """Write an accepted order into the pool; its slot. All but the links, which resting sets."""
-    slot = issue_order(arrays)
+    slot = issue_order(arrays, int64(command["account"]))
     order = arrays.book.orders[slot]
     order["quantity_lots"] = command["quantity_lots"]
     order["remaining_lots"] = command["quantity_lots"]
     order["held_fen"] = 0
-    order["price_ticks"] = command["price_ticks"]
+    order["price_ticks"] = limit_ticks
     order["account"] = command["account"]
     order["instrument"] = command["instrument"]
     order["position"] = position_row
@@ -285,6 +320,8 @@ def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_
     order["gateway"] = command["gateway"]
     is_off_book = command["order_type"] >= OrderType.BLOCK
     order["resting"] = int64(Resting.OFF_BOOK if is_off_book else Resting.BOOK)
+    if command["stop_price_ticks"] | command["display_quantity_lots"]:
+        _write_conditions(arrays.book, command, slot)
     details = arrays.book.details[slot]
     details["client_id_high"] = command["client_id_high"]
     details["client_id_low"] = command["client_id_low"]
@@ -292,7 +329,20 @@ def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_
     details["session"] = command["session"]
     details["scheme"] = command["scheme"]
     if command["time_in_force"] == TimeInForce.GTD:
-        arrays.book.expiries[slot] = command["expires_at_ns"]
-        progress = arrays.progress[0]
-        progress["next_expiry_ns"] = min(progress["next_expiry_ns"], command["expires_at_ns"])
+        await_expiry(arrays.book, slot, command["expires_at_ns"])
     return slot
+
+
+@kernel
+def _write_conditions(book: BookArrays, command: Any, slot: int) -> None:
+    """Note a stop price or a display quantity, and mark the order as one that has it."""
+    order = book.orders[slot]
+    conditions = book.conditions[slot]
+    conditions["stop_price_ticks"] = command["stop_price_ticks"]
+    conditions["display_quantity_lots"] = command["display_quantity_lots"]
+    conditions["hidden_lots"] = 0
+    if command["stop_price_ticks"] != 0:
+        order["flags"] = int64(order["flags"]) | _STOP
+        order["resting"] = Resting.STOPS
+    else:
+        order["flags"] = int64(order["flags"]) | _ICEBERG

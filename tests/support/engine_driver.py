@@ -46,6 +46,15 @@ SMALL_LIMITS = EngineLimits(
 FIRST_TIME_NS = 1_700_000_000_000_000_000
 
 
+ORDER_EVENTS = (
+    EventKind.ORDER_ACCEPTED,
+    EventKind.ORDER_CANCELLED,
+    EventKind.ORDER_AMENDED,
+    EventKind.ORDER_TRIGGERED,
+    EventKind.ORDER_REFRESHED,
+)
+
+
 def command_layout(kind: int) -> np.dtype:
     """The payload's layout for a kind of command; ADMIN_COMMAND for unknown ones."""
     is_of_orders = CommandKind.NEW_ORDER <= kind <= CommandKind.CANCEL_ALL
@@ -60,7 +69,7 @@ def command_layout(kind: int) -> np.dtype:
 
 def event_layout(kind: int) -> np.dtype:
     """The payload's layout for a kind of event."""
-    if kind <= EventKind.ORDER_AMENDED:
+    if kind in ORDER_EVENTS:
         return ORDER_EVENT
     if kind == EventKind.TRADE:
         return TRADE_EVENT
@@ -234,11 +243,15 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
         instrument = instruments[order["instrument"]]
         price = order["price_ticks"]
         assert 0 < order["remaining_lots"] <= order["quantity_lots"]
-        is_off_book = order["order_type"] in (OrderType.BLOCK, OrderType.BID)
-        assert is_off_book == (order["resting"] == Resting.OFF_BOOK)
-        if is_off_book:
+        if order["resting"] == Resting.OFF_BOOK:
+            assert order["order_type"] >= OrderType.BLOCK
             continue
-        assert instrument["lower_limit_ticks"] <= price <= instrument["upper_limit_ticks"]
+        if order["resting"] == Resting.STOPS:
+            _check_pending(order, instrument)
+            continue
+        assert order["order_type"] < OrderType.BLOCK
+        shown_lots = order["display_quantity_lots"] or order["remaining_lots"]
+        assert 0 < order["shown_lots"] <= min(shown_lots, order["remaining_lots"])
         prices[order["instrument"], order["side"]].append(price)
     for number in range(len(instruments)):
         bids, asks = prices[number, int(Side.BUY)], prices[number, int(Side.SELL)]
@@ -248,10 +261,18 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
 
 
 def _place(order: dict[str, int]) -> tuple[int, ...]:
-    """What the exported orders ascend by: instrument, then side of the book, or order id off it."""
-    if order["resting"] == Resting.OFF_BOOK:
-        return (order["instrument"], 1, order["order_id"])
-    return (order["instrument"], 0, order["side"])
+    """What exported orders ascend by: instrument, book or stops or neither, then side, or id."""
+    is_off_book = order["resting"] == Resting.OFF_BOOK
+    within = order["order_id"] if is_off_book else order["side"]
+    return (order["instrument"], order["resting"], within)
+
+
+def _check_pending(order: dict[str, int], instrument: dict[str, int]) -> None:
+    stop, last = order["stop_price_ticks"], instrument["last_price_ticks"]
+    assert order["shown_lots"] == order["display_quantity_lots"] == 0
+    assert instrument["lower_limit_ticks"] <= stop <= instrument["upper_limit_ticks"]
+    if last:
+        assert stop > last if order["side"] == Side.BUY else stop < last, "no stop waits in vain"
 
 
 def _check_slots(state: EngineState, orders: list[dict[str, int]]) -> None:

@@ -19,6 +19,7 @@ from engine_driver import (
     spoil,
     stamp,
 )
+from engine_negotiations import Known, negotiation, set_block_rules
 from engine_scales import ROOMY, Scale
 from engine_scales import ROOMY_LIMITS as ROOMY_LIMITS  # noqa: PLC0414 - for flows of no scale
 from hypothesis import strategies as st
@@ -100,16 +101,7 @@ class FlowMaker:
             )
         )
         commands.extend(_set_phase(instrument, Phase.CONTINUOUS) for instrument in INSTRUMENTS)
-        commands.extend(
-            make_command(
-                CommandKind.SET_BLOCK_RULES,
-                instrument=instrument,
-                quantity_lots=1,
-                block_limit_ppm=300_000,
-                is_open=1,
-            )
-            for instrument in INSTRUMENTS
-        )
+        commands.extend(set_block_rules(instrument) for instrument in INSTRUMENTS)
         return commands
 
     def next(self, seed: int) -> np.ndarray:
@@ -193,9 +185,24 @@ class FlowMaker:
             fields["flags"] = OrderFlag.POST_ONLY
         elif time_in_force != TimeInForce.FOK and random.random() < 0.15:
             fields["minimum_quantity_lots"] = self._scale.lots * random.choice((1, 2, 3, 8))
+        self._add_conditions(random, fields)
         if side == Side.BUY and random.random() < 0.2:
             fields |= {"purpose": Purpose.COMPLIANCE, "scheme": 1, "account": 1}
         return make_command(CommandKind.NEW_ORDER, **fields)
+
+    def _add_conditions(self, random: Random, fields: dict[str, int]) -> None:
+        """Make some orders stops, some icebergs, and of these now and then wrong ones."""
+        kind = random.choices(("plain", "stop", "iceberg"), (7, 2, 2))[0]
+        is_wrong = random.random() < 0.03
+        if kind == "stop":
+            fields["stop_price_ticks"] = self._price(random, fields["instrument"])
+            fields["minimum_quantity_lots"] = int(is_wrong)
+        elif kind == "iceberg" and fields["quantity_lots"] > self._scale.lots:
+            slices = 101 if is_wrong else random.choice((1, 2, 4, 10))
+            fields["display_quantity_lots"] = max(fields["quantity_lots"] // slices, 1)
+            is_immediate = fields["time_in_force"] in (TimeInForce.IOC, TimeInForce.FOK)
+            if is_immediate and not is_wrong:
+                fields["time_in_force"] = TimeInForce.GTC
 
     def cancel_order(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.CANCEL_ORDER, **self._target(random))
@@ -237,85 +244,16 @@ class FlowMaker:
             flags=random.choice((0, OrderFlag.CANCEL_ON_DISCONNECT)),
         )
 
-    def place_off_book(self, random: Random) -> np.ndarray:
-        """A side of a block trade or of an auction, at prices at which both sides often meet."""
-        instrument = random.choice(INSTRUMENTS)
-        side = random.choice((Side.BUY, Side.SELL))
-        distance = random.choice((-2, 0, 0, 1)) * (1 if side == Side.SELL else -1)
-        time_in_force = random.choices(
-            (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD), (5, 5, 1)
+    def negotiate(self, random: Random) -> np.ndarray:
+        known = Known(
+            ACCOUNTS,
+            self._centres,
+            self._scale.lots,
+            self._open,
+            self._closed_ids,
+            self._time_ns,
         )
-        fields = {
-            "account": random.choice(ACCOUNTS),
-            "instrument": instrument,
-            "side": side,
-            "order_type": random.choice((OrderType.BLOCK, OrderType.BID)),
-            "time_in_force": time_in_force[0],
-            "price_ticks": max(1, self._centres[instrument] + distance),
-            "quantity_lots": self._scale.lots * random.choice((1, 2, 3, 5, 8)),
-            "self_trade_prevention": SelfTradePrevention.CANCEL_NEWEST,
-            "purpose": random.choice((Purpose.VOLUNTARY, Purpose.EVENT)),
-            "client_id_low": self._client_id(random, 0.7),
-        }
-        if time_in_force[0] == TimeInForce.GTD:
-            fields["expires_at_ns"] = self._time_ns + 100_000
-        if side == Side.BUY and random.random() < 0.2:
-            fields |= {"purpose": Purpose.COMPLIANCE, "scheme": 1, "account": 1}
-        return make_command(CommandKind.NEW_ORDER, **fields)
-
-    def match_orders(self, random: Random) -> np.ndarray:
-        """Two orders off the book that could trade, if there are any; else any two."""
-        orders = [order for order in self._open.values() if order["order_type"] >= OrderType.BLOCK]
-        pairs = [
-            (maker, taker)
-            for maker in orders
-            for taker in orders
-            if maker["side"] != taker["side"]
-            and maker["order_type"] == taker["order_type"]
-            and maker["instrument"] == taker["instrument"]
-        ]
-        if not pairs or random.random() < 0.1:
-            order_id = random.choice([*self._closed_ids, *self._open])
-            pairs = [({"order_id": order_id, "instrument": 1, "price_ticks": 100},) * 2]
-        maker, taker = random.choice(pairs)
-        return make_command(
-            CommandKind.MATCH_ORDERS,
-            instrument=maker["instrument"],
-            maker_order_id=maker["order_id"],
-            taker_order_id=taker["order_id"],
-            price_ticks=random.choice((maker["price_ticks"], taker["price_ticks"])),
-            quantity_lots=self._scale.lots * random.choice((1, 1, 2, 3)),
-            client_id_low=self._client_id(random, 0.5),
-        )
-
-    def take_order(self, random: Random) -> np.ndarray:
-        target = self._target(random)
-        side = Side.BUY
-        if target["order_id"] in self._open:
-            side = Side(1 - self._open[target["order_id"]]["side"])
-        return make_command(
-            CommandKind.TAKE_ORDER,
-            account=random.choice(ACCOUNTS),
-            instrument=target.get("instrument", 1),
-            order_id=target["order_id"],
-            side=side,
-            order_type=OrderType.LIMIT,
-            time_in_force=TimeInForce.IOC,
-            price_ticks=target["price_ticks"] + random.choice((0, 0, 0, 1, -1)),
-            quantity_lots=self._scale.lots * random.choice((1, 1, 2, 5)),
-            self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST,
-            purpose=Purpose.VOLUNTARY,
-            client_id_low=self._client_id(random, 0.5),
-        )
-
-    def set_block_rules(self, random: Random) -> np.ndarray:
-        return make_command(
-            CommandKind.SET_BLOCK_RULES,
-            instrument=random.choice(INSTRUMENTS),
-            quantity_lots=self._scale.lots * random.choice((1, 1, 2, 5)),
-            block_limit_ppm=random.choice((300_000, 300_000, 10_000, 0)),
-            is_open=random.choice((1, 1, 0)),
-        )
+        return negotiation(random, known, self._client_id(random, 0.6))
 
     def move_cash(self, random: Random) -> np.ndarray:
         kind = random.choice((CommandKind.DEPOSIT_CASH, CommandKind.WITHDRAW_CASH))
@@ -407,10 +345,7 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
     FlowMaker.cancel_all: 2,
     FlowMaker.expire_orders: 3,
     FlowMaker.set_quote: 16,
-    FlowMaker.place_off_book: 12,
-    FlowMaker.match_orders: 8,
-    FlowMaker.take_order: 6,
-    FlowMaker.set_block_rules: 2,
+    FlowMaker.negotiate: 28,
     FlowMaker.move_cash: 4,
     FlowMaker.move_credits: 4,
     FlowMaker.use_allowance: 3,

@@ -43,6 +43,9 @@ class Words:
             return f"amended {self._name(event)} to {size} {reason}"
         if kind == EventKind.TRADE:
             return self._trade(event)
+        if kind in (EventKind.ORDER_TRIGGERED, EventKind.ORDER_REFRESHED):
+            verb = _words(kind).removeprefix("order ")
+            return f"{verb} {self._name(event)} {event['remaining_lots']}"
         if kind == EventKind.COMMAND_REFUSED:
             return self._refused(event)
         if kind in (EventKind.QUOTE_SET, EventKind.ORDERS_MATCHED):
@@ -64,9 +67,20 @@ class Words:
 
     def _list(self, orders: Any) -> str:
         texts = [
-            f"{order['remaining_lots']} @ {self._price(int(order['price_ticks']))} "
+            f"{_size(order)} @ {self._price(int(order['price_ticks']))} "
             f"{self._names[int(order['order_id'])]}"
             for order in orders
+        ]
+        return ", ".join(texts) or "none"
+
+    def stops(self, state: EngineState, instrument: int) -> str:
+        """The pending stops, those that buy first, each side in the order of triggering."""
+        orders = state.orders
+        is_here = (orders["instrument"] == instrument) & (orders["resting"] == Resting.STOPS)
+        texts = [
+            f"{self._names[int(order['order_id'])]} at "
+            f"{self._price(int(order['stop_price_ticks']))}"
+            for order in orders[is_here]
         ]
         return ", ".join(texts) or "none"
 
@@ -144,6 +158,12 @@ def _lots(rows: Any, names: tuple[str, ...]) -> str:
 
 def _parts(parts: Any) -> str:
     return ", ".join(f"{text} {name}" for text, value, name in parts if value) or "none"
+
+
+def _size(order: Any) -> str:
+    shown_lots, open_lots = int(order["shown_lots"]), int(order["remaining_lots"])
+    is_whole = shown_lots == open_lots or order["resting"] == Resting.OFF_BOOK
+    return str(open_lots) if is_whole else f"{shown_lots} of {open_lots}"
 
 
 def _symbol(event: dict[str, Any]) -> str:

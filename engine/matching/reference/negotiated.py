@@ -16,6 +16,7 @@ from engine.matching.reference.book import Order
 from engine.matching.reference.events import Command
 from engine.matching.reference.negotiated_checks import allows_price
 from engine.matching.reference.state import Market, refuse_if
+from engine.matching.reference.trades import trade
 from engine.units import EXCHANGE_ACCOUNT, MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ONE_MILLION
 
 
@@ -52,7 +53,7 @@ def match_orders(market: Market, command: Command) -> None:
     )
     is_block = maker.order_type == OrderType.BLOCK
     trade_type = TradeType.BLOCK if is_block else TradeType.ONE_WAY
-    orders.trade(market, maker, taker, command.price_ticks, command.quantity_lots, trade_type)
+    trade(market, maker, taker, command.price_ticks, command.quantity_lots, trade_type)
     if taker.remaining_lots == 0:
         market.books[taker.instrument].remove(taker)
         market.close_order(taker)
@@ -67,7 +68,7 @@ def take_order(market: Market, command: Command) -> None:
     order = orders.accept(market, command)
     maker = market.order(command.order_id)
     risk.hold(market, order)
-    orders.trade(market, maker, order, maker.price_ticks, command.quantity_lots, TradeType.LISTED)
+    trade(market, maker, order, maker.price_ticks, command.quantity_lots, TradeType.LISTED)
     market.close_order(order)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.codes import Code, InstrumentFlag, OrderType, Phase
+from engine.codes import Code, InstrumentFlag, OrderType, Phase, Resting
 from engine.matching.reference.book import Order
 from engine.matching.reference.risk import notional_fen
 from engine.matching.reference.state import Instrument, Market, price_limits, refuse_if
@@ -37,9 +37,9 @@ def check_listed(market: Market, order: Order, wanted_id: int) -> None:
     refuse_if(not is_listed, Code.INVALID_REQUEST)
     maker = market.order(wanted_id)
     # What is not shown cannot be named: it must not be told from what never was.
-    is_shown = not maker.is_off_book and maker.instrument == order.instrument
+    is_shown = maker.resting == Resting.BOOK and maker.instrument == order.instrument
     refuse_if(not is_shown or maker.side == order.side, Code.ORDER_NOT_FOUND)
     refuse_if(maker.account == order.account, Code.WOULD_SELF_TRADE)
     is_reached = order.reaches(maker.price_ticks)
-    is_enough = order.remaining_lots <= maker.remaining_lots
+    is_enough = order.remaining_lots <= maker.shown_lots
     refuse_if(not is_reached or not is_enough, Code.CONFLICT)

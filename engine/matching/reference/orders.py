@@ -13,18 +13,19 @@ from engine.codes import (
     Phase,
     Purpose,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     Target,
     TimeInForce,
-    TradeType,
 )
 from engine.matching.reference import risk
 from engine.matching.reference.book import Order
 from engine.matching.reference.events import Command
 from engine.matching.reference.negotiated_checks import check_entry, check_listed
 from engine.matching.reference.state import Instrument, Market, Refusal, refuse_if
-from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS
+from engine.matching.reference.trades import trade
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES
 
 # As a plain integer: the complement of an IntFlag has no bits but those that it knows.
 _CLIENT_FLAGS = int(
@@ -50,12 +51,16 @@ def accept(market: Market, command: Command) -> Order:
     order = _order_from(command)
     if order.price_ticks == 0:  # a market order without protection price
         order.price_ticks = (
-            instrument.upper_limit_ticks if order.is_buy else instrument.lower_limit_ticks
+            min(instrument.upper_limit_ticks, MAX_PRICE_TICKS)
+            if order.is_buy
+            else instrument.lower_limit_ticks
         )
     if order.is_off_book:
         check_entry(market, order)
     else:
         check_instrument(market, order)
+        stop_is_allowed = instrument.allows_price(order.stop_price_ticks)
+        refuse_if(order.is_pending and not stop_is_allowed, Code.PRICE_OUTSIDE_LIMITS)
         if command.kind == CommandKind.TAKE_ORDER:
             check_listed(market, order, command.order_id)
         else:
@@ -91,6 +96,7 @@ def amend_order(market: Market, command: Command) -> None:
     """AMEND_ORDER: `quantity_lots` is the new total; a mere reduction keeps priority."""
     order = _check_amendment(market, command)
     refuse_if(command.quantity_lots <= order.filled_lots, Code.INVALID_REQUEST)
+    _check_slices(order, command.quantity_lots - order.filled_lots)
     keeps_priority = (
         command.price_ticks == order.price_ticks and command.quantity_lots <= order.quantity_lots
     )
@@ -100,6 +106,7 @@ def amend_order(market: Market, command: Command) -> None:
 def replace_order(market: Market, command: Command) -> None:
     """REPLACE_ORDER: `quantity_lots` is what shall be open; priority is always lost."""
     order = _check_amendment(market, command)
+    _check_slices(order, command.quantity_lots)
     total_lots = order.filled_lots + command.quantity_lots
     _amend(market, order, command.price_ticks, total_lots, keeps_priority=False)
 
@@ -115,7 +122,7 @@ def cancel_all(market: Market, command: Command) -> None:
 
     chosen = [
         order
-        for order in orders_by_slot(market)
+        for order in market.listed_orders(command.account, command.instrument)
         if command.account in (0, order.account)
         and command.instrument in (0, order.instrument)
         and command.side in (Side.ANY, order.side)
@@ -131,11 +138,14 @@ def cancel_all(market: Market, command: Command) -> None:
 
 def expire_orders(market: Market, command: Command) -> None:
     """EXPIRE_ORDERS: every gtd order whose time has come."""
-    expired = [
-        order
-        for order in orders_by_slot(market)
-        if order.time_in_force == TimeInForce.GTD and order.expires_at_ns <= command.time_ns
-    ]
+    expired = sorted(
+        (
+            order
+            for order in market.orders.values()
+            if order.time_in_force == TimeInForce.GTD and order.expires_at_ns <= command.time_ns
+        ),
+        key=lambda order: (order.expires_at_ns, order.order_id),
+    )
     market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(expired))
     for order in expired:
         cancel(market, order, Reason.EXPIRED)
@@ -150,7 +160,7 @@ def check_phase(instrument: Instrument) -> None:
 def check_book(market: Market, order: Order) -> None:
     """Checks 9 and 10 of NEW_ORDER: whom the order would meet first. Raises Refusal."""
     first = next(market.books[order.instrument].facing(order), None)
-    if first is not None:
+    if first is not None and not order.is_pending:
         refuse_if(order.is_post_only, Code.WOULD_CROSS)
         gives_way = order.self_trade_prevention == SelfTradePrevention.CANCEL_NEWEST
         refuse_if(gives_way and first.account == order.account, Code.WOULD_SELF_TRADE)
@@ -162,9 +172,9 @@ def enter(market: Market, order: Order, minimum_lots: int = 0) -> None:
     If less than `minimum_lots` could be traded, all of it is cancelled.
     """
     risk.hold(market, order)
-    if order.is_off_book:
+    if order.resting != Resting.BOOK:
         reason = Reason.NONE
-    elif _could_trade(market, order, minimum_lots):
+    elif market.books[order.instrument].could_trade(order, minimum_lots):
         reason = _match(market, order)
     else:
         reason = Reason.MINIMUM_QUANTITY
@@ -194,6 +204,7 @@ def change(
     """Give `order` its new price and open quantity, and say so."""
     order.quantity_lots = order.filled_lots + remaining_lots
     order.remaining_lots = remaining_lots
+    order.slice_lots = min(order.slice_lots, remaining_lots)
     order.price_ticks = price_ticks
     market.events.order(EventKind.ORDER_AMENDED, order, reason)
 
@@ -212,11 +223,6 @@ def shrink_in_place(
     risk.release(market, order)
     change(market, order, order.price_ticks, remaining_lots, reason)
     risk.hold(market, order)
-
-
-def orders_by_slot(market: Market) -> list[Order]:
-    """All open orders: the order in which many are cancelled at once."""
-    return sorted(market.orders.values(), key=lambda order: order.slot)
 
 
 def _is_well_formed(command: Command) -> bool:
@@ -241,8 +247,7 @@ def _is_well_formed(command: Command) -> bool:
         and 1 <= command.quantity_lots <= MAX_QUANTITY_LOTS
         and (0 if is_market else 1) <= command.price_ticks <= MAX_PRICE_TICKS
         and (not is_post_only or (rests and not is_market))
-        and command.stop_price_ticks == 0
-        and command.display_quantity_lots == 0
+        and _has_known_conditions(command)
         and 0 <= command.minimum_quantity_lots <= most_minimum_lots
         and (command.expires_at_ns >= 1 if is_gtd else command.expires_at_ns == 0)
         and (command.side == Side.BUY or not is_compliance)
@@ -250,11 +255,32 @@ def _is_well_formed(command: Command) -> bool:
     )
 
 
+def _has_known_conditions(command: Command) -> bool:
+    """The part of check 1 that is about a stop price or a display quantity."""
+    stop_ticks, display_lots = command.stop_price_ticks, command.display_quantity_lots
+    is_post_only = command.flags & OrderFlag.POST_ONLY
+    is_immediate = command.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    is_iceberg = (
+        0 < display_lots < command.quantity_lots <= MAX_SLICES * display_lots
+        and command.order_type == OrderType.LIMIT
+        and not is_immediate
+    )
+    is_stop = 0 < stop_ticks <= MAX_PRICE_TICKS and not (
+        is_post_only or command.minimum_quantity_lots or command.order_type >= OrderType.BLOCK
+    )
+    return (stop_ticks == 0 or is_stop) and (display_lots == 0 or (is_iceberg and not stop_ticks))
+
+
 def _order_from(command: Command) -> Order:
     known = {each.name for each in fields(Order)}
     taken = {name: value for name, value in vars(command).items() if name in known}
     lots, time_ns = command.quantity_lots, command.time_ns
-    return Order(**taken | {"order_id": 0, "remaining_lots": lots, "entered_time_ns": time_ns})
+    own = {"order_id": 0, "remaining_lots": lots, "entered_time_ns": time_ns}
+    order = Order(**taken | own)
+    order.is_pending = order.stop_price_ticks > 0
+    order.flags |= OrderFlag.STOP if order.stop_price_ticks else OrderFlag.NONE
+    order.flags |= OrderFlag.ICEBERG if order.display_quantity_lots else OrderFlag.NONE
+    return order
 
 
 def _target(market: Market, command: Command) -> Order:
@@ -287,6 +313,11 @@ def _check_amendment(market: Market, command: Command) -> Order:
     return order
 
 
+def _check_slices(order: Order, open_lots: int) -> None:
+    most_lots = MAX_SLICES * order.display_quantity_lots
+    refuse_if(0 < most_lots < open_lots, Code.INVALID_REQUEST)
+
+
 def _amend(
     market: Market, order: Order, price_ticks: int, total_lots: int, keeps_priority: bool
 ) -> None:
@@ -305,17 +336,16 @@ def _amend(
 
 def _match(market: Market, taker: Order) -> Reason:
     """Trade `taker` as far as it goes. Returns why what is left may not rest, or NONE."""
-    if taker.time_in_force == TimeInForce.FOK and not _could_trade(
-        market, taker, taker.remaining_lots
-    ):
-        return Reason.FILL_OR_KILL
     book = market.books[taker.instrument]
+    is_fok = taker.time_in_force == TimeInForce.FOK
+    if is_fok and not book.could_trade(taker, taker.remaining_lots):
+        return Reason.FILL_OR_KILL
     while taker.remaining_lots > 0:
         maker = next(book.facing(taker), None)
         if maker is None:
             break
         if maker.account != taker.account:
-            quantity_lots = min(maker.remaining_lots, taker.remaining_lots)
+            quantity_lots = min(maker.shown_lots, taker.remaining_lots)
             trade(market, maker, taker, maker.price_ticks, quantity_lots)
         elif not _prevent_self_trade(market, maker, taker):
             return Reason.SELF_TRADE_PREVENTION
@@ -324,23 +354,6 @@ def _match(market: Market, taker: Order) -> Reason:
     if taker.time_in_force == TimeInForce.IOC:
         return Reason.IMMEDIATE_OR_CANCEL
     return Reason.NONE
-
-
-def _could_trade(market: Market, taker: Order, wanted_lots: int) -> bool:
-    """Whether `taker` would trade at least `wanted_lots` at once."""
-    traded_lots, open_lots = 0, taker.remaining_lots
-    for resting in market.books[taker.instrument].facing(taker):
-        lots = min(resting.remaining_lots, open_lots)
-        if resting.account != taker.account:
-            traded_lots += lots
-            open_lots -= lots
-        elif taker.self_trade_prevention == SelfTradePrevention.DECREMENT:
-            open_lots -= lots
-        elif taker.self_trade_prevention != SelfTradePrevention.CANCEL_OLDEST:
-            break
-        if open_lots == 0:
-            break
-    return traded_lots >= wanted_lots
 
 
 def _prevent_self_trade(market: Market, resting: Order, taker: Order) -> bool:
@@ -358,40 +371,6 @@ def _prevent_self_trade(market: Market, resting: Order, taker: Order) -> bool:
         shrink_in_place(market, taker, taker.remaining_lots - own_lots, reason)
         return True
     return mode == SelfTradePrevention.CANCEL_OLDEST
-
-
-def trade(
-    market: Market,
-    maker: Order,
-    taker: Order,
-    price_ticks: int,
-    quantity_lots: int,
-    trade_type: TradeType = TradeType.CONTINUOUS,
-) -> None:
-    """One match. A filled maker leaves its place and gives its slot back."""
-    maker_fee_fen, taker_fee_fen = risk.exchange(market, maker, taker, price_ticks, quantity_lots)
-    if trade_type not in (TradeType.BLOCK, TradeType.ONE_WAY):
-        market.instruments[maker.instrument].last_price_ticks = price_ticks
-    of_both = {
-        f"{role}_{name}": getattr(order, name)
-        for role, order in (("maker", maker), ("taker", taker))
-        for name in ("order_id", "remaining_lots", "account", "purpose")
-    }
-    market.events.trade(
-        instrument=maker.instrument,
-        trade_id=market.next_trade_id,
-        price_ticks=price_ticks,
-        quantity_lots=quantity_lots,
-        maker_fee_fen=maker_fee_fen,
-        taker_fee_fen=taker_fee_fen,
-        taker_side=taker.side,
-        trade_type=trade_type,
-        **of_both,
-    )
-    market.next_trade_id += 1
-    if maker.remaining_lots == 0:
-        market.books[maker.instrument].remove(maker)
-        market.close_order(maker)
 
 
 def _cancel_unbooked(market: Market, order: Order, reason: Reason) -> None:
