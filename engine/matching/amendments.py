@@ -16,11 +16,14 @@ from engine.matching.identity import find_target
 from engine.matching.lifecycle import cancel, leave_book, shrink
 from engine.matching.orders import check_contact
 from engine.risk import (
+    check_account_limits,
     check_allowance,
     check_means,
     check_phase,
     check_quantity_and_price,
+    count_order,
     hold_of,
+    notional_of,
 )
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS
 
@@ -55,11 +58,19 @@ def amend_order(arrays: EngineArrays, row: int) -> Any:
     )
     if code == Code.OK:
         code = _check_amended(arrays, slot, price_ticks, open_lots, keeps_priority)
+    account = arrays.balances.accounts[order["account"]]
+    if code == Code.OK:
+        # What becomes smaller where it stands may be as large as it was.
+        instrument = arrays.instruments[order["instrument"]]
+        notional_fen = notional_of(instrument, price_ticks, open_lots)
+        asked_fen = int64(0) if keeps_priority else notional_fen
+        code = int64(check_account_limits(account, command["time_ns"], 0, asked_fen))
     if code != Code.OK:
         refuse(arrays, row, code, 0)
         return int64(0), price_ticks
 
     # Nothing can fail from here on.
+    count_order(account, command["time_ns"])
     if keeps_priority:
         shrink(arrays, slot, open_lots)
     else:

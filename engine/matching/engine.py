@@ -18,7 +18,7 @@ from engine.matching.arrays import (
 from engine.matching.batch import apply_batch
 from engine.matching.descriptors import describe, descriptor_words
 from engine.orderbook.arrays import aligned_zeros, commit
-from engine.orderbook.client_ids import copy_client_ids, grown_client_ids
+from engine.orderbook.client_ids import grown_client_ids, move_client_ids
 from engine.orderbook.export import open_orders
 from engine.records import COMMAND, EVENT, RAW
 from engine.state import EngineLimits, EngineState
@@ -59,9 +59,9 @@ class Engine:
         touch of every page falls into somebody's order.
         """
         self._apply_batch = direct_call(apply_batch, self._address, 0)
-        copy_client_ids(self._arrays.client_ids, self._arrays.client_ids)
         self.export_account(0)
         client_ids = grown_client_ids(self._arrays.client_ids, 0, WARM_CLIENT_IDS)
+        move_client_ids(client_ids, len(client_ids.old_entries))
         self._use(self._arrays._replace(client_ids=client_ids))
         book, balances = self._arrays.book, self._arrays.balances
         commit(client_ids.entries)

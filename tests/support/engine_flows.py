@@ -35,10 +35,12 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
+from engine.units import NANOSECONDS_PER_SECOND
 
 ACCOUNTS = (1, 2, 3, 4)
 INSTRUMENTS = (1, 2)
 SCHEMES = (1, 2)
+_COMMANDS_PER_SECOND = 40
 _EXTREMES = (
     0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
     2**60, 2**60 + 1, 2**63 - 1, -(2**63),
@@ -262,6 +264,21 @@ class FlowMaker:
     def block_account(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.BLOCK_ACCOUNT, account=random.choice(ACCOUNTS))
 
+    def set_account_limits(self, random: Random) -> np.ndarray:
+        """Limits that are met, mostly one alone, or none."""
+        dearest_ticks = max(self._centres.values())
+        limits = {
+            "amount_fen": dearest_ticks * self._scale.lots * random.choice((10, 30, 60)),
+            "maximum_orders_per_second": random.choice((2, 5, 20)),
+            "maximum_open_orders": random.choice((1, 2, 6)),
+        }
+        chosen = random.choices(list(limits), k=random.choice((0, 0, 1, 2)))
+        return make_command(
+            CommandKind.SET_ACCOUNT_LIMITS,
+            account=random.choice(ACCOUNTS[1:]),  # one at least shall be free to reach other bounds
+            **{name: limits[name] for name in chosen},
+        )
+
     def enlarge(self, random: Random) -> np.ndarray:
         """More accounts and instruments, until their pools are full."""
         if random.random() < 0.5:
@@ -322,6 +339,7 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
     FlowMaker.use_allowance: 3,
     FlowMaker.set_phase: 2,
     FlowMaker.block_account: 1,
+    FlowMaker.set_account_limits: 4,
     FlowMaker.enlarge: 2,
 }
 
@@ -345,6 +363,8 @@ def run_flow(
         is_opening = number < len(opening)
         made = opening[number] if is_opening else maker.next(seeds[number - len(opening)])
         command = stamp(made, number + 1)
+        # Now and then a new second begins, in which an account's commands are counted anew.
+        command["time_ns"] += NANOSECONDS_PER_SECOND * (number // _COMMANDS_PER_SECOND)
         answer = engine.apply(command).copy()
         read = read_events(answer)
         maker.learn(read)

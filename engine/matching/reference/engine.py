@@ -34,6 +34,7 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.RECORD_SURRENDER: administration.record_surrender,
     CommandKind.BLOCK_ACCOUNT: administration.block_account,
     CommandKind.UNBLOCK_ACCOUNT: administration.unblock_account,
+    CommandKind.SET_ACCOUNT_LIMITS: administration.set_account_limits,
 }
 
 

@@ -50,10 +50,13 @@ def new_order(market: Market, command: Command) -> None:
     refuse_if(not instrument.allows_price(order.price_ticks), Code.PRICE_OUTSIDE_LIMITS)
     check_book(market, order)
     risk.check_risk(market, order)
+    notional = risk.notional_fen(instrument, order.price_ticks, order.quantity_lots)
+    risk.check_account_limits(market, order.account, new_orders=1, notional=notional)
     refuse_if(not market.has_room_for_orders(1), Code.ENGINE_FULL)
     has_row = market.has_room_for_position(order.account, order.instrument)
     refuse_if(not has_row, Code.ENGINE_FULL)
 
+    risk.count_order(market, order.account)
     market.open_order(order)
     market.register_client_id(*client_id, order.order_id, is_order=True)
     minimum_lots = command.minimum_quantity_lots
@@ -291,11 +294,16 @@ def _amend(
     refuse_if(remaining_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
     refuse_if(not instrument.allows_price(price_ticks), Code.PRICE_OUTSIDE_LIMITS)
     if keeps_priority:
+        risk.check_account_limits(market, order.account)
+        risk.count_order(market, order.account)
         shrink_in_place(market, order, remaining_lots)
         return
     wanted = replace(order, price_ticks=price_ticks, remaining_lots=remaining_lots)
     check_book(market, wanted)
     risk.check_risk(market, wanted, standing=order)
+    notional = risk.notional_fen(instrument, price_ticks, remaining_lots)
+    risk.check_account_limits(market, order.account, notional=notional)
+    risk.count_order(market, order.account)
     withdraw(market, order)
     reenter(market, order, price_ticks, remaining_lots)
 
