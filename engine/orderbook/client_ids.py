@@ -5,19 +5,20 @@ entries (in shuffled order), and a collision moves on to the same place of the n
 block lies depends on secret seeds: no client can choose ids that collide. The seeds decide where an
 entry lies and nothing else, so they change no event and no state hash.
 
-The table grows without a pause: a larger one takes its place at once, and with every command a few
-entries are moved over. Until all have been, an id that the larger table lacks is looked for in the
-old one too, which is read only and stays as it was.
+The table grows without a pause: a larger one, got ready by a thread, takes its place at once, and
+with every command a few entries are moved over. Until all have been, an id that the larger table
+lacks is looked for in the old one too, which is read only and stays as it was.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.compiled import entry_point, inlined, int64, kernel
-from engine.orderbook.arrays import aligned_zeros
+from engine.orderbook.arrays import aligned_zeros, commit, power_of_two
 from engine.orderbook.bits import mix
 
 ENTRY = np.dtype(
@@ -45,7 +46,7 @@ MOVED_PER_COMMAND = 8
 
 
 class ClientIdArrays(NamedTuple):
-    """The table; at most half of its entries are in use."""
+    """The table; about half of its entries are in use, and never more than three quarters."""
 
     entries: np.ndarray  # ENTRY, a power of two of them
     old_entries: np.ndarray  # ENTRY: the table that this one grew out of; empty once all are moved
@@ -142,20 +143,55 @@ def move_client_ids(table: ClientIdArrays, rows: int) -> None:
     table.moved[0] = end
 
 
-def grown_client_ids(table: ClientIdArrays, used: int, to_come: int) -> ClientIdArrays:
-    """The table itself, or one that takes its place, with room for `to_come` more ids.
+class ClientIdGrowth:
+    """Has the next table ready before it is needed.
 
-    A larger one begins empty, with all that was there still to be moved; one that has been moved
-    entirely is let go.
+    The first touch of a page stops whoever touches it, for milliseconds where pages are large, and
+    new ids fall on all pages of a table. So a thread of its own has the memory committed while the
+    present table fills from one half, and nobody waits for it unless three quarters are reached.
     """
-    capacity = len(table.entries)
-    while 2 * (used + to_come) > capacity:
-        capacity *= 2
-    if capacity > len(table.entries):
+
+    def __init__(self) -> None:
+        self._entries = aligned_zeros(0, ENTRY)
+        self._thread: threading.Thread | None = None
+
+    def room_for(self, table: ClientIdArrays, used: int, to_come: int) -> ClientIdArrays:
+        """The table itself, or what takes its place, with room for `to_come` more ids.
+
+        A larger one begins empty, with all that was there still to be moved; an old one that has
+        been moved entirely is let go.
+        """
+        capacity = len(table.entries)
+        if 2 * (used + to_come) > capacity:
+            self._prepare(max(2 * capacity, power_of_two(2 * (used + to_come))))
+            is_full = 4 * (used + to_come) > 3 * capacity
+            if is_full or not self.is_preparing:
+                return self._larger(table)
+        if len(table.old_entries) != 0 and table.moved[0] == len(table.old_entries):
+            return table._replace(old_entries=aligned_zeros(0, ENTRY))
+        return table
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether the thread is still at work."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def _prepare(self, capacity: int) -> None:
+        """Begin to have a table of this size ready, unless there is one as large."""
+        if len(self._entries) < capacity:
+            self._entries = aligned_zeros(capacity, ENTRY)
+            self._thread = threading.Thread(
+                target=commit, args=(self._entries,), name="client ids", daemon=True
+            )
+            self._thread.start()
+
+    def _larger(self, table: ClientIdArrays) -> ClientIdArrays:
+        """The next table in the place of the present one."""
+        assert self._thread is not None
+        self._thread.join()
         # Only a batch larger than the table can come before the last move is done.
         move_client_ids(table, len(table.old_entries))
-        larger = allocate_client_ids(table.seeds, capacity)
-        return larger._replace(old_entries=table.entries)
-    if len(table.old_entries) != 0 and table.moved[0] == len(table.old_entries):
-        return table._replace(old_entries=table.old_entries[:0].copy())
-    return table
+        larger = allocate_client_ids(table.seeds, 0)
+        larger = larger._replace(entries=self._entries, old_entries=table.entries)
+        self._entries = aligned_zeros(0, ENTRY)
+        return larger

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.matching.arrays import allocate_engine
-from engine.orderbook.client_ids import ENTRY, allocate_client_ids, grown_client_ids
+from engine.orderbook.client_ids import ENTRY, ClientIdGrowth, allocate_client_ids
 from engine.state import EngineLimits
 
 PAGE = Path(__file__).parents[3] / "docs" / "adr" / "0004-pools-reserved-at-full-size.md"
@@ -55,10 +55,10 @@ def test_a_pool_takes_what_the_page_says(name: str) -> None:
 
 def test_a_client_id_takes_what_the_page_says() -> None:
     """The table is a quarter full, its worst, just after it has grown and all was moved."""
-    table = allocate_client_ids(SEEDS, COUNT)
+    table, growth = allocate_client_ids(SEEDS, COUNT), ClientIdGrowth()
     used = COUNT // 2
-    assert grown_client_ids(table, used, 0) is table
-    grown = grown_client_ids(table, used, 1)
+    assert growth.room_for(table, used, 0) is table
+    grown = growth.room_for(table, used, used)  # at once
     assert grown.entries.nbytes / used == _stated()["client id"]
     assert grown.old_entries.nbytes == grown.entries.nbytes // 2
     assert ENTRY.itemsize * COUNT == table.entries.nbytes
