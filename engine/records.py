@@ -8,9 +8,12 @@ docs/protocol.md shows the layouts as tables and tests/engine/test_records.py ho
 
 from __future__ import annotations
 
-import uuid
-
 import numpy as np
+
+from engine.packed_texts import pack_client_id as pack_client_id  # noqa: PLC0414 - for who packs
+from engine.packed_texts import pack_text as pack_text  # noqa: PLC0414
+from engine.packed_texts import unpack_client_id as unpack_client_id  # noqa: PLC0414
+from engine.packed_texts import unpack_text as unpack_text  # noqa: PLC0414
 
 RECORD_BYTES = 128
 # Whole records whatever their layout, to be moved as one piece: `command.view(RAW)`.
@@ -249,7 +252,8 @@ ACCOUNT_LIMITS_EVENT = _record(
 
 # --- The exported state: what is hashed, asked for over the link, and put in snapshots. ---
 
-# Orders by instrument, buy side then sell side, best price first, then time priority.
+# Orders by instrument, buy side then sell side, best price first, then time priority; then the buy
+# stops and the sell stops, the one that triggers first coming first.
 ORDER_STATE = np.dtype(
     [
         ("order_id", "<i8"),
@@ -270,8 +274,11 @@ ORDER_STATE = np.dtype(
         ("self_trade_prevention", "u1"),
         ("purpose", "u1"),
         ("gateway", "u1"),
-        ("reserved", "u1"),
+        ("resting", "u1"),
         ("expires_at_ns", "<i8"),  # with time in force GTD
+        ("stop_price_ticks", "<i8"),
+        ("display_quantity_lots", "<i8"),
+        ("shown_lots", "<i8"),  # what the public book shows of it
     ],
     align=True,
 )
@@ -362,53 +369,3 @@ COUNTERS_STATE = np.dtype(
         ("client_ids", "<i8"),  # how many were ever registered
     ]
 )
-
-
-def pack_text(text: str) -> tuple[int, int]:
-    """Pack up to 16 ASCII characters into two signed 64-bit halves (big-endian, NUL-padded).
-
-    Raises ValueError for an empty, longer or non-ASCII text.
-    """
-    raw = text.encode("ascii")
-    if not 1 <= len(raw) <= 16:
-        raise ValueError("between 1 and 16 ASCII characters are needed")
-    return _halves(raw.ljust(16, b"\0"))
-
-
-def unpack_text(high: int, low: int) -> str:
-    """The text that `pack_text` packed."""
-    return _raw(high, low).rstrip(b"\0").decode("ascii")
-
-
-def pack_client_id(text: str) -> tuple[int, int, bool]:
-    """Pack a client's id: a UUID, or 1 to 16 visible ASCII characters.
-
-    Returns the two halves and whether it is a UUID. Raises ValueError for anything else, for the
-    nil UUID too, whose bytes mean "no id".
-    """
-    if len(text) <= 16:
-        if not all("!" <= character <= "~" for character in text):
-            raise ValueError("only visible ASCII characters are allowed")
-        return (*pack_text(text), False)
-    identifier = uuid.UUID(text)
-    if identifier.int == 0 or str(identifier) != text.lower():
-        raise ValueError("a UUID is written as 8-4-4-4-12 hexadecimal digits and is not nil")
-    return (*_halves(identifier.bytes), True)
-
-
-def unpack_client_id(high: int, low: int, is_uuid: bool) -> str | None:
-    """The client's id as text (a UUID in lower case), or None where there is none."""
-    if high == 0 and low == 0:
-        return None
-    return str(uuid.UUID(bytes=_raw(high, low))) if is_uuid else unpack_text(high, low)
-
-
-def _halves(raw: bytes) -> tuple[int, int]:
-    return (
-        int.from_bytes(raw[:8], "big", signed=True),
-        int.from_bytes(raw[8:], "big", signed=True),
-    )
-
-
-def _raw(high: int, low: int) -> bytes:
-    return high.to_bytes(8, "big", signed=True) + low.to_bytes(8, "big", signed=True)

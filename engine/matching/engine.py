@@ -124,7 +124,7 @@ class Engine:
             self._commands = buffer.view(RAW)
             arrays = arrays._replace(commands=command_views(buffer))
         # What the batches on the way open, a later one among them may close.
-        bound = event_bound(to_come, int(arrays.book.pool[0]["open_orders"]))
+        bound = event_bound(to_come, arrays.book.pool[0])
         if bound > len(self._events):
             self._events = aligned_zeros(power_of_two(bound), EVENT)
             arrays = arrays._replace(events=event_views(self._events))

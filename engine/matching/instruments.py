@@ -91,7 +91,7 @@ def define_instrument(arrays: EngineArrays, row: int) -> None:
             code = Code.OK
     if code == Code.OK and is_defined(arrays, number):
         code = Code.CONFLICT
-    levels_free = len(arrays.book.levels) // 2 - arrays.book.pool[0]["levels_used"]
+    levels_free = len(arrays.book.levels) // 4 - arrays.book.pool[0]["levels_used"]
     if code == Code.OK and levels > levels_free:
         code = Code.ENGINE_FULL
     if code != Code.OK:

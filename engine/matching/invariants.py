@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import Side
+from engine.codes import OrderFlag, Side
 from engine.matching.arrays import EngineArrays
 from engine.orderbook.invariants import check_book, require
 from engine.units import ONE_MILLION
@@ -30,6 +30,8 @@ def _check_holds(arrays: EngineArrays) -> None:
     for slot in np.flatnonzero(arrays.book.orders["order_id"][: _slots_used(arrays) + 1]):
         order = arrays.book.orders[slot]
         account, lots = int(order["account"]), int(order["remaining_lots"])
+        if order["flags"] & OrderFlag.ICEBERG:
+            lots += int(arrays.book.conditions[slot]["hidden_lots"])
         totals["account_orders"][account] += 1
         position = balances.positions[order["position"]]
         owner = (int(position["account"]), int(position["instrument"]))
@@ -37,7 +39,7 @@ def _check_holds(arrays: EngineArrays) -> None:
         if order["side"] == Side.SELL:
             totals["position_held"][int(order["position"])] += lots
             continue
-        hold_fen = _hold_fen(arrays.instruments[order["instrument"]], order)
+        hold_fen = _hold_fen(arrays.instruments[order["instrument"]], order, lots)
         require(order["held_fen"] == hold_fen, "an order holds what its remainder may cost")
         totals["account_fen"][account] += hold_fen
         totals["position_buying"][int(order["position"])] += lots
@@ -54,9 +56,8 @@ def _check_holds(arrays: EngineArrays) -> None:
             require(total == totals[name][row], f"{field} of row {row} is that of the open orders")
 
 
-def _hold_fen(instrument: Any, order: Any) -> int:
-    price_ticks, lots = int(order["price_ticks"]), int(order["remaining_lots"])
-    notional_fen = price_ticks * int(instrument["tick_fen"]) * lots
+def _hold_fen(instrument: Any, order: Any, lots: int) -> int:
+    notional_fen = int(order["price_ticks"]) * int(instrument["tick_fen"]) * lots
     fee_ppm = max(int(instrument["maker_fee_ppm"]), int(instrument["taker_fee_ppm"]))
     return notional_fen + notional_fen * fee_ppm // ONE_MILLION
 

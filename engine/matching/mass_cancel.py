@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from engine.accounts import is_open_account
-from engine.codes import Code, EventKind, OrderFlag, Reason, Side
+from engine.codes import Code, EventKind, OrderFlag, Reason, Resting, Side, TimeInForce
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_admin_reply, refuse
 from engine.matching.identity import is_defined
 from engine.matching.lifecycle import cancel
 from engine.orderbook.arrays import NO_LEVEL
-from engine.orderbook.ladder import next_level
+from engine.orderbook.ladder import next_level, stop_book
 
 _CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
 # Orders at all prices lie outside a range that is empty.
@@ -31,8 +31,8 @@ class Filter(NamedTuple):
     gateway: int
     session: int
     flags: int  # all of these must be set
-    time_in_force: int
-    # Only orders outside these prices.
+    time_in_force: int  # DAY: those that end with the day
+    # Only orders outside these prices, with their limit or with the stop price they wait for.
     lower_ticks: int
     upper_ticks: int
 
@@ -46,10 +46,19 @@ def _takes(wanted: int, value: int) -> Any:
 
 
 @inlined
+def _ends_with_day(order: Any) -> Any:
+    """Whether an order goes when the market closes: a stop may be ioc or fok as well as day."""
+    return order["time_in_force"] != TimeInForce.GTC and order["time_in_force"] != TimeInForce.GTD
+
+
+@inlined
 def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
     """Whether the filter takes the open order in this slot."""
     order = arrays.book.orders[slot]
-    price_ticks = order["price_ticks"]
+    price_ticks = int64(order["price_ticks"])
+    stop_ticks = price_ticks
+    if order["resting"] == Resting.STOPS:
+        stop_ticks = int64(arrays.book.conditions[slot]["stop_price_ticks"])
     return (
         _takes(wanted.account, order["account"])
         and _takes(wanted.instrument, order["instrument"])
@@ -57,8 +66,11 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
         and _takes(wanted.gateway, order["gateway"])
         and _takes(wanted.session, arrays.book.details[slot]["session"])
         and int64(order["flags"]) & wanted.flags == wanted.flags
-        and _takes(wanted.time_in_force, order["time_in_force"])
-        and (price_ticks < wanted.lower_ticks or price_ticks > wanted.upper_ticks)
+        and (wanted.time_in_force == 0 or _ends_with_day(order))
+        and (
+            min(price_ticks, stop_ticks) < wanted.lower_ticks
+            or max(price_ticks, stop_ticks) > wanted.upper_ticks
+        )
     )
 
 
@@ -94,11 +106,13 @@ def _cancel_of_account(arrays: EngineArrays, row: int, wanted: Filter, reason: i
 def _cancel_of_instrument(
     arrays: EngineArrays, row: int, instrument: int, wanted: Filter, reason: int
 ) -> Any:
-    """`cancel_matching` through the instrument's book: buy side, then sell side, best first."""
+    """`cancel_matching` through the book, then the stops: buy side, then sell side, best first."""
     book = arrays.book
     cancelled = int64(0)
-    for side in range(2):
-        book_side = book.sides[2 * instrument + side]
+    stops = stop_book(book, instrument)
+    # Buy stops stand on a sell side and sell stops on a buy side.
+    for number, side in ((instrument, 0), (instrument, 1), (stops, 1), (stops, 0)):
+        book_side = book.sides[2 * number + side]
         index = book_side["best"]
         while index != NO_LEVEL:
             slot = int64(book.levels[book_side["first_level"] + index]["head"])
@@ -108,7 +122,7 @@ def _cancel_of_instrument(
                     cancel(arrays, row, slot, reason)
                     cancelled += 1
                 slot = following
-            index = next_level(book, instrument, int64(side), index)
+            index = next_level(book, number, int64(side), index)
     return cancelled
 
 

@@ -16,6 +16,7 @@ from engine.codes import (
     OrderType,
     Purpose,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -27,6 +28,7 @@ from engine.matching.continuous import enter
 from engine.matching.events import add_admin_reply, add_event, describe_order, refuse
 from engine.matching.identity import can_issue_orders, is_defined, issue_order
 from engine.matching.lifecycle import cancel, shrink
+from engine.matching.stops import trigger_stops
 from engine.risk import (
     check_account_limits,
     check_means,
@@ -99,6 +101,7 @@ def set_quote(arrays: EngineArrays, row: int) -> None:
     event = arrays.events.admin[reply]
     event["bid_order_id"] = position["bid_quote_order_id"]
     event["ask_order_id"] = position["ask_quote_order_id"]
+    trigger_stops(arrays, row, instrument)
 
 
 @inlined
@@ -288,6 +291,7 @@ def _fill_slot(arrays: EngineArrays, row: int, wanted: QuoteSide, position_row: 
     order["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
     order["purpose"] = Purpose.MARKET_MAKING
     order["gateway"] = command["gateway"]
+    order["resting"] = Resting.BOOK
     details = arrays.book.details[slot]
     details["client_id_high"] = 0
     details["client_id_low"] = 0

@@ -165,7 +165,10 @@ def roll_day(market: Market, command: Command) -> None:
             position.available_lots += position.locked_lots
             position.locked_lots = 0
     for order in market.listed_orders(instrument=command.instrument):
-        if not instrument.allows_price(order.price_ticks):
+        is_outside = not instrument.allows_price(order.price_ticks) or (
+            order.is_pending and not instrument.allows_price(order.stop_price_ticks)
+        )
+        if is_outside:
             orders.cancel(market, order, Reason.PRICE_LIMITS_MOVED)
 
 

@@ -65,17 +65,12 @@ def set_quote(market: Market, command: Command) -> None:
     _check_wanted(market, instrument, wanted)
     new_orders = sum(side.is_new for side in sides)
     if wanted:
-        notional = max(
-            risk.notional_fen(instrument, side.wanted.price_ticks, side.wanted.remaining_lots)
-            for side in wanted
-        )
-        risk.check_account_limits(market, command.account, new_orders=new_orders, notional=notional)
+        wanted_orders = [side.wanted for side in wanted]
+        risk.check_account_limits(market, command.account, wanted_orders, new_orders)
     refuse_if(not market.has_room_for_orders(new_orders), Code.ENGINE_FULL)
     has_row = market.has_room_for_position(command.account, command.instrument)
     refuse_if(bool(wanted) and not has_row, Code.ENGINE_FULL)
 
-    if wanted:
-        risk.count_order(market, command.account)
     reply = market.events.answer(EventKind.QUOTE_SET)
     for side in sides:
         _leave_book(market, side)

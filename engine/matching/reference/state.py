@@ -241,8 +241,9 @@ class Market:
             order
             for number, book in sorted(self.books.items())
             if instrument in (0, number)
+            for orders in (book.orders, book.stops)
             for side in (Side.BUY, Side.SELL)
-            for order in book.orders(side)
+            for order in orders(side)
         ]
 
 

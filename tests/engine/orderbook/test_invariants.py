@@ -66,6 +66,11 @@ def _expiring(arrays: EngineArrays) -> Any:
     return arrays.book.expiries[arrays.book.expiry_heap[1]]
 
 
+def _expire_at_once(arrays: EngineArrays) -> None:
+    last = arrays.book.expiry_heap[arrays.book.pool[0]["expiring"]]
+    arrays.book.expiries[last]["expires_at_ns"] = 0
+
+
 def _add(row: Any, field: str, amount: int = 1) -> None:
     row[field] += amount
 
@@ -88,7 +93,7 @@ DAMAGE: dict[str, tuple[Callable[[EngineArrays], None], str]] = {
     "account list": (lambda arrays: _add(_busy_ends(arrays), "last"), "ends at its last"),
     "account link": (lambda arrays: _add(_last_link(arrays), "previous"), "both ways"),
     "expiry place": (lambda arrays: _add(_expiring(arrays), "place"), "its place"),
-    "expiry": (lambda arrays: _add(_expiring(arrays), "expires_at_ns", 1 << 60), "is sooner"),
+    "expiry": (_expire_at_once, "is sooner"),
     "expiry count": (lambda arrays: _add(arrays.book.pool[0], "expiring"), "in the heap"),
     "locked credits": (
         lambda arrays: arrays.balances.first_locked.__setitem__(1, 0),
