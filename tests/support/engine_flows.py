@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
+from account_limit_flows import limits_command, passed_ns
 from engine_driver import (
     AnyEngine,
     command_layout,
@@ -35,12 +36,10 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
-from engine.units import NANOSECONDS_PER_SECOND
 
 ACCOUNTS = (1, 2, 3, 4)
 INSTRUMENTS = (1, 2)
 SCHEMES = (1, 2)
-_COMMANDS_PER_SECOND = 40
 _EXTREMES = (
     0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
     2**60, 2**60 + 1, 2**63 - 1, -(2**63),
@@ -280,19 +279,7 @@ class FlowMaker:
         return make_command(CommandKind.BLOCK_ACCOUNT, account=random.choice(ACCOUNTS))
 
     def set_account_limits(self, random: Random) -> np.ndarray:
-        """Limits that are met, mostly one alone, or none."""
-        dearest_ticks = max(self._centres.values())
-        limits = {
-            "amount_fen": dearest_ticks * self._scale.lots * random.choice((10, 30, 60)),
-            "maximum_orders_per_second": random.choice((2, 5, 20)),
-            "maximum_open_orders": random.choice((1, 2, 6)),
-        }
-        chosen = random.choices(list(limits), k=random.choice((0, 0, 1, 2)))
-        return make_command(
-            CommandKind.SET_ACCOUNT_LIMITS,
-            account=random.choice(ACCOUNTS[1:]),  # one at least shall be free to reach other bounds
-            **{name: limits[name] for name in chosen},
-        )
+        return limits_command(random, max(self._centres.values()) * self._scale.lots)
 
     def enlarge(self, random: Random) -> np.ndarray:
         """More accounts and instruments, until their pools are full."""
@@ -378,8 +365,7 @@ def run_flow(
         is_opening = number < len(opening)
         made = opening[number] if is_opening else maker.next(seeds[number - len(opening)])
         command = stamp(made, number + 1)
-        # Now and then a new second begins, in which an account's commands are counted anew.
-        command["time_ns"] += NANOSECONDS_PER_SECOND * (number // _COMMANDS_PER_SECOND)
+        command["time_ns"] += passed_ns(number)
         answer = engine.apply(command).copy()
         read = read_events(answer)
         maker.learn(read)
