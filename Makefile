@@ -1,4 +1,4 @@
-# The five commands; CI calls exactly these. Set-up is done once and again only when a lock changes.
+# The commands; CI calls `check` and `test`. Set-up is done once and again only when a lock changes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
