@@ -44,9 +44,7 @@ def _takes(wanted: int, value: int) -> Any:
 @inlined
 def _ends_with_day(order: Any) -> Any:
     """Whether an order goes when the market closes: a stop may be ioc or fok as well as day."""
-    return (
-        order["time_in_force"] != TimeInForce.GTC and order["time_in_force"] != TimeInForce.GTD
-    )
+    return order["time_in_force"] != TimeInForce.GTC and order["time_in_force"] != TimeInForce.GTD
 
 
 @inlined
