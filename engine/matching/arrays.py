@@ -25,7 +25,7 @@ from engine.records import (
     TRADE_EVENT,
 )
 from engine.state import EngineLimits
-from engine.units import MAX_SLICES, NEVER_NS
+from engine.units import MAX_SLICES
 
 EVENT_WORDS = RECORD_BYTES // 8
 # SET_QUOTE gives the most events that take no resting order out of the book: its reply, and for
@@ -50,7 +50,6 @@ PROGRESS = np.dtype(
         ("time_ns", "<i8"),
         ("instruments", "<i8"),  # the highest number that was defined
         ("events", "<i8"),  # written by this batch
-        ("next_expiry_ns", "<i8"),  # no open order expires before; NEVER_NS: none does
     ],
     align=True,
 )
@@ -144,7 +143,6 @@ def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
         commands=command_views(aligned_zeros(0, COMMAND)),
         events=event_views(aligned_zeros(0, EVENT)),
     )
-    arrays.progress["next_expiry_ns"] = NEVER_NS
     arrays.counters["next_order_number"] = 1
     arrays.counters["next_trade_id"] = 1
     return arrays

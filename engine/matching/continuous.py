@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from engine.accounts import lock_credits
 from engine.codes import (
     EventKind,
     InstrumentFlag,
@@ -268,7 +269,7 @@ def _settle_maker(
     account["held_fen"] -= released_fen
     account["available_fen"] += released_fen - notional_fen - fee_fen
     position["buying_lots"] -= traded_lots
-    _deliver(position, instrument, traded_lots)
+    _deliver(arrays, int64(maker["position"]), instrument, traded_lots)
     if maker["allowance"] != 0:
         allowance = arrays.balances.allowances[maker["allowance"]]
         allowance["open_lots"] -= traded_lots
@@ -292,15 +293,15 @@ def _settle_taker(
         account["available_fen"] += notional_fen - fees_fen
         return
     account["available_fen"] -= notional_fen + fees_fen
-    _deliver(position, instrument, traded_lots)
+    _deliver(arrays, int64(order["position"]), instrument, traded_lots)
     if order["allowance"] != 0:
         arrays.balances.allowances[order["allowance"]]["held_lots"] += traded_lots
 
 
 @inlined
-def _deliver(position: Any, instrument: Any, traded_lots: int) -> None:
+def _deliver(arrays: EngineArrays, position_row: int, instrument: Any, traded_lots: int) -> None:
     """Credits that were bought: to be sold at once, or from the next day on."""
     if instrument["flags"] & _RESALE_LOCK:
-        position["locked_lots"] += traded_lots
+        lock_credits(arrays.balances, position_row, traded_lots)
     else:
-        position["available_lots"] += traded_lots
+        arrays.balances.positions[position_row]["available_lots"] += traded_lots

@@ -105,7 +105,7 @@ def describe_order(
     event["quantity_lots"] = order["quantity_lots"]
     event["remaining_lots"] = remaining_lots
     if order["time_in_force"] == TimeInForce.GTD:
-        event["expires_at_ns"] = arrays.book.expiries[slot]
+        event["expires_at_ns"] = arrays.book.expiries[slot]["expires_at_ns"]
     if int64(order["flags"]) & CONDITIONAL:
         conditions = arrays.book.conditions[slot]
         event["stop_price_ticks"] = conditions["stop_price_ticks"]

@@ -39,6 +39,7 @@ from engine.matching.identity import (
     register_client_id,
 )
 from engine.orderbook.arrays import BookArrays
+from engine.orderbook.expiries import await_expiry
 from engine.risk import (
     check_allowance,
     check_means,
@@ -255,7 +256,7 @@ def _fill_slot(
     arrays: EngineArrays, command: Any, limit_ticks: int, position_row: int, allowance_row: int
 ) -> Any:
     """Write an accepted order into the pool; its slot. All but the links, which resting sets."""
-    slot = issue_order(arrays)
+    slot = issue_order(arrays, int64(command["account"]))
     order = arrays.book.orders[slot]
     order["quantity_lots"] = command["quantity_lots"]
     order["remaining_lots"] = command["quantity_lots"]
@@ -282,9 +283,7 @@ def _fill_slot(
     details["session"] = command["session"]
     details["scheme"] = command["scheme"]
     if command["time_in_force"] == TimeInForce.GTD:
-        arrays.book.expiries[slot] = command["expires_at_ns"]
-        progress = arrays.progress[0]
-        progress["next_expiry_ns"] = min(progress["next_expiry_ns"], command["expires_at_ns"])
+        await_expiry(arrays.book, slot, command["expires_at_ns"])
     return slot
 
 

@@ -241,7 +241,7 @@ def _bring_in(
 def _fill_slot(arrays: EngineArrays, row: int, wanted: QuoteSide, position_row: int) -> Any:
     """Write a new order of the quote into the pool; its slot."""
     command = arrays.commands.quotes[row]
-    slot = issue_order(arrays)
+    slot = issue_order(arrays, int64(command["account"]))
     order = arrays.book.orders[slot]
     order["quantity_lots"] = wanted.quantity_lots
     order["remaining_lots"] = wanted.quantity_lots

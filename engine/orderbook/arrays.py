@@ -61,6 +61,21 @@ ORDER_DETAILS = np.dtype(
 )
 assert ORDER_DETAILS.itemsize == 32
 
+# Neighbours in the list of the account's open orders, by slot.
+ACCOUNT_LINK = np.dtype([("next", "<i4"), ("previous", "<i4")], align=True)
+# Where such a list begins and ends, by account; 0: the account has no open order.
+ACCOUNT_ENDS = np.dtype([("first", "<i4"), ("last", "<i4")], align=True)
+
+# Written and read for GTD orders only.
+EXPIRY = np.dtype(
+    [
+        ("expires_at_ns", "<i8"),
+        ("place", "<i4"),  # in the heap
+        ("reserved", "<i4"),
+    ],
+    align=True,
+)
+
 # What few orders have; written and read only for those with the flag STOP or ICEBERG.
 ORDER_CONDITIONS = np.dtype(
     [
@@ -105,6 +120,7 @@ POOL = np.dtype(
         ("slots_used", "<i8"),
         ("free_slots", "<i8"),  # how many wait on the stack
         ("open_orders", "<i8"),
+        ("expiring", "<i8"),  # GTD orders in the heap
         ("pending_stops", "<i8"),  # how many of them wait for their stop price
         ("hidden_slices", "<i8"),  # how often icebergs can still be refreshed
         ("levels_used", "<i8"),  # of each side's ladder pool
@@ -118,8 +134,11 @@ class BookArrays(NamedTuple):
 
     orders: np.ndarray  # ORDER, by slot
     details: np.ndarray  # ORDER_DETAILS, by slot
+    account_links: np.ndarray  # ACCOUNT_LINK, by slot
+    account_ends: np.ndarray  # ACCOUNT_ENDS, by account
+    expiries: np.ndarray  # EXPIRY, by slot
+    expiry_heap: np.ndarray  # int32 slots, from place 1; 0 where none lies
     conditions: np.ndarray  # ORDER_CONDITIONS, by slot
-    expiries: np.ndarray  # int64 by slot, nanoseconds; written and read for GTD orders only
     free_slots: np.ndarray  # int32 stack
     levels: np.ndarray  # LEVEL; all buy ladders, all sell ladders, then those of the stops
     leaf_words: np.ndarray  # int64; bit n of word w: level 64 * w + n has orders
@@ -153,8 +172,11 @@ def allocate_book(limits: EngineLimits) -> BookArrays:
     return BookArrays(
         orders=aligned_zeros(limits.orders, ORDER),
         details=aligned_zeros(limits.orders, ORDER_DETAILS),
+        account_links=aligned_zeros(limits.orders, ACCOUNT_LINK),
+        account_ends=aligned_zeros(limits.accounts, ACCOUNT_ENDS),
+        expiries=aligned_zeros(limits.orders, EXPIRY),
+        expiry_heap=aligned_zeros(limits.orders + 1, np.int32),
         conditions=aligned_zeros(limits.orders, ORDER_CONDITIONS),
-        expiries=aligned_zeros(limits.orders, np.int64),
         free_slots=aligned_zeros(limits.orders, np.int32),
         levels=aligned_zeros(4 * limits.ladder_levels, LEVEL),
         leaf_words=aligned_zeros(4 * limits.ladder_levels // WORD_BITS, np.int64),

@@ -24,7 +24,7 @@ def open_orders(book: BookArrays, last_instrument: int) -> np.ndarray:
         for name in set(source.dtype.names or ()) & set(ORDER_STATE.names or ()):
             states[name] = source[name]
     is_gtd = orders["time_in_force"] == TimeInForce.GTD
-    states["expires_at_ns"] = np.where(is_gtd, book.expiries[slots], 0)
+    states["expires_at_ns"] = np.where(is_gtd, book.expiries[slots]["expires_at_ns"], 0)
     conditions = book.conditions[slots]
     is_stop = orders["flags"] & OrderFlag.STOP != 0
     is_iceberg = orders["flags"] & OrderFlag.ICEBERG != 0

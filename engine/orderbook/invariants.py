@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.codes import OrderFlag, Resting, Side
+from engine.codes import OrderFlag, Resting, Side, TimeInForce
 from engine.orderbook.arrays import MIDDLE_WORDS, NO_LEVEL, WORD_BITS, BookArrays
 from engine.units import ORDER_SLOT_BITS
 
@@ -30,6 +30,8 @@ def check_book(book: BookArrays, last_instrument: int) -> None:
                     queued += _check_side(book, number, side)
         _check_uncrossed(book, instrument)
     require(sorted(queued) == open_slots, "each open order is in one queue, and no other is")
+    _check_account_lists(book, open_slots)
+    _check_expiries(book, open_slots)
     _check_conditions(book, open_slots)
 
 
@@ -124,6 +126,42 @@ def _check_queue(book: BookArrays, level: np.void, place: tuple[int, int, int]) 
     require(level["tail"] == previous, "a queue ends at its tail")
     require(level["quantity_lots"] == lots, "a level's quantity is that of its orders")
     return slots
+
+
+def _check_account_lists(book: BookArrays, open_slots: list[int]) -> None:
+    """Each open order is in its account's list, in ascending order of order id."""
+    listed: list[int] = []
+    for account in np.flatnonzero(book.account_ends["first"] | book.account_ends["last"]):
+        previous, slot = 0, int(book.account_ends[account]["first"])
+        while slot:
+            require(len(listed) < len(open_slots), "account lists hold open orders only")
+            order = book.orders[slot]
+            require(order["account"] == account, "an order is in its own account's list")
+            require(book.account_links[slot]["previous"] == previous, "account lists go both ways")
+            is_later = order["order_id"] > book.orders[previous]["order_id"]
+            require(is_later, "an account's orders are listed as they came")
+            listed.append(slot)
+            previous, slot = slot, int(book.account_links[slot]["next"])
+        require(
+            book.account_ends[account]["last"] == previous, "an account's list ends at its last"
+        )
+    require(sorted(listed) == open_slots, "each open order is in one account list")
+
+
+def _check_expiries(book: BookArrays, open_slots: list[int]) -> None:
+    """The heap holds the gtd orders, none below one that expires later."""
+    count = int(book.pool[0]["expiring"])
+    heap = [int(slot) for slot in book.expiry_heap[1 : count + 1]]
+    expiring = [
+        slot for slot in open_slots if book.orders[slot]["time_in_force"] == TimeInForce.GTD
+    ]
+    require(sorted(heap) == expiring, "the gtd orders are in the heap, and no other is")
+    rest = book.expiry_heap[count + 1 : count + 2]
+    require(book.expiry_heap[0] == 0 and not rest.any(), "the heap is empty behind its last order")
+    keys = [(book.expiries[slot]["expires_at_ns"], book.orders[slot]["order_id"]) for slot in heap]
+    for place, slot in enumerate(heap, start=1):
+        require(book.expiries[slot]["place"] == place, "an order knows its place in the heap")
+        require(keys[place // 2 - 1] <= keys[place - 1] or place == 1, "what lies above is sooner")
 
 
 def _check_uncrossed(book: BookArrays, instrument: int) -> None:

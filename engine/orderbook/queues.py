@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import OrderFlag, Resting
+from engine.codes import OrderFlag, Resting, TimeInForce
 from engine.compiled import inlined, int64, kernel
+from engine.orderbook.account_lists import leave_account
 from engine.orderbook.arrays import BookArrays
+from engine.orderbook.expiries import forget_expiry
 from engine.orderbook.ladder import ladder_index, mark_level, stop_book, unmark_level
 
 _ICEBERG = int(OrderFlag.ICEBERG)
@@ -34,7 +36,11 @@ def take_slot(book: BookArrays) -> Any:
 def give_slot_back(book: BookArrays, slot: int) -> None:
     """The order is closed: its id leads nowhere from now on."""
     pool = book.pool[0]
-    book.orders[slot]["order_id"] = 0
+    order = book.orders[slot]
+    leave_account(book, slot, int64(order["account"]))
+    if order["time_in_force"] == TimeInForce.GTD:
+        forget_expiry(book, slot)
+    order["order_id"] = 0
     book.free_slots[pool["free_slots"]] = slot
     pool["free_slots"] += 1
 

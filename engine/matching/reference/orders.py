@@ -104,7 +104,7 @@ def cancel_all(market: Market, command: Command) -> None:
 
     chosen = [
         order
-        for order in orders_by_slot(market)
+        for order in market.listed_orders(command.account, command.instrument)
         if command.account in (0, order.account)
         and command.instrument in (0, order.instrument)
         and command.side in (Side.ANY, order.side)
@@ -120,11 +120,14 @@ def cancel_all(market: Market, command: Command) -> None:
 
 def expire_orders(market: Market, command: Command) -> None:
     """EXPIRE_ORDERS: every gtd order whose time has come."""
-    expired = [
-        order
-        for order in orders_by_slot(market)
-        if order.time_in_force == TimeInForce.GTD and order.expires_at_ns <= command.time_ns
-    ]
+    expired = sorted(
+        (
+            order
+            for order in market.orders.values()
+            if order.time_in_force == TimeInForce.GTD and order.expires_at_ns <= command.time_ns
+        ),
+        key=lambda order: (order.expires_at_ns, order.order_id),
+    )
     market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(expired))
     for order in expired:
         cancel(market, order, Reason.EXPIRED)
@@ -202,11 +205,6 @@ def shrink_in_place(
     risk.release(market, order)
     change(market, order, order.price_ticks, remaining_lots, reason)
     risk.hold(market, order)
-
-
-def orders_by_slot(market: Market) -> list[Order]:
-    """All open orders: the order in which many are cancelled at once."""
-    return sorted(market.orders.values(), key=lambda order: order.slot)
 
 
 def _is_well_formed(command: Command) -> bool:
