@@ -14,7 +14,7 @@ from api.commands import Records, order_command, quote_command
 from api.core_client import ExecutionUnknown
 from api.errors import Problem
 from api.instruments import Instrument
-from api.messages import ENGINE_CODES
+from api.messages import ENGINE_CODES, ENGINE_DETAILS
 from api.order_commands import OrderName, Prepared, parse_order_name, prepare
 from api.order_views import OrderView
 from api.schemas import (
@@ -48,6 +48,7 @@ _FIELDS = {
     Code.QUANTITY_TOO_LARGE: "quantity",
     Code.PRICE_OUTSIDE_LIMITS: "price",
     Code.WOULD_CROSS: "price",
+    Code.NOTIONAL_LIMIT_EXCEEDED: "quantity",
     Code.INSUFFICIENT_CREDITS: "quantity",
     Code.RESALE_LOCKED: "quantity",
     Code.MAX_HOLDING_EXCEEDED: "quantity",
@@ -319,7 +320,8 @@ def refusal(reply: Any, instrument: Instrument | None, command: Records) -> Prob
     """The engine's refusal as a problem, with the limit that was passed where there is one."""
     code = Code(int(reply["code"]))
     extra: dict[str, Any] = {}
-    field, detail = _FIELDS.get(code), None
+    field = _FIELDS.get(code)
+    detail, detail_zh = ENGINE_DETAILS.get(code, (None, None))
     if instrument is not None and code is Code.QUANTITY_TOO_LARGE:
         extra["limit"] = str(instrument.maximum_order_lots)
     elif instrument is not None and code is Code.MAX_HOLDING_EXCEEDED:
@@ -332,14 +334,17 @@ def refusal(reply: Any, instrument: Instrument | None, command: Records) -> Prob
                 limit_ticks = lower if price_ticks < lower else upper
                 extra["limit"] = format_price(limit_ticks, instrument.tick_fen)
                 break
-    elif code is Code.ENGINE_FULL:
+    elif code is Code.ORDER_RATE_EXCEEDED:
+        # Until the next whole second of the core's time begins.
+        extra["retry_after_ms"] = 1_000 - int(reply["time_ns"]) // 1_000_000 % 1_000
+    elif code in (Code.ENGINE_FULL, Code.TOO_MANY_OPEN_ORDERS):
         extra["retry_after_ms"] = 1_000
     if code is Code.ACCOUNT_BLOCKED:
         detail = "The account is blocked."
     elif code is Code.INVALID_REQUEST and _is_good_till_date(command):
         # All else that makes an order invalid was refused before it was sent.
         field, detail = "expires_at", "The order would have expired already."
-    return Problem(ENGINE_CODES[code], detail, field=field, **extra)
+    return Problem(ENGINE_CODES[code], detail, detail_zh=detail_zh, field=field, **extra)
 
 
 def _is_good_till_date(command: Records) -> bool:

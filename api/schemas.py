@@ -50,6 +50,8 @@ Decimal = Annotated[
 Quantity = Annotated[
     str, msgspec.Meta(extra_json_schema={"pattern": "^[1-9][0-9]{0,9}$", "examples": ["100"]})
 ]
+# How many of something the engine shall allow.
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 ClientId = Annotated[
     str,
     msgspec.Meta(
@@ -230,6 +232,14 @@ class AccountNameBody(Body):
     """POST /v1/operator/kill and /unblock."""
 
     account: str
+
+
+class AccountLimitsBody(Body):
+    """PUT /v1/operator/accounts/{account}/limits; what is null or absent is not limited."""
+
+    maximum_orders_per_second: Count | None = None
+    maximum_open_orders: Count | None = None
+    maximum_order_amount: Decimal | None = None
 
 
 def parse_quantity(text: str, field: str = "quantity") -> int:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
+from account_limit_flows import limits_command, passed_ns
 from engine_conditions import add_conditions
 from engine_driver import (
     AnyEngine,
@@ -264,6 +265,9 @@ class FlowMaker:
     def block_account(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.BLOCK_ACCOUNT, account=random.choice(ACCOUNTS))
 
+    def set_account_limits(self, random: Random) -> np.ndarray:
+        return limits_command(random, max(self._centres.values()) * self._scale.lots)
+
     def enlarge(self, random: Random) -> np.ndarray:
         """More accounts and instruments, until their pools are full."""
         if random.random() < 0.5:
@@ -324,6 +328,7 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
     FlowMaker.use_allowance: 3,
     FlowMaker.set_phase: 2,
     FlowMaker.block_account: 1,
+    FlowMaker.set_account_limits: 4,
     FlowMaker.enlarge: 2,
 }
 
@@ -347,6 +352,7 @@ def run_flow(
         is_opening = number < len(opening)
         made = opening[number] if is_opening else maker.next(seeds[number - len(opening)])
         command = stamp(made, number + 1)
+        command["time_ns"] += passed_ns(number)
         answer = engine.apply(command).copy()
         read = read_events(answer)
         maker.learn(read)

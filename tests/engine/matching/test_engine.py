@@ -13,7 +13,9 @@ from engine.matching import engine as shell
 from engine.matching.arrays import event_bound
 from engine.matching.engine import Engine, SequenceError
 from engine.matching.invariants import check_invariants
+from engine.matching.reference import ReferenceEngine
 from engine.orderbook.arrays import POOL
+from engine.orderbook.client_ids import allocate_client_ids
 from engine.records import COMMAND, EVENT, RECORD_BYTES
 from engine.state import state_hash
 
@@ -87,7 +89,7 @@ def test_a_gap_in_the_sequence_is_an_error(sequence: int) -> None:
     assert state_hash(engine.export()) == before
 
 
-@pytest.mark.parametrize("kind", [0, 8, 15, 28, 255])
+@pytest.mark.parametrize("kind", [0, 8, 15, 31, 255])
 def test_an_unknown_kind_is_refused(kind: int) -> None:
     """Kinds that this version does not know are answered, and change nothing."""
     engine = Engine(ROOMY_LIMITS)
@@ -168,3 +170,24 @@ def test_a_sweep_of_icebergs_that_triggers_stops_finds_room(
     assert kinds.count(EventKind.ORDER_TRIGGERED) == 100
     assert kinds.count(EventKind.TRADE) == 101
     check_invariants(engine.arrays)
+
+
+def test_a_growing_client_id_table_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a table of 64 entries on, ids are known and refused as by an engine that has room."""
+    random = Random(7)
+    reference = ReferenceEngine(ROOMY_LIMITS)
+    flow = run_flow(reference, [random.randrange(2**32) for _ in range(1_500)])
+    monkeypatch.setattr(shell, "_ROOM_COMMANDS", 8)
+    engine = Engine(ROOMY_LIMITS)
+    tiny = allocate_client_ids(engine.arrays.client_ids.seeds, 64)
+    engine._use(engine.arrays._replace(client_ids=tiny))
+    is_moving, parts, start = set(), [], 0
+    while start < len(flow.commands):
+        end = start + random.choice((1, 2, 5, 8))
+        parts.append(engine.apply(flow.commands[start:end]).tobytes())
+        is_moving.add(len(engine.arrays.client_ids.old_entries) > 0)
+        start = end
+    assert b"".join(parts) == flow.events.tobytes()
+    assert state_hash(engine.export()) == state_hash(reference.export())
+    assert is_moving == {True, False}
+    assert len(engine.arrays.client_ids.entries) >= 1_024
