@@ -18,6 +18,7 @@ from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from settlement import quoting
 from settlement.database import Database
 from settlement.intake_rows import EventRows, Row, touched_orders
 from settlement.lease import Lease
@@ -194,7 +195,8 @@ def apply_events(session: Session, events: Records, last_sequence: int) -> None:
     if len(events) == 0 or sequences[-1] != last_sequence or steps.min() < 0 or steps.max() > 1:
         raise IntakeError(f"events are missing between {done} and {last_sequence}")
     instruments = {row["number"]: dict(row) for row in _all(session, select(_INSTRUMENTS))}
-    rows = EventRows(instruments, _load_orders(session, touched_orders(events)))
+    measured = quoting.load(session, np.unique(events["instrument"]).tolist())
+    rows = EventRows(instruments, _load_orders(session, touched_orders(events)), measured)
     rows.apply(events)
     _insert(session, _INSTRUMENTS, [instruments[number] for number in sorted(rows.new_instruments)])
     changed = rows.changed_instruments - rows.new_instruments

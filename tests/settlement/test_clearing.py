@@ -13,13 +13,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from engine.codes import CommandKind, Phase, Side, TimeInForce
-from settlement import blocks, clearing, custody, delivery, ledger
+from engine.times import format_day
+from settlement import blocks, clearing, custody, delivery, ledger, market_rules
 from settlement.clearing import Clearing
 from settlement.errors import Refused
 from settlement.lease import Lease
 from settlement.ledger import Holding
 from settlement.tables.registry import Block
-from settlement.tables.trading import CalendarDay, Instrument, Order
+from settlement.tables.trading import Instrument, Order
 
 BUY, SELL = Side.BUY, Side.SELL
 DAY = 20_777
@@ -151,7 +152,10 @@ def test_the_calendar_is_the_operators(market: Any, tmp_path: Path) -> None:
     """Days that the calendar closes are passed over."""
 
     def close_days(session: Session) -> None:
-        session.add_all(CalendarDay(day=DAY + days, is_trading=False) for days in (1, 2, 4))
+        for days in (1, 2, 4):
+            rule = {"is_trading": False, "note": "Maintenance"}
+            key = format_day(DAY + days)
+            market_rules.propose(session, "day", key, rule, actor="one", needs_approval=False)
 
     market.database.write(close_days).result()
     market.settle(tmp_path)
