@@ -10,7 +10,7 @@ nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -63,14 +63,15 @@ def halts(session: Session) -> dict[int, Halt]:
 
 def record_phase(
     session: Session,
-    instruments: Sequence[int],
+    instruments: Collection[int],
     phase: Phase,
     *,
+    symbol: str | None,
     actor: str,
     reason: str,
     time_ns: int,
 ) -> None:
-    """An operator sets a phase: halted is a halt, any other one ends it."""
+    """An operator sets the phase of one symbol, or of all; halted is a halt, others end it."""
     for number in instruments:
         row = _row(session, number)
         row.done_time_ns = max(row.done_time_ns, time_ns)
@@ -79,16 +80,17 @@ def record_phase(
         row.halt_reason, row.halted_by, row.halted_time_ns = (
             (reason, actor, time_ns) if is_halt else (None, None, None)
         )
-    subject: dict[str, object] = {
-        "instruments": list(instruments),
-        "phase": phase.name.lower(),
-        "reason": reason,
-    }
-    audit(session, actor, "phase_set", subject)
+    subject: dict[str, object] = {"symbol": symbol, "phase": phase.name.lower()}
+    audit(session, actor, "phase_set", subject | ({"reason": reason} if reason else {}))
 
 
 def record_resumption(
-    session: Session, instruments: Sequence[int], *, actor: str, time_ns: int
+    session: Session,
+    instruments: Collection[int],
+    *,
+    symbol: str | None,
+    actor: str,
+    time_ns: int,
 ) -> dict[int, Border]:
     """An operator ends halts; what each instrument is to do now, by its number.
 
@@ -106,14 +108,16 @@ def record_resumption(
         row.resumes_time_ns = border.ends_at_ns if border.time_ns == time_ns else 0
         row.halt_reason = row.halted_by = row.halted_time_ns = None
         resumed[instrument.number] = border
-    audit(session, actor, "trading_resumed", {"instruments": sorted(resumed)})
+    if resumed:
+        audit(session, actor, "trading_resumed", {"symbol": symbol})
     return resumed
 
 
 def _resumption(schedules: Schedules, instrument: Instrument, now_ns: int) -> Border:
     _, template = schedules.template_of(instrument.symbol)
     current = schedules.calendar.current(template, now_ns)
-    if not _is_its_day(schedules, instrument, current.day):
+    # Around the clock the operator alone moves the trading day on, and the market stays open.
+    if template.sessions and not _is_its_day(schedules, instrument, current.day):
         return current._replace(phase=Phase.CLOSED)
     if current.phase is not Phase.CONTINUOUS or not template.resume_auction_seconds:
         return current

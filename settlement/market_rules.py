@@ -184,7 +184,7 @@ def _in_force(session: Session, kind: Kind, read: Callable[[str], Rule]) -> dict
     query = select(MarketRule.key, MarketRule.body).where(
         MarketRule.kind == kind, MarketRule.status == "in_force"
     )
-    latest = dict(session.execute(query.order_by(MarketRule.version)).tuples().all())
+    latest = dict(session.execute(query.order_by(MarketRule.version)).all())
     return {key: read(body) for key, body in latest.items() if body is not None}
 
 

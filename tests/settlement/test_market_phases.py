@@ -9,9 +9,10 @@ import pytest
 
 from engine.codes import CommandKind, EventKind, Phase, Side
 from settlement import market_phases
+from settlement.calendar import Border
 from settlement.clearing import Clearing
 from settlement.database import Database
-from settlement.market_phases import Border, Scheduler
+from settlement.market_phases import Scheduler
 from settlement.tables.trading import Instrument
 
 FRIDAY = 20_777  # 2026-11-20
@@ -74,23 +75,18 @@ class Floor:
 
     def operator(self, phase: Phase, reason: str = "") -> None:
         """As the route does it: first the word, then the deed."""
+        said = {"symbol": None, "actor": "operator", "time_ns": self.clock.now_ns}
         self.exchange.database.write(
-            lambda session: market_phases.record_phase(
-                session, [1], phase, actor="operator", reason=reason, time_ns=self.clock.now_ns
-            )
+            lambda session: market_phases.record_phase(session, [1], phase, reason=reason, **said)
         ).result()
         market_phases.set_phase(self, 1, Border(0, 0, phase))
 
     def resume(self) -> Border:
-        [border] = (
-            self.exchange.database.write(
-                lambda session: market_phases.record_resumption(
-                    session, [1], actor="operator", time_ns=self.clock.now_ns
-                )
-            )
-            .result()
-            .values()
+        said = {"symbol": None, "actor": "operator", "time_ns": self.clock.now_ns}
+        answer = self.exchange.database.write(
+            lambda session: market_phases.record_resumption(session, [1], **said)
         )
+        [border] = answer.result().values()
         market_phases.set_phase(self, 1, border)
         return border
 
