@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import select
@@ -77,16 +76,16 @@ def _sessions(days: Calendar, template: Template, day: int) -> list[dict[str, An
                 "cancel_until": None,
             }
         ]
-    borders = days.borders(template, day)
     return [
         {
             "name": one.name,
             "name_zh": one.name_zh,
             "phase": one.phase,
-            **_span(border.time_ns, following.time_ns),
-            "cancel_until": format_time(border.cancel_until_ns) if border.cancel_until_ns else None,
+            **_span(days.time_ns(day, one.starts), days.time_ns(day, one.ends)),
+            "cancel_until": format_time(cancel_until_ns) if cancel_until_ns else None,
         }
-        for one, (border, following) in zip(template.sessions, pairwise(borders), strict=True)
+        for one in template.sessions
+        for _, cancel_until_ns in [days.auction_times(one, day)]
     ]
 
 

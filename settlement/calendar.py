@@ -1,8 +1,8 @@
 """The trading calendar: which days trade, and when a market passes from one phase to the next.
 
-Selects and arithmetic only. A border is the beginning of a phase; the borders of a day are those of
-its template's sessions and the close behind the last. Local time is the calendar's, everything
-else nanoseconds since 1970.
+Selects and arithmetic only. A border is the beginning of a session, the beginning or end of the
+window for block trades, or the close behind the last session. Local time is the calendar's,
+everything else nanoseconds since 1970.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from sqlalchemy.orm import Session
 
 from engine.codes import Phase
 from engine.times import day_date, day_number, nanoseconds, utc_moment
-from settlement.market_rules import DayRule, Template, day_exceptions, shipped, templates
+from settlement.market_rules import (
+    DayRule,
+    Template,
+    TradingSession,
+    day_exceptions,
+    shipped,
+    templates,
+)
 from settlement.tables.trading import Instrument
 
 # A calendar that is closed for longer than this is a mistake.
@@ -26,13 +33,18 @@ _SECOND_NS = 1_000_000_000
 
 
 class Border(NamedTuple):
-    """From `time_ns` on the market is in `phase`; the last two are of a call auction."""
+    """From `time_ns` on the market is in `phase`.
+
+    The two times after it are a call auction's. `is_window_open` is the window for block trades; an
+    operator's phase leaves it as it is (None).
+    """
 
     day: int
     time_ns: int
     phase: Phase
     ends_at_ns: int = 0
     cancel_until_ns: int = 0
+    is_window_open: bool | None = None
 
 
 class DayOff(NamedTuple):
@@ -87,16 +99,26 @@ class Calendar:
         """A day's borders; none on a day off, and none around the clock."""
         if not template.sessions or self.day_off(template, day) is not None:
             return []
+        window = template.block_window
+        closes = template.sessions[-1].ends
+        times = {one.starts for one in template.sessions}
+        if window is not None:
+            times |= {window.starts, window.ends} - {closes}
         made = []
-        for one in template.sessions:
-            starts_ns, ends_ns = self.time_ns(day, one.starts), self.time_ns(day, one.ends)
-            phase = Phase[one.phase.upper()]
-            if phase is Phase.CALL_AUCTION:
-                cancel_until_ns = ends_ns - one.no_cancel_seconds * _SECOND_NS
-                made.append(Border(day, starts_ns, phase, ends_ns, cancel_until_ns))
-            else:
-                made.append(Border(day, starts_ns, phase))
-        return [*made, Border(day, ends_ns, Phase.CLOSED)]
+        for starts in sorted(times):
+            one = next(each for each in template.sessions if each.starts <= starts < each.ends)
+            is_open = window is not None and window.starts <= starts < window.ends
+            time_ns, phase = self.time_ns(day, starts), Phase[one.phase.upper()]
+            made.append(Border(day, time_ns, phase, *self.auction_times(one, day), is_open))
+        close_ns = self.time_ns(day, closes)
+        return [*made, Border(day, close_ns, Phase.CLOSED, is_window_open=False)]
+
+    def auction_times(self, one: TradingSession, day: int) -> tuple[int, int]:
+        """When a call auction ends, and until when orders can be taken back; 0 for other phases."""
+        if one.phase != "call_auction":
+            return 0, 0
+        ends_ns = self.time_ns(day, one.ends)
+        return ends_ns, ends_ns - one.no_cancel_seconds * _SECOND_NS
 
     def missed(self, template: Template, after_ns: int, now_ns: int) -> list[Border]:
         """The borders after `after_ns` up to now, oldest first, from the last close on.

@@ -235,7 +235,6 @@ class EventRows:
         self.new_instruments.add(event.instrument)
 
     def _phase_changed(self, event: AdminEvent) -> None:
-        self.quoting.set_phase(self.instruments[event.instrument], event.phase, event.time_ns)
         self._change_instrument(event, phase=event.phase)
 
     def _day_rolled(self, event: AdminEvent) -> None:
@@ -249,6 +248,9 @@ class EventRows:
         )
 
     def _change_instrument(self, event: AdminEvent, **changes: int) -> None:
+        if "phase" in changes:
+            instrument = self.instruments[event.instrument]
+            self.quoting.set_phase(instrument, changes["phase"], event.time_ns)
         self.instruments[event.instrument].update(changes, sequence=event.sequence)
         self.changed_instruments.add(event.instrument)
 

@@ -10,7 +10,7 @@ nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from settlement import calendar
 from settlement.calendar import Border, Schedules
 from settlement.database import Database
 from settlement.identity import audit
+from settlement.market_rules import BlockTradingRule, block_trading_rules
 from settlement.ports import EnginePort
 from settlement.tables.clearing import ClearingRun, ReconciliationBreak
 from settlement.tables.market_rules import MarketPhase
@@ -47,6 +48,7 @@ class Due(NamedTuple):
     instrument: int
     symbol: str
     border: Border
+    block_trading: BlockTradingRule
 
 
 def halts(session: Session) -> dict[int, Halt]:
@@ -187,6 +189,7 @@ class Scheduler:
         schedules = calendar.load(session)
         rows = {row.instrument: row for row in session.scalars(select(MarketPhase))}
         settlement_ns = _settlement_in_the_way(session)
+        block_trading_of = block_trading_rules(session)
         due: list[Due] = []
         following: list[int] = []
         for instrument in session.scalars(select(Instrument)):
@@ -203,7 +206,8 @@ class Scheduler:
                 if settlement_ns > done_ns or self._waits(schedules, instrument, border):
                     break
                 if _is_its_day(schedules, instrument, border.day):
-                    due.append(Due(instrument.number, instrument.symbol, border))
+                    rule = block_trading_of(instrument.symbol)
+                    due.append(Due(instrument.number, instrument.symbol, border, rule))
             nearest = schedules.calendar.following(template, now_ns)
             following += [nearest.time_ns] if nearest is not None else []
             following += [resumes_ns] if resumes_ns > now_ns else []
@@ -228,6 +232,8 @@ class Scheduler:
     def _carry_out(self, due: Due) -> None:
         border = due.border
         set_phase(self._port, due.instrument, border)
+        if border.is_window_open is not None:
+            set_window(self._port, due.instrument, due.block_trading, border.is_window_open)
         _LOGGER.info("session_border", symbol=due.symbol, phase=border.phase.name.lower())
 
         def remember(session: Session) -> bool:
@@ -244,15 +250,35 @@ class Scheduler:
 
 def set_phase(port: EnginePort, instrument: int, border: Border) -> None:
     """Have the engine set a phase; a refusal is in the log, for it would be the same again."""
-    command = np.zeros(1, ADMIN_COMMAND)
-    command["kind"] = CommandKind.SET_PHASE
-    command["instrument"] = instrument
-    command["phase"] = border.phase
-    names = ADMIN_COMMAND.names or ()
+    fields: dict[str, int] = {"phase": border.phase}
+    # Both times come to the record with the call auctions.
     for name in ("ends_at_ns", "cancel_until_ns"):
-        if name in names:
-            command[name] = getattr(border, name)
+        if name in (ADMIN_COMMAND.names or ()):
+            fields[name] = getattr(border, name)
+    _submit(port, CommandKind.SET_PHASE, instrument, fields)
+
+
+def set_window(port: EnginePort, instrument: int, rule: BlockTradingRule, is_open: bool) -> None:
+    """Open or close the window for block trades, once the engine knows of it."""
+    kind = getattr(CommandKind, "SET_BLOCK_RULES", None)
+    if kind is not None:
+        fields = {
+            "quantity_lots": rule.minimum_quantity,
+            "block_limit_ppm": rule.price_limit_ppm,
+            "is_open": int(is_open),
+        }
+        _submit(port, kind, instrument, fields)
+
+
+def _submit(
+    port: EnginePort, kind: CommandKind, instrument: int, fields: Mapping[str, int]
+) -> None:
+    command = np.zeros(1, ADMIN_COMMAND)
+    command["kind"] = kind
+    command["instrument"] = instrument
+    for name, value in fields.items():
+        command[name] = value
     [events] = port.submit(command.view(COMMAND))
-    if events["kind"][0] != EventKind.PHASE_CHANGED:
+    if events["kind"][0] == EventKind.COMMAND_REFUSED:
         code = Code(int(events["code"][0])).name
-        _LOGGER.error("phase_refused", instrument=instrument, phase=border.phase.name, code=code)
+        _LOGGER.error("calendar_refused", kind=kind.name, instrument=instrument, code=code)

@@ -29,7 +29,7 @@ from settlement.identity import audit
 from settlement.tables.market_rules import MarketRule
 
 EVERYWHERE = "*"
-Kind = Literal["day", "sessions", "closing_price", "quoting"]
+Kind = Literal["day", "sessions", "closing_price", "block_trading", "quoting"]
 
 
 class _Strict(BaseModel):
@@ -71,6 +71,12 @@ class Template(_Strict):
             raise ValueError("sessions follow each other without a gap")
         if any(one.starts >= one.ends for one in self.sessions):
             raise ValueError("a session ends after it starts, on the same day")
+        window = self.block_window
+        if window is not None and not (
+            self.sessions
+            and self.sessions[0].starts <= window.starts < window.ends <= self.sessions[-1].ends
+        ):
+            raise ValueError("the window for block trades lies within the sessions")
         return self
 
 
@@ -100,6 +106,14 @@ class ClosingPriceRule(_Strict):
     source: str
 
 
+class BlockTradingRule(_Strict):
+    """How large a block trade is at least, and how far its price may be from the reference."""
+
+    minimum_quantity: int = Field(ge=1, le=MAX_QUANTITY_LOTS)
+    price_limit_ppm: int = Field(ge=0, lt=ONE_MILLION)
+    source: str
+
+
 class QuotingRule(_Strict):
     """What a market maker's two-sided quote owes; 0 leaves that measure of the spread free."""
 
@@ -118,6 +132,7 @@ class Shipped(_Strict):
     holidays: tuple[Holiday, ...]
     sessions: dict[str, Template]
     closing_price: ClosingPriceRule
+    block_trading: BlockTradingRule
     quoting: QuotingRule
 
     @property
@@ -129,11 +144,12 @@ class Shipped(_Strict):
         return next((one for one in self.holidays if one.first <= day <= one.last), None)
 
 
-Rule = TypeVar("Rule", DayRule, SessionsRule, ClosingPriceRule, QuotingRule)
-_TYPES: dict[Kind, type[DayRule | SessionsRule | ClosingPriceRule | QuotingRule]] = {
+Rule = TypeVar("Rule", bound=_Strict)
+_TYPES: dict[Kind, type[_Strict]] = {
     "day": DayRule,
     "sessions": SessionsRule,
     "closing_price": ClosingPriceRule,
+    "block_trading": BlockTradingRule,
     "quoting": QuotingRule,
 }
 
@@ -171,6 +187,12 @@ def closing_price_rules(session: Session) -> Callable[[str], ClosingPriceRule]:
     """A look-up of the closing-price rule of a symbol."""
     found = _in_force(session, "closing_price", ClosingPriceRule.model_validate_json)
     return lambda symbol: found.get(symbol) or found.get(EVERYWHERE) or shipped().closing_price
+
+
+def block_trading_rules(session: Session) -> Callable[[str], BlockTradingRule]:
+    """A look-up of the rule for block trades of a symbol."""
+    found = _in_force(session, "block_trading", BlockTradingRule.model_validate_json)
+    return lambda symbol: found.get(symbol) or found.get(EVERYWHERE) or shipped().block_trading
 
 
 def quoting_rules(session: Session) -> Callable[[str], QuotingRule]:

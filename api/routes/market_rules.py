@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.orm import Session
@@ -64,6 +64,14 @@ class ClosingPriceBody(Body):
     source: str
 
 
+class BlockTradingBody(Body):
+    """PUT /v1/operator/block-trading/{symbol}; the limit is of the reference price, of 1."""
+
+    minimum_quantity: Quantity
+    price_limit: str
+    source: str
+
+
 class QuotingBody(Body):
     """PUT /v1/operator/obligations/{symbol}: ratios of 1; a spread in ticks, of the middle, or
     within both."""
@@ -103,7 +111,7 @@ async def list_rules(
     _: Annotated[Caller, Depends(_reader)],
     exchange: Exchange,
     wanted: Annotated[Page, Depends(page)],
-    kind: Literal["day", "sessions", "closing_price", "quoting"] | None = None,
+    kind: market_rules.Kind | None = None,
 ) -> dict[str, Any]:
     """What operators changed in the market's rules, newest first, and by whom."""
 
@@ -173,6 +181,28 @@ async def set_closing_price(
 async def forget_closing_price(symbol: str, known: Operator, exchange: Exchange) -> Response:
     """Take an instrument back to the closing-price rule of all others."""
     return await _change(exchange, known, "closing_price", _symbol(exchange, symbol), None)
+
+
+@router.put("/operator/block-trading/{symbol}", tags=["operator"])
+async def set_block_trading(
+    symbol: str,
+    known: Operator,
+    body: Annotated[BlockTradingBody, Depends(json_body(BlockTradingBody))],
+    exchange: Exchange,
+) -> Response:
+    """Say how large a block trade is and how far its price may go, from the next border on."""
+    rule = {
+        "minimum_quantity": parse_quantity(body.minimum_quantity, "minimum_quantity"),
+        "price_limit_ppm": parse_ratio_ppm(body.price_limit, "price_limit"),
+        "source": plain_text(body.source, "source", _MAX_NOTE),
+    }
+    return await _change(exchange, known, "block_trading", _symbol(exchange, symbol), rule)
+
+
+@router.delete("/operator/block-trading/{symbol}", tags=["operator"])
+async def forget_block_trading(symbol: str, known: Operator, exchange: Exchange) -> Response:
+    """Take an instrument back to the rule for block trades of all others."""
+    return await _change(exchange, known, "block_trading", _symbol(exchange, symbol), None)
 
 
 @router.put("/operator/obligations/{symbol}", tags=["operator"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import pytest
 
@@ -11,7 +11,7 @@ from engine.times import day_number, nanoseconds
 from settlement import calendar
 from settlement.calendar import Border, Calendar
 from settlement.database import Database
-from settlement.market_rules import DayRule, Template, propose, shipped
+from settlement.market_rules import DayRule, Template, Window, propose, shipped
 
 NATIONAL = shipped().sessions["national"]
 AUCTIONS = shipped().sessions["auctions"]
@@ -74,11 +74,25 @@ def test_the_borders_of_a_day() -> None:
     ]
     opening, *_, closing_auction, _ = Calendar({}).borders(AUCTIONS, FRIDAY)
     assert opening == Border(
-        FRIDAY, beijing("9:15"), Phase.CALL_AUCTION, beijing("9:30"), beijing("9:29")
+        FRIDAY, beijing("9:15"), Phase.CALL_AUCTION, beijing("9:30"), beijing("9:29"), False
     )
     assert closing_auction.cancel_until_ns == beijing("14:59")
     assert Calendar({}).borders(NATIONAL, FRIDAY + 1) == []
     assert Calendar({}).borders(ALWAYS, FRIDAY) == []
+
+
+def test_the_window_for_block_trades() -> None:
+    """It opens and closes at borders of its own where no session does."""
+    window = Window(starts=time(13, 0), ends=time(14, 30))
+    template = NATIONAL.model_copy(update={"block_window": window})
+    found = Calendar({}).borders(template, FRIDAY)
+    assert [(one.time_ns, one.phase, one.is_window_open) for one in found] == [
+        (beijing("9:30"), Phase.CONTINUOUS, False),
+        (beijing("11:30"), Phase.PRE_OPEN, False),
+        (beijing("13:00"), Phase.CONTINUOUS, True),
+        (beijing("14:30"), Phase.CONTINUOUS, False),
+        (beijing("15:00"), Phase.CLOSED, False),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,15 @@ def test_a_template_is_a_whole_day() -> None:
             Template.model_validate({**national, "sessions": [others[0], morning | change]})
 
 
+def test_a_window_lies_within_the_sessions() -> None:
+    """Blocks do not trade before the market opens, after it closes, or around the clock."""
+    for code, hours in (("national", ("09:00", "10:00")), ("around_the_clock", ("10:00", "11:00"))):
+        template = shipped().sessions[code].model_dump()
+        window = dict(zip(("starts", "ends"), hours, strict=True))
+        with pytest.raises(ValueError, match="window"):
+            Template.model_validate(template | {"block_window": window})
+
+
 def test_every_shipped_rule_names_its_source() -> None:
     """Also those that are this exchange's own choice."""
     rules = shipped()
