@@ -87,6 +87,7 @@ async def follow_calendar(gateway: Gateway) -> None:
     """For ever: the halts as they are and, in the gateway that writes the database, the borders."""
     scheduler = Scheduler(gateway.database, gateway.sync_core)
     while True:
+        known = gateway.halts
         turn = asyncio.ensure_future(asyncio.to_thread(_turn, gateway, scheduler))
         pause_seconds = _TURN_SECONDS
         try:
@@ -98,7 +99,9 @@ async def follow_calendar(gateway: Gateway) -> None:
         except (CoreError, OperationalError) as error:
             logger.warning("calendar_waits", why=str(error))
         else:
-            gateway.set_halts(found)
+            # What an operator has changed meanwhile is newer than what was read.
+            if gateway.halts is known:
+                gateway.set_halts(found)
             if following_ns is not None:
                 left_seconds = (following_ns - time.time_ns()) / 1e9
                 pause_seconds = min(max(left_seconds, 0.0), _TURN_SECONDS)

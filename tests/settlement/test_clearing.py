@@ -163,6 +163,17 @@ def test_the_calendar_is_the_operators(market: Any, tmp_path: Path) -> None:
         assert clearing.current_trading_day(session) == DAY + 3
 
 
+def test_the_thin_market_is_the_operators(market: Any, tmp_path: Path) -> None:
+    """60 t of XM-CER make a price where the rule says that 59 t do not."""
+    market.rule("closing_price", "XM-CER", {"thin_market_quantity": 59, "source": "Notice 12"})
+    market.trade_a_day()
+    run_id = market.settle(tmp_path)
+    with market.database.read() as session:
+        prices = clearing.report(session, run_id).prices
+    assert [price.method for price, _ in prices] == ["vwap", "vwap"]
+    assert prices[1][0].closing_price_ticks == 5_100
+
+
 def test_breaks_are_kept_and_keep_the_market_closed(market: Any, tmp_path: Path) -> None:
     """A block that went astray shows as a break, and nothing opens before somebody has looked."""
     market.trade_a_day()
