@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import Table, and_, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from engine.codes import Phase, Side
@@ -23,142 +23,182 @@ from settlement.tables.market_rules import QuotingDay, QuotingTime
 from settlement.tables.trading import Instrument
 
 _SECOND_NS = 1_000_000_000
-Row = Mapping[str, Any]
+_TIMES: Table = QuotingTime.__table__  # type: ignore[assignment]
+_DAYS: Table = QuotingDay.__table__  # type: ignore[assignment]
+Row = dict[str, Any]
 
 
-def fulfils(day: QuotingDay) -> bool:
-    """Whether the quote as it stands is one that the rule counts."""
-    if min(day.bid_lots, day.ask_lots) < day.minimum_lots:
-        return False
-    spread_ticks = day.ask_price_ticks - day.bid_price_ticks
-    if day.maximum_spread_ticks and spread_ticks > day.maximum_spread_ticks:
-        return False
-    doubled_middle_ticks = day.ask_price_ticks + day.bid_price_ticks
+def _present(table: Table) -> Any:
+    """The rows of the present trading days of some instruments."""
+    is_present = and_(
+        table.c.instrument == Instrument.number, table.c.trading_day == Instrument.trading_day
+    )
+    wanted = Instrument.number.in_(bindparam("numbers", expanding=True))
+    return select(table).join(Instrument, is_present).where(wanted)
+
+
+def _update(table: Table) -> Any:
+    """All columns of a row by its primary key."""
+    keys = [column.name for column in table.primary_key]
+    others = [column.name for column in table.columns if column.name not in keys]
     return (
-        not day.maximum_spread_ppm
-        or 2 * ONE_MILLION * spread_ticks <= day.maximum_spread_ppm * doubled_middle_ticks
+        update(table)
+        .where(and_(*(table.c[name] == bindparam(f"row_{name}") for name in keys)))
+        .values({name: bindparam(f"row_{name}") for name in others})
+    )
+
+
+# Made once: putting a statement together takes longer than carrying it out.
+_PRESENT = {table: _present(table) for table in (_TIMES, _DAYS)}
+_UPDATE = {table: _update(table) for table in (_TIMES, _DAYS)}
+
+
+def fulfils(day: Row) -> bool:
+    """Whether the quote as it stands is one that the rule counts."""
+    if min(day["bid_lots"], day["ask_lots"]) < day["minimum_lots"]:
+        return False
+    spread_ticks = day["ask_price_ticks"] - day["bid_price_ticks"]
+    if day["maximum_spread_ticks"] and spread_ticks > day["maximum_spread_ticks"]:
+        return False
+    doubled_middle_ticks = day["ask_price_ticks"] + day["bid_price_ticks"]
+    maximum_spread_ppm: int = day["maximum_spread_ppm"]
+    return (
+        not maximum_spread_ppm
+        or 2 * ONE_MILLION * spread_ticks <= maximum_spread_ppm * doubled_middle_ticks
     )
 
 
 class Quoting:
-    """The days that a batch of events touches, followed event by event."""
+    """The present days of some instruments, followed event by event within one transaction.
 
-    def __init__(
-        self,
-        times: Iterable[QuotingTime],
-        days: Iterable[QuotingDay],
-        rule_of: Callable[[str], QuotingRule],
-        add: Callable[[Any], None],
-    ) -> None:
-        self._times = {time.instrument: time for time in times}
-        self._days: dict[int, dict[int, QuotingDay]] = {}
-        for day in days:
-            self._days.setdefault(day.instrument, {})[day.account] = day
-        self._rule_of = rule_of
-        self._add = add
+    They are read when the first event asks for them: most batches have none that does.
+    """
 
-    def set_phase(self, instrument: Row, phase: int, time_ns: int) -> None:
+    def __init__(self, session: Session, numbers: Collection[int]) -> None:
+        self._session = session
+        self._numbers = numbers
+        self._rule_of: Callable[[str], QuotingRule] | None = None
+        self._is_read = False
+        # By instrument, and by instrument and account.
+        self._times: dict[int, Row] = {}
+        self._days: dict[int, dict[int, Row]] = {}
+        # What is in the tables, and every row that the batch has or had in hand.
+        self._stored: set[int] = set()
+        self._all: list[tuple[Table, Row]] = []
+
+    def set_phase(self, instrument: Mapping[str, Any], phase: int, time_ns: int) -> None:
         """The instrument passes into another phase."""
         time = self._time(instrument, time_ns)
         for day in self._days.get(instrument["number"], {}).values():
-            _advance(day, time.is_continuous, time_ns)
-        time.continuous_ns += (time_ns - time.time_ns) * time.is_continuous
-        time.time_ns = time_ns
-        time.is_continuous = phase == Phase.CONTINUOUS
+            _advance(day, time["is_continuous"], time_ns)
+        time["continuous_ns"] += (time_ns - time["time_ns"]) * time["is_continuous"]
+        time["time_ns"] = time_ns
+        time["is_continuous"] = phase == Phase.CONTINUOUS
 
-    def roll_day(self, instrument: Row, time_ns: int) -> None:
+    def roll_day(self, instrument: Mapping[str, Any], time_ns: int) -> None:
         """The instrument's next trading day begins: what was measured stays as it is."""
         self.set_phase(instrument, Phase.CLOSED, time_ns)
         del self._times[instrument["number"]]
         self._days.pop(instrument["number"], None)
 
-    def set_side(self, instrument: Row, order: Row, time_ns: int) -> None:
+    def set_side(self, instrument: Mapping[str, Any], order: Row, time_ns: int) -> None:
         """An order of a quote stands as `order` says now; one that is closed has no lots."""
         time = self._time(instrument, time_ns)
         day = self._day(instrument, order["account"], time_ns)
-        _advance(day, time.is_continuous, time_ns)
-        if order["side"] == Side.BUY:
-            day.bid_price_ticks, day.bid_lots = order["price_ticks"], order["remaining_lots"]
+        _advance(day, time["is_continuous"], time_ns)
+        side = "bid" if order["side"] == Side.BUY else "ask"
+        day[f"{side}_price_ticks"] = order["price_ticks"]
+        day[f"{side}_lots"] = order["remaining_lots"]
+
+    def save(self) -> None:
+        """Write what was followed, into the transaction of the batch."""
+        for table in (_TIMES, _DAYS):
+            rows = [row for each, row in self._all if each is table]
+            new = [row for row in rows if id(row) not in self._stored]
+            changed = [row for row in rows if id(row) in self._stored]
+            if new:
+                self._session.connection().execute(insert(table), new)
+            if changed:
+                bound = [_bound(row) for row in changed]
+                self._session.connection().execute(_UPDATE[table], bound)
+
+    def _read(self) -> None:
+        if self._is_read:
+            return
+        self._is_read = True
+        for table in (_TIMES, _DAYS):
+            found_rows = self._session.execute(_PRESENT[table], {"numbers": self._numbers})
+            for found in found_rows.mappings():
+                row = dict(found)
+                self._stored.add(id(row))
+                self._keep(table, row)
+
+    def _keep(self, table: Table, row: Row) -> Row:
+        self._all.append((table, row))
+        if table is _TIMES:
+            self._times[row["instrument"]] = row
         else:
-            day.ask_price_ticks, day.ask_lots = order["price_ticks"], order["remaining_lots"]
+            self._days.setdefault(row["instrument"], {})[row["account"]] = row
+        return row
 
-    def _time(self, instrument: Row, time_ns: int) -> QuotingTime:
-        number = instrument["number"]
-        if number not in self._times:
-            self._times[number] = QuotingTime(
-                instrument=number,
-                trading_day=instrument["trading_day"],
-                time_ns=time_ns,
-                is_continuous=instrument["phase"] == Phase.CONTINUOUS,
-                continuous_ns=0,
-            )
-            self._add(self._times[number])
-        return self._times[number]
+    def _time(self, instrument: Mapping[str, Any], time_ns: int) -> Row:
+        self._read()
+        found = self._times.get(instrument["number"])
+        if found is not None:
+            return found
+        made = {
+            "instrument": instrument["number"],
+            "trading_day": instrument["trading_day"],
+            "time_ns": time_ns,
+            "is_continuous": instrument["phase"] == Phase.CONTINUOUS,
+            "continuous_ns": 0,
+        }
+        return self._keep(_TIMES, made)
 
-    def _day(self, instrument: Row, account: int, time_ns: int) -> QuotingDay:
-        days = self._days.setdefault(instrument["number"], {})
-        if account not in days:
-            rule = self._rule_of(instrument["symbol"])
-            days[account] = _new_day(rule, account, instrument, time_ns)
-            self._add(days[account])
-        return days[account]
+    def _day(self, instrument: Mapping[str, Any], account: int, time_ns: int) -> Row:
+        found = self._days.get(instrument["number"], {}).get(account)
+        if found is not None:
+            return found
+        if self._rule_of is None:
+            self._rule_of = quoting_rules(self._session)
+        rule = self._rule_of(instrument["symbol"])
+        number, trading_day = instrument["number"], instrument["trading_day"]
+        return self._keep(_DAYS, _new_day(rule, account, number, trading_day, time_ns))
 
 
-def load(session: Session, numbers: Collection[int]) -> Quoting:
-    """The present days of these instruments; the session keeps what changes in them."""
-    rules: list[Callable[[str], QuotingRule]] = []
+def _bound(row: Row) -> Row:
+    return {f"row_{name}": value for name, value in row.items()}
 
-    def rule_of(symbol: str) -> QuotingRule:
-        if not rules:
-            rules.append(quoting_rules(session))
-        return rules[0](symbol)
 
-    return Quoting(
-        session.scalars(_present(QuotingTime).where(Instrument.number.in_(numbers))),
-        session.scalars(_present(QuotingDay).where(Instrument.number.in_(numbers))),
-        rule_of,
-        session.add,
+def _new_day(
+    rule: QuotingRule, account: int, instrument: int, trading_day: int, time_ns: int
+) -> Row:
+    nothing = (
+        *("bid_price_ticks", "bid_lots", "ask_price_ticks", "ask_lots"),
+        *("quoted_ns", "spread_tick_seconds", "spread_tick_ns"),
     )
+    return dict.fromkeys(nothing, 0) | {
+        "instrument": instrument,
+        "trading_day": trading_day,
+        "account": account,
+        "time_ns": time_ns,
+        "minimum_share_ppm": rule.minimum_share_ppm,
+        "maximum_spread_ticks": rule.maximum_spread_ticks,
+        "maximum_spread_ppm": rule.maximum_spread_ppm,
+        "minimum_lots": rule.minimum_quantity,
+    }
 
 
-def _present(table: type[Any]) -> Any:
-    """The rows of a table that belong to their instruments' present trading days."""
-    is_present = and_(
-        table.instrument == Instrument.number, table.trading_day == Instrument.trading_day
-    )
-    return select(table).join(Instrument, is_present)
-
-
-def _new_day(rule: QuotingRule, account: int, instrument: Row, time_ns: int) -> QuotingDay:
-    return QuotingDay(
-        instrument=instrument["number"],
-        trading_day=instrument["trading_day"],
-        account=account,
-        bid_price_ticks=0,
-        bid_lots=0,
-        ask_price_ticks=0,
-        ask_lots=0,
-        time_ns=time_ns,
-        quoted_ns=0,
-        spread_tick_seconds=0,
-        spread_tick_ns=0,
-        minimum_share_ppm=rule.minimum_share_ppm,
-        maximum_spread_ticks=rule.maximum_spread_ticks,
-        maximum_spread_ppm=rule.maximum_spread_ppm,
-        minimum_lots=rule.minimum_quantity,
-    )
-
-
-def _advance(day: QuotingDay, is_continuous: bool, time_ns: int) -> None:
+def _advance(day: Row, is_continuous: bool, time_ns: int) -> None:
     """Count the time since the last change in, if it counts."""
     if is_continuous and fulfils(day):
-        interval_ns = time_ns - day.time_ns
-        day.quoted_ns += interval_ns
-        spread_ticks = day.ask_price_ticks - day.bid_price_ticks
-        seconds, rest = divmod(day.spread_tick_ns + spread_ticks * interval_ns, _SECOND_NS)
-        day.spread_tick_seconds += seconds
-        day.spread_tick_ns = rest
-    day.time_ns = time_ns
+        interval_ns = time_ns - day["time_ns"]
+        day["quoted_ns"] += interval_ns
+        spread_ticks = day["ask_price_ticks"] - day["bid_price_ticks"]
+        seconds, rest = divmod(day["spread_tick_ns"] + spread_ticks * interval_ns, _SECOND_NS)
+        day["spread_tick_seconds"] += seconds
+        day["spread_tick_ns"] = rest
+    day["time_ns"] = time_ns
 
 
 # --- What came of it ---
@@ -208,41 +248,45 @@ def figures(
     wanted = list(accounts)
     for instrument in session.scalars(select(Instrument).order_by(Instrument.number)):
         on = instrument.trading_day if trading_day is None else trading_day
-        time = session.get(QuotingTime, (instrument.number, on))
+        key = (instrument.number, on)
+        time = session.get(QuotingTime, key)
         is_over = on != instrument.trading_day
         if time is None and is_over:
             continue
-        continuous_ns, elapsed_ns = 0, 0
-        if time is not None:
-            is_running = time.is_continuous and not is_over
-            elapsed_ns = now_ns if is_running else 0
-            continuous_ns = time.continuous_ns + max(elapsed_ns - time.time_ns, 0)
+        is_running = time is not None and time.is_continuous and not is_over
+        continuous_ns = 0 if time is None else time.continuous_ns
+        if time is not None and is_running:
+            continuous_ns += max(now_ns - time.time_ns, 0)
+        rows = session.execute(
+            select(_DAYS).where(_DAYS.c.instrument == key[0], _DAYS.c.trading_day == on)
+        ).mappings()
+        days = {row["account"]: dict(row) for row in rows}
         for account in wanted:
-            day = session.get(QuotingDay, (instrument.number, on, account))
+            day = days.get(account)
             if day is None:
-                rule = rule_of(instrument.symbol)
-                day = _new_day(rule, account, vars(instrument) | {"trading_day": on}, now_ns)
-            _advance(day, elapsed_ns > day.time_ns, elapsed_ns)
+                day = _new_day(rule_of(instrument.symbol), account, *key, now_ns)
+            if is_running:
+                _advance(day, True, max(now_ns, day["time_ns"]))
             found.append(_figures(day, instrument, is_over, continuous_ns))
     return found
 
 
-def _figures(day: QuotingDay, instrument: Instrument, is_over: bool, continuous_ns: int) -> Figures:
-    spread = Fraction(day.spread_tick_seconds * _SECOND_NS + day.spread_tick_ns)
+def _figures(day: Row, instrument: Instrument, is_over: bool, continuous_ns: int) -> Figures:
+    spread = Fraction(day["spread_tick_seconds"] * _SECOND_NS + day["spread_tick_ns"])
     return Figures(
-        account=day.account,
+        account=day["account"],
         symbol=instrument.symbol,
         tick_fen=instrument.tick_fen,
-        trading_day=day.trading_day,
+        trading_day=day["trading_day"],
         is_over=is_over,
         continuous_ns=continuous_ns,
-        quoted_ns=day.quoted_ns,
-        average_spread_ticks=spread / day.quoted_ns if day.quoted_ns else None,
+        quoted_ns=day["quoted_ns"],
+        average_spread_ticks=spread / day["quoted_ns"] if day["quoted_ns"] else None,
         rule=QuotingRule(
-            minimum_share_ppm=day.minimum_share_ppm,
-            maximum_spread_ticks=day.maximum_spread_ticks,
-            maximum_spread_ppm=day.maximum_spread_ppm,
-            minimum_quantity=day.minimum_lots,
+            minimum_share_ppm=day["minimum_share_ppm"],
+            maximum_spread_ticks=day["maximum_spread_ticks"],
+            maximum_spread_ppm=day["maximum_spread_ppm"],
+            minimum_quantity=day["minimum_lots"],
             source="",
         ),
     )

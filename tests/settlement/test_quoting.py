@@ -232,7 +232,7 @@ def test_events_that_come_one_by_one_or_again_give_the_same(
 
 def test_sums_beyond_64_bits(database: Database) -> None:
     """A day of the widest spread that there can be is kept exactly."""
-    day = QuotingDay(
+    day: dict[str, int] = dict(
         **{"instrument": 1, "trading_day": 1, "account": 1, "time_ns": 0, "quoted_ns": 0},
         **{"bid_price_ticks": 1, "bid_lots": 1, "ask_price_ticks": 2**31 - 1, "ask_lots": 1},
         **{"spread_tick_seconds": 0, "spread_tick_ns": 0, "minimum_share_ppm": 0},
@@ -240,7 +240,7 @@ def test_sums_beyond_64_bits(database: Database) -> None:
     )
     day_ns = 86_400 * SECOND_NS - 1
     quoting._advance(day, True, day_ns)
-    database.write(lambda session: session.add(day)).result()
+    database.write(lambda session: session.add(QuotingDay(**day))).result()
     with database.read() as session:
         kept = session.get_one(QuotingDay, (1, 1, 1))
         total = kept.spread_tick_seconds * SECOND_NS + kept.spread_tick_ns
