@@ -175,7 +175,7 @@ def _has_known_conditions(command: Any) -> Any:
     time_in_force = int64(command["time_in_force"])
     if command["order_type"] != OrderType.LIMIT or command["stop_price_ticks"] != 0:
         return False
-    if time_in_force == TimeInForce.IOC or time_in_force == TimeInForce.FOK:
+    if time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
         return False
     if not 1 <= display_lots < command["quantity_lots"]:
         return False
