@@ -32,8 +32,8 @@ logger = structlog.get_logger(__name__)
 class Problem(Exception):  # noqa: N818 - named after RFC 9457
     """A request refused: a code of the catalogue, and further members of the answer.
 
-    `detail` is an English sentence; a Chinese reader gets `detail_zh`, or else the catalogue's
-    sentence for the code.
+    `detail` is an English sentence, `detail_zh` the same in Chinese; where one is missing, its
+    reader gets the catalogue's sentence for the code.
     """
 
     def __init__(
@@ -59,18 +59,18 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
     def members(self, language: str = "en") -> dict[str, Any]:
         """The answer's members, with `detail` in "en" or "zh"."""
         entry = CATALOGUE[self.code]
-        detail_zh = self.detail_zh or entry.detail_zh
         members: dict[str, Any] = {
             "type": f"urn:puhui:problem:{self.code}",
             "title": entry.title,
             "status": self.status,
-            "detail": detail_zh if language == "zh" else self.detail or entry.detail,
+            "detail": self.detail or entry.detail,
             "code": self.code,
         }
         if self.field is not None:
             members["field"] = self.field
-            if language == "zh":
-                members["detail"] = f"{self.field}：{detail_zh}"
+        if language == "zh":
+            place = "" if self.field is None else f"{self.field}："
+            members["detail"] = place + (self.detail_zh or entry.detail_zh)
         return members | self.extra
 
     def response(self, language: str = "en") -> Response:

@@ -40,6 +40,7 @@ class CommandKind(IntEnum):
     RECORD_SURRENDER = 25
     BLOCK_ACCOUNT = 26
     UNBLOCK_ACCOUNT = 27
+    SET_ACCOUNT_LIMITS = 28
     SET_BLOCK_RULES = 30
 
 
@@ -71,6 +72,8 @@ class EventKind(IntEnum):
     SURRENDER_RECORDED = 25
     ACCOUNT_BLOCKED = 26
     ACCOUNT_UNBLOCKED = 27
+    # Layout ACCOUNT_LIMITS_EVENT.
+    ACCOUNT_LIMITS_SET = 28
     # Layout INSTRUMENT_EVENT.
     INSTRUMENT_DEFINED = 16
     # Layout BLOCK_RULES_EVENT.
@@ -110,6 +113,9 @@ class Code(IntEnum):
     INSUFFICIENT_FUNDS = 603
     INSUFFICIENT_CREDITS = 604
     RESALE_LOCKED = 605
+    ORDER_RATE_EXCEEDED = 606
+    TOO_MANY_OPEN_ORDERS = 607
+    NOTIONAL_LIMIT_EXCEEDED = 608
     # 700: capacity
     ENGINE_FULL = 700
     LIMIT_EXCEEDED = 701  # a total that would leave the bounds of engine.units

@@ -143,7 +143,8 @@ INSTRUMENT_COMMAND = _record(
 ADMIN_COMMAND = _record(
     _COMMAND_HEADER,
     [
-        ("amount_fen", "<i8"),  # DEPOSIT_CASH, WITHDRAW_CASH
+        # DEPOSIT_CASH, WITHDRAW_CASH; SET_ACCOUNT_LIMITS: the largest notional of an order
+        ("amount_fen", "<i8"),
         ("quantity_lots", "<i8"),  # credits; SET_HEADROOM: the cap; RECORD_SURRENDER: surrendered
         ("reference_price_ticks", "<i8"),  # ROLL_DAY
         ("scheme", "<i4"),
@@ -152,6 +153,11 @@ ADMIN_COMMAND = _record(
         ("is_open", "u1"),  # SET_BLOCK_RULES: whether block orders may be entered
         ("reserved", "<u2"),
         ("block_limit_ppm", "<i4"),  # SET_BLOCK_RULES: within reference * (1 +- limit)
+        ("reserved_end", "<i8"),
+        ("reserved_cancel", "<i8"),
+        # SET_ACCOUNT_LIMITS; 0: no limit.
+        ("maximum_orders_per_second", "<i4"),
+        ("maximum_open_orders", "<i4"),
     ],
 )
 
@@ -254,6 +260,17 @@ ADMIN_EVENT = _record(
     ],
 )
 
+# What applies to an account from now on; 0: no limit.
+ACCOUNT_LIMITS_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("maximum_order_fen", "<i8"),
+        ("account", "<i4"),
+        ("maximum_orders_per_second", "<i4"),
+        ("maximum_open_orders", "<i4"),
+    ],
+)
+
 # --- The exported state: what is hashed, asked for over the link, and put in snapshots. ---
 
 # Orders by instrument, buy side then sell side, best price first, then time priority; then the buy
@@ -297,9 +314,19 @@ ACCOUNT_STATE = np.dtype(
         ("is_open", "u1"),
         ("is_blocked", "u1"),
         ("reserved", "<u2"),
+        # What the operator allows; 0: no limit.
+        ("maximum_order_fen", "<i8"),
+        ("maximum_orders_per_second", "<i4"),
+        ("maximum_open_orders", "<i4"),
+        # Counted while the rate is limited: the whole second of the latest order, how many in it.
+        ("counted_second", "<i8"),
+        ("orders_in_second", "<i4"),
+        ("reserved_word", "<i4"),
+        ("reserved_end", "<i8"),
     ],
     align=True,
 )
+assert ACCOUNT_STATE.itemsize == 64
 
 # One row for each (account, instrument) that was ever touched, in the order of first touch.
 POSITION_STATE = np.dtype(

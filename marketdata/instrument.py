@@ -48,6 +48,7 @@ class Instrument:
         "_ticker_state",
         "book",
         "candles",
+        "halt_reason",
         "listing",
         "lower_limit_ticks",
         "number",
@@ -62,13 +63,12 @@ class Instrument:
         "upper_limit_ticks",
     )
 
-    def __init__(
-        self, number: int, symbol: str, tick_fen: int, *, is_listed: bool = False
-    ) -> None:
+    def __init__(self, number: int, symbol: str, tick_fen: int, *, is_listed: bool = False) -> None:
         self.number = number
         self.symbol = symbol
         self.tick_fen = tick_fen
         self.phase = int(Phase.CLOSED)
+        self.halt_reason: str | None = None  # an operator's; it is not among the events
         self.trading_day = 0
         self.reference_ticks = self.lower_limit_ticks = self.upper_limit_ticks = 0
         self.book = Book(tick_fen)
@@ -105,6 +105,7 @@ class Instrument:
         """Whether the ticker shows something else than at the last call."""
         state = (
             self.phase,
+            self.halt_reason,
             self.trading_day,
             self.reference_ticks,
             self.book.bids.best(),
@@ -135,6 +136,7 @@ class Instrument:
             "symbol": self.symbol,
             "sequence": self.sequences.ticker,
             "phase": Phase(self.phase).name.lower(),
+            "halt_reason": self.halt_reason,
             "trading_day": format_day(self.trading_day),
             "reference_price": format_price(self.reference_ticks, self.tick_fen),
             "lower_limit": format_price(self.lower_limit_ticks, self.tick_fen),

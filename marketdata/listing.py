@@ -41,9 +41,15 @@ class Listing:
         shown = self._by_id.pop(order_id)
         del self._sides[shown.side][shown.key]
 
-    def reduce(self, order_id: int, quantity_lots: int) -> None:
-        """Show so much less of an order, where it stands."""
-        self._by_id[order_id].quantity_lots -= quantity_lots
+    def resize(self, order_id: int, quantity_lots: int) -> None:
+        """Show so much of an order, where it stands."""
+        self._by_id[order_id].quantity_lots = quantity_lots
+
+    def requeue(self, order_id: int) -> None:
+        """Show an order behind all others of its price: the next slice of an iceberg."""
+        shown = self._by_id[order_id]
+        self.leave(order_id)
+        self.enter(order_id, shown.side, shown.price_ticks, shown.quantity_lots)
 
     def view(self, limit: int, tick_fen: int) -> list[dict[str, Any]]:
         """The first `limit` orders of each side: those who buy, then those who sell."""

@@ -8,12 +8,12 @@ answer: where the stored trades end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind, InstrumentFlag, OrderType, TradeType
+from engine.codes import EventKind, InstrumentFlag, TradeType
 from engine.records import (
     ADMIN_EVENT,
     INSTRUMENT_EVENT,
@@ -21,23 +21,18 @@ from engine.records import (
     TRADE_EVENT,
     unpack_text,
 )
-from marketdata.book import BookSide, LevelView
+from marketdata.book import LevelView
 from marketdata.instrument import Instrument, Sequences, Trade
+from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, rows
 
 # Plain integers: a comparison with a member of an IntEnum costs as much as the work for an event.
-_ACCEPTED = int(EventKind.ORDER_ACCEPTED)
-_CANCELLED = int(EventKind.ORDER_CANCELLED)
-_AMENDED = int(EventKind.ORDER_AMENDED)
 _TRADE = int(EventKind.TRADE)
 _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
 _PHASE_CHANGED = int(EventKind.PHASE_CHANGED)
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
-# From here on the types of order stand in no book.
-_FIRST_OFF_BOOK = int(OrderType.BLOCK)
 _OFF_BOOK_TRADES = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
 
-_ORDER_FIELDS = ("order_id", "instrument", "side", "price_ticks", "remaining_lots", "order_type")
 _TRADE_FIELDS = (
     "instrument",
     "maker_order_id",
@@ -74,18 +69,6 @@ class InstrumentChange(NamedTuple):
     previous: Sequences
 
 
-class _OpenOrder:
-    """Where an open order stands, for the events that name it by its id alone."""
-
-    __slots__ = ("number", "rank", "remaining_lots", "side")
-
-    def __init__(self, number: int, side: BookSide, rank: int, remaining_lots: int) -> None:
-        self.number = number  # of the instrument
-        self.side = side
-        self.rank = rank
-        self.remaining_lots = remaining_lots
-
-
 class Market:
     """All instruments by number and by symbol, and the place of every open order."""
 
@@ -95,7 +78,7 @@ class Market:
         self._last_trade_id = 0
         self._by_number: dict[int, Instrument] = {}
         self._by_symbol: dict[str, Instrument] = {}
-        self._orders: dict[int, _OpenOrder] = {}
+        self._orders = OpenOrders(self._by_number)
         # Instruments of the present step by number, each with its new trades.
         self._touched: dict[int, list[Trade]] = {}
 
@@ -117,8 +100,7 @@ class Market:
             instrument = self._define(number, row)
             instrument.phase = row["phase"]
             instrument.statistics.set_last(row["last_price_ticks"], 0, 0)
-        for order in _rows(orders, _ORDER_FIELDS):
-            self._enter(*order)
+        self._orders.load(orders)
         for past in past_trades:
             instrument = self._by_symbol[past.symbol]
             trade = Trade(past.trade_id, *past[2:6], past.trade_type)
@@ -209,24 +191,19 @@ class Market:
     def _follow(self, events: np.ndarray) -> None:
         """Apply events that the loaded state does not contain yet."""
         kinds = events["kind"]
-        is_order = (kinds >= _ACCEPTED) & (kinds <= _AMENDED)
-        orders = _rows(events.view(ORDER_EVENT), _ORDER_FIELDS, is_order)
-        trades = _rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
+        is_order = np.isin(kinds, ORDER_KINDS)
+        orders = rows(events.view(ORDER_EVENT), ORDER_FIELDS, is_order)
+        trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
         for index, kind in enumerate(kinds.tolist()):
             if kind == _TRADE:
                 number, maker_order_id, taker_order_id, *trade = next(trades)
                 if trade[-1] not in _OFF_BOOK_TRADES:
-                    self._reduce(maker_order_id, trade[2])
-                    self._reduce(taker_order_id, trade[2])
+                    self._orders.reduce(maker_order_id, trade[2], is_maker=True)
+                    self._orders.reduce(taker_order_id, trade[2], is_maker=False)
                 self._record(number, Trade(*trade))
-            elif kind <= _AMENDED:
+            elif kind in ORDER_KINDS:
                 row = next(orders)
-                if row[-1] >= _FIRST_OFF_BOOK:
-                    continue
-                if kind != _ACCEPTED:
-                    self._leave(row[0])
-                if kind != _CANCELLED:
-                    self._enter(*row)
+                self._orders.follow(kind, row)
                 self._touched.setdefault(row[1], [])
             elif kind in (_DEFINED, _PHASE_CHANGED, _DAY_ROLLED):
                 self._administer(kind, events[index : index + 1])
@@ -234,7 +211,7 @@ class Market:
     def _catch_up(self, events: np.ndarray) -> None:
         """Take only tape and figures from events that the loaded state contains already."""
         kinds = events["kind"]
-        trades = _rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
+        trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
         for index in np.flatnonzero((kinds == _TRADE) | (kinds == _DAY_ROLLED)).tolist():
             if kinds[index] == _TRADE:
                 number, _, _, *trade = next(trades)
@@ -270,44 +247,6 @@ class Market:
         self._touched[number] = []
         return instrument
 
-    def _enter(
-        self,
-        order_id: int,
-        number: int,
-        side: int,
-        price_ticks: int,
-        remaining_lots: int,
-        order_type: int,
-    ) -> None:
-        """Put an order into its level. One that trades at once leaves within the same step."""
-        if order_type >= _FIRST_OFF_BOOK:
-            return
-        instrument = self._by_number[number]
-        book_side = instrument.book.sides[side]
-        rank = book_side.sign * price_ticks
-        self._orders[order_id] = _OpenOrder(number, book_side, rank, remaining_lots)
-        book_side.add(rank, remaining_lots, 1)
-        if instrument.listing is not None:
-            instrument.listing.enter(order_id, side, price_ticks, remaining_lots)
-
-    def _leave(self, order_id: int) -> None:
-        order = self._orders.pop(order_id)
-        order.side.add(order.rank, -order.remaining_lots, -1)
-        listing = self._by_number[order.number].listing
-        if listing is not None:
-            listing.leave(order_id)
-
-    def _reduce(self, order_id: int, quantity_lots: int) -> None:
-        order = self._orders[order_id]
-        if order.remaining_lots == quantity_lots:
-            self._leave(order_id)
-        else:
-            order.remaining_lots -= quantity_lots
-            order.side.add(order.rank, -quantity_lots, 0)
-            listing = self._by_number[order.number].listing
-            if listing is not None:
-                listing.reduce(order_id, quantity_lots)
-
     def _record(self, number: int, trade: Trade) -> None:
         """Put a trade on the tape, unless it came with the past trades."""
         if trade.trade_id > self._last_trade_id:
@@ -332,14 +271,6 @@ class Market:
                 )
                 changes.append(InstrumentChange(instrument, levels, trades, ticker, previous))
         return changes
-
-
-def _rows(
-    records: np.ndarray, fields: tuple[str, ...], where: np.ndarray | None = None
-) -> Iterator[tuple[int, ...]]:
-    """The named fields of the records, as tuples of plain integers."""
-    columns = (records[field] if where is None else records[field][where] for field in fields)
-    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _page(

@@ -10,6 +10,7 @@ from engine.accounts import BalanceArrays, allocate_balances
 from engine.orderbook.arrays import BookArrays, aligned_zeros, allocate_book
 from engine.orderbook.client_ids import ClientIdArrays, allocate_client_ids
 from engine.records import (
+    ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
     BLOCK_RULES_EVENT,
@@ -78,6 +79,7 @@ class EventArrays(NamedTuple):
     instruments: np.ndarray
     admin: np.ndarray
     block_rules: np.ndarray
+    account_limits: np.ndarray
 
 
 class EngineArrays(NamedTuple):
@@ -117,6 +119,7 @@ def event_views(buffer: np.ndarray) -> EventArrays:
         instruments=buffer.view(INSTRUMENT_EVENT),
         admin=buffer.view(ADMIN_EVENT),
         block_rules=buffer.view(BLOCK_RULES_EVENT),
+        account_limits=buffer.view(ACCOUNT_LIMITS_EVENT),
     )
 
 

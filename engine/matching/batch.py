@@ -19,6 +19,7 @@ from engine.matching.negotiated import match_orders, set_block_rules, take
 from engine.matching.orders import new_order
 from engine.matching.quotes import set_quote
 from engine.matching.stops import trigger_stops
+from engine.orderbook.client_ids import MOVED_PER_COMMAND, move_client_ids
 
 # So many commands ahead of the one in hand, memory that they will need is asked for.
 _FAR_AHEAD = 16
@@ -40,6 +41,8 @@ def apply_batch(address: int, count: int) -> Any:
 def _apply_batch(arrays: EngineArrays, count: int) -> Any:
     progress = arrays.progress[0]
     progress["events"] = 0
+    if len(arrays.client_ids.old_entries) != 0:
+        move_client_ids(arrays.client_ids, MOVED_PER_COMMAND * count)
     for row in range(min(count, _FAR_AHEAD)):
         fetch_client_id(arrays, row)
     for row in range(count):
@@ -87,7 +90,7 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:  # noqa: PLR0912 
         match_orders(arrays, row)
     elif kind == CommandKind.SET_BLOCK_RULES:
         set_block_rules(arrays, row)
-    elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.UNBLOCK_ACCOUNT:
+    elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.SET_ACCOUNT_LIMITS:
         administer(arrays, row)
     else:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)

@@ -31,7 +31,7 @@ from engine.matching.identity import (
     register_client_id,
 )
 from engine.matching.instruments import price_limits
-from engine.matching.lifecycle import cancel, close_filled, refresh
+from engine.matching.lifecycle import cancel, leave_filled
 from engine.orderbook.queues import give_slot_back, open_lots, shrink_in_queue
 from engine.risk import fee_of
 from engine.units import (
@@ -147,10 +147,7 @@ def take(arrays: EngineArrays, row: int, slot: int) -> None:
     settle_taker(arrays, taker, instrument, lots, notional_fen, trade.taker_fee_fen)
     _tell(arrays, row, Pair(maker_slot, slot), trade)
     if maker["remaining_lots"] == 0:
-        if trade.maker_remaining_lots == 0:
-            close_filled(arrays, maker_slot)
-        else:
-            refresh(arrays, row, maker_slot)
+        leave_filled(arrays, row, maker_slot, trade.maker_remaining_lots)
     give_slot_back(book, slot)
 
 
@@ -257,9 +254,9 @@ def _match_pair(arrays: EngineArrays, row: int, pair: Pair) -> None:
     settle_maker(arrays, taker, instrument, mirrored, notional_fen)
     _tell(arrays, row, pair, trade)
     if maker_lots == 0:
-        close_filled(arrays, pair.maker_slot)
+        leave_filled(arrays, row, pair.maker_slot, maker_lots)
     if taker_lots == 0:
-        close_filled(arrays, pair.taker_slot)
+        leave_filled(arrays, row, pair.taker_slot, taker_lots)
 
 
 @inlined

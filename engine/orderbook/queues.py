@@ -134,6 +134,13 @@ def leave_queue(book: BookArrays, slot: int) -> None:
 
 
 @inlined
+def fill_in_queue(book: BookArrays, slot: int, level: Any, lots: int) -> Any:
+    """Take what was traded off an order and its level; all that the order still has open."""
+    book.orders[slot]["remaining_lots"] -= lots
+    level["quantity_lots"] -= lots
+    return open_lots(book, slot)
+
+
 def join_off_book(book: BookArrays, slot: int) -> None:
     """Put an order that was just issued at the end of its instrument's orders off the book."""
     order = book.orders[slot]

@@ -75,7 +75,7 @@ def books_of(state: EngineState) -> dict[str, tuple[list, list]]:
     levels: dict = defaultdict(lambda: [0, 0])
     for order in state.orders[state.orders["resting"] == Resting.BOOK]:
         level = levels[int(order["instrument"]), int(order["side"]), int(order["price_ticks"])]
-        level[0] += int(order["remaining_lots"])
+        level[0] += int(order["shown_lots"])
         level[1] += 1
     books = {}
     for number in np.flatnonzero(state.instruments["is_defined"]).tolist():
@@ -96,9 +96,7 @@ def books_of(state: EngineState) -> dict[str, tuple[list, list]]:
 def listed_of(state: EngineState) -> list[tuple[str, str]]:
     """The shown orders of the instrument whose orders may be taken by their ids, in their order."""
     is_shown = (state.orders["instrument"] == 2) & (state.orders["resting"] == Resting.BOOK)
-    return [
-        (str(order["order_id"]), str(order["remaining_lots"])) for order in state.orders[is_shown]
-    ]
+    return [(str(order["order_id"]), str(order["shown_lots"])) for order in state.orders[is_shown]]
 
 
 def listed(market: Market) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from engine.codes import (
 )
 from engine.queries import MatchingEngine
 from engine.records import (
+    ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
     BLOCK_RULES_EVENT,
@@ -75,6 +76,8 @@ def event_layout(kind: int) -> np.dtype:
         return TRADE_EVENT
     if kind == EventKind.BLOCK_RULES_SET:
         return BLOCK_RULES_EVENT
+    if kind == EventKind.ACCOUNT_LIMITS_SET:
+        return ACCOUNT_LIMITS_EVENT
     return INSTRUMENT_EVENT if kind == EventKind.INSTRUMENT_DEFINED else ADMIN_EVENT
 
 

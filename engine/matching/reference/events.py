@@ -10,6 +10,7 @@ import numpy as np
 from engine.codes import Code, CommandKind, EventKind, Reason
 from engine.matching.reference.book import Order
 from engine.records import (
+    ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
     BLOCK_RULES_EVENT,
@@ -58,7 +59,10 @@ def _names(layout: np.dtype) -> list[str]:
 
 _PACKERS = {
     id(layout): _packer(layout)
-    for layout in (ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT, BLOCK_RULES_EVENT)
+    for layout in (
+        *(ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT),
+        *(BLOCK_RULES_EVENT, ACCOUNT_LIMITS_EVENT),
+    )
 }
 
 
@@ -111,6 +115,10 @@ class EventWriter:
         instrument = self._command.instrument
         fields = {"instrument": instrument, **rules}
         self._add(BLOCK_RULES_EVENT, EventKind.BLOCK_RULES_SET, fields)
+
+    def set_account_limits(self, **limits: int) -> None:
+        """The reply to SET_ACCOUNT_LIMITS."""
+        self._add(ACCOUNT_LIMITS_EVENT, EventKind.ACCOUNT_LIMITS_SET, limits)
 
     def repeat(self, kind: EventKind, **more: int) -> None:
         """A reply that repeats the payload of its ADMIN_COMMAND."""

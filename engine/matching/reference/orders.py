@@ -66,9 +66,10 @@ def accept(market: Market, command: Command) -> Order:
         else:
             check_book(market, order)
     risk.check_risk(market, order)
-    refuse_if(not market.has_room_for_orders(1), Code.ENGINE_FULL)
+    risk.check_account_limits(market, order.account, [order], new_orders=1)
     has_row = market.has_room_for_position(order.account, order.instrument)
-    refuse_if(not has_row, Code.ENGINE_FULL)
+    refuse_if(not has_row or not market.has_room_for_orders(1), Code.ENGINE_FULL)
+
     market.open_order(order)
     market.register_client_id(*client_id, order.order_id, is_order=True)
     minimum_lots = command.minimum_quantity_lots
@@ -326,10 +327,12 @@ def _amend(
     wanted = replace(order, price_ticks=price_ticks, remaining_lots=remaining_lots)
     check_instrument(market, wanted)
     if keeps_priority:
+        risk.check_account_limits(market, order.account, [])
         shrink_in_place(market, order, remaining_lots)
         return
     check_book(market, wanted)
     risk.check_risk(market, wanted, standing=order)
+    risk.check_account_limits(market, order.account, [wanted])
     withdraw(market, order)
     reenter(market, order, price_ticks, remaining_lots)
 
