@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.market_rule_answers import MARKET_RULE_ANSWERS
+from api.negotiation_answers import NEGOTIATION_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
 from api.settlement_answers import SETTLEMENT_ANSWERS
 
@@ -64,7 +66,7 @@ class Order(Answer):
     client_order_id: str | None
     symbol: str
     side: Literal["buy", "sell"]
-    type: Literal["limit", "market"]
+    type: Literal["limit", "market", "block", "bid"]
     price: str | None
     quantity: str
     filled_quantity: str
@@ -204,16 +206,49 @@ class Time(Answer):
     unix_ms: int
 
 
+class Halt(Answer):
+    """An operator's halt, which stands until he resumes."""
+
+    reason: str
+    since: str
+
+
+class HaltOfSymbol(Halt):
+    symbol: str
+
+
 class Status(Answer):
     status: Literal["open", "call_auction", "pre_open", "halted", "closed"]
     engine: Literal["ready", "unavailable"]
     sequence: int
     demo: bool
+    halts: list[HaltOfSymbol]
 
 
 class RateLimit(Answer):
     quantity: int
     window_seconds: int
+
+
+class RateLimitNow(RateLimit):
+    remaining: int
+
+
+class AccountLimits(Answer):
+    """What is null is not limited."""
+
+    account: str
+    maximum_orders_per_second: int | None
+    maximum_open_orders: int | None
+    maximum_order_amount: str | None
+    open_orders: int
+    blocked: bool
+
+
+class OwnLimits(AccountLimits):
+    """`requests` are those of the gateway, whatever they ask for; `orders` those that enter one."""
+
+    requests: dict[str, RateLimitNow]
 
 
 class Eligibility(Answer):
@@ -227,6 +262,16 @@ class Volatility(Answer):
     interruption_seconds: int
 
 
+class BlockRules(Answer):
+    """The smallest block, its price limits, and whether block trades are taken now."""
+
+    is_open: bool
+    minimum: str
+    price_limit: str
+    lower_limit: str
+    upper_limit: str
+
+
 class Instrument(Answer):
     """`ends_at` is the planned end of the phase, `no_cancel_from` when cancelling ends in it."""
 
@@ -238,6 +283,7 @@ class Instrument(Answer):
     ends_at: str | None
     no_cancel_from: str | None
     volatility: Volatility | None
+    halt: Halt | None
     trading_day: str
     reference_price: str
     price_limit: str
@@ -247,6 +293,8 @@ class Instrument(Answer):
     maximum_holding: str
     fees: PreviewFees
     resale_lock: bool
+    listed_selection: bool
+    block: BlockRules
     rate_limits: dict[str, RateLimit]
     eligibility: Eligibility
 
@@ -311,6 +359,9 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/cancel-after"): CancelAfter,
     ("GET", "/v1/fills"): Fills,
     ("GET", "/v1/balances"): Balances,
+    ("GET", "/v1/limits"): OwnLimits,
+    ("GET", "/v1/operator/accounts/{account}/limits"): AccountLimits,
+    ("PUT", "/v1/operator/accounts/{account}/limits"): AccountLimits,
     ("GET", "/v1/time"): Time,
     ("GET", "/v1/status"): Status,
     ("GET", "/v1/instruments"): Instruments,
@@ -318,10 +369,14 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/market/{symbol}/book"): Book,
     ("GET", "/v1/operator/state-hash"): StateHash,
     ("POST", "/v1/operator/instruments"): Instrument,
+    ("POST", "/v1/operator/block-rules"): Instrument,
+    ("POST", "/v1/market/{symbol}/listings/{order_id}/take"): Order,
     ("POST", "/v1/operator/cash"): CashRequest,
     ("GET", "/v1/operator/cash"): CashRequests,
     ("POST", "/v1/operator/cash/{request_id}/approve"): CashRequest,
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
+    **NEGOTIATION_ANSWERS,
     **REGISTRY_ANSWERS,
     **SETTLEMENT_ANSWERS,
+    **MARKET_RULE_ANSWERS,
 }

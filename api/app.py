@@ -16,10 +16,14 @@ from api.edge import PAGE_POLICY, Edge
 from api.errors import Problem, install_handlers
 from api.gateway import Gateway, gateway
 from api.routes import (
+    auctions,
+    block_trades,
     compliance,
     fills,
     keys,
+    limits,
     market,
+    market_rules,
     operator,
     orders,
     public_registry,
@@ -35,12 +39,16 @@ _ROUTES = (
     streams,
     fills,
     market,
+    block_trades,
+    auctions,
+    market_rules,
     sessions,
     keys,
     registry,
     public_registry,
     compliance,
     settlements,
+    limits,
     operator,
 )
 

@@ -21,10 +21,19 @@ from sqlalchemy.orm import Session
 
 from api.commands import admin_command, instrument_command, quote_command
 from api.demo_maker import HALF_SPREAD_TICKS, MIDDLE_TICKS, QUANTITY_LOTS
+from api.schemas import MAX_ID
 from engine.codes import Code, CommandKind, InstrumentFlag, OrderFlag, Phase
 from engine.records import COMMAND, RAW, pack_client_id, pack_text
 from engine.times import day_number
-from settlement import compliance, custody, history, identity, operations, registry
+from settlement import (
+    compliance,
+    custody,
+    history,
+    identity,
+    market_rules,
+    operations,
+    registry,
+)
 from settlement.database import Database
 from settlement.operations import Request
 from settlement.ports import EnginePort, Records
@@ -130,6 +139,7 @@ def _seed(database: Database, port: EnginePort) -> None:
         port,
         *(admin_command(CommandKind.OPEN_ACCOUNT, account=number) for number in accounts.values()),
         *(_definition(symbol, number, today) for symbol, number in numbers.items()),
+        *(_block_rules(number) for number in numbers.values()),
         *(_deposit(user.name, accounts[user.name]) for user in USERS if user.is_trader),
     )
     _await_intake(database)
@@ -167,7 +177,12 @@ def _quote(database: Database, port: EnginePort) -> None:
 
 
 def _write_users(session: Session) -> dict[str, int]:
-    """Accounts and users; the account's number by its code."""
+    """The calendar, accounts and users; the account's number by its code."""
+    if not market_rules.page(session, "sessions", MAX_ID, 1):
+        rule = {"template": "around_the_clock"}
+        market_rules.propose(
+            session, "sessions", market_rules.EVERYWHERE, rule, actor="demo", needs_approval=False
+        )
     accounts: dict[str, int] = {}
     for user in USERS:
         accounts[user.name] = identity.create_account(session, user.name, user.title)
@@ -191,7 +206,18 @@ def _definition(symbol: str, number: int, trading_day: int) -> Records:
         # Wide enough for prices up to 1,600 CNY.
         ladder_levels=32_768,
         trading_day=trading_day,
-        flags=InstrumentFlag.RESALE_LOCK,
+        flags=InstrumentFlag.RESALE_LOCK | InstrumentFlag.LISTED_SELECTION,
+    )
+
+
+def _block_rules(number: int) -> Records:
+    """Blocks as large as the national market's, around the clock."""
+    return admin_command(
+        CommandKind.SET_BLOCK_RULES,
+        instrument=number,
+        quantity_lots=100_000,
+        block_limit_ppm=300_000,
+        is_open=1,
     )
 
 

@@ -21,8 +21,16 @@ import numpy as np
 import structlog
 from fastapi import Request
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
-from api import balances, operator_actions, order_entry, order_history, settlement_runs
+from api import (
+    balances,
+    market_phases,
+    operator_actions,
+    order_entry,
+    order_history,
+    settlement_runs,
+)
 from api.auth import Authenticator
 from api.cancel_after import CancelAfter
 from api.core_client import CoreClient, CoreError, CoreUnavailable, SyncCore
@@ -36,10 +44,11 @@ from api.stream_hub import StreamHub
 from engine.queries import MarketAnswer
 from marketdata.feed import Feed
 from marketdata.market import Market, PastTrade
-from settlement import compliance, history, operations
+from settlement import block_trades, compliance, history, one_way_auctions, operations
 from settlement.database import Database
 from settlement.intake import Intake, IntakeBehindError, intake_lease
 from settlement.intake import checkpoint as read_checkpoint
+from settlement.market_phases import Halt
 from settlement.tables.compliance import SchemeYear
 
 logger = structlog.get_logger(__name__)
@@ -48,6 +57,7 @@ logger = structlog.get_logger(__name__)
 TRADES_LOADED_NS = 7 * 24 * 3_600 * 1_000_000_000
 _LEASE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
+_AUCTION_SECONDS = 1.0
 _CONNECT_SECONDS = 60.0
 
 
@@ -68,6 +78,7 @@ class Gateway:
         # Each check of a password takes memory and a core for some milliseconds, on purpose.
         self.password_checks = asyncio.Semaphore(2)
         self.scheme_names: dict[int, str] = {}
+        self.halts: dict[int, Halt] = {}  # the operators', by instrument
         self.database = Database(settings.database)
         self.authenticator = Authenticator(self.database)
         self.cancel_after = CancelAfter(
@@ -93,8 +104,10 @@ class Gateway:
         await self._load()
         self._supervise("balances", self.streams.run_balances())
         self._supervise("intake", self._keep_intake())
+        self._supervise("auctions", self._close_auctions())
         await self._resume()
         await self.cancel_after.load()
+        self._supervise("calendar", market_phases.follow_calendar(self))
         self.is_ready = True
         logger.info("gateway_ready", sequence=self.live_orders.sequence)
 
@@ -158,6 +171,7 @@ class Gateway:
                     taker_side=trade.taker_side,
                     time_ns=trade.time_ns,
                     trading_day=trade.trading_day,
+                    trade_type=trade.trade_type,
                 )
                 for trade, symbol in trades
             )
@@ -176,6 +190,7 @@ class Gateway:
             return
         await asyncio.to_thread(operations.resume_pending, self.database, self.sync_core)
         await asyncio.to_thread(compliance.resume_obligations, self.database, self.sync_core)
+        await asyncio.to_thread(block_trades.resume_pending, self.database, self.sync_core)
         await asyncio.to_thread(settlement_runs.resume, self)
         if self.settings.demo:
             from api import demo
@@ -206,11 +221,30 @@ class Gateway:
         await link.subscribe(first_sequence)
         self._intake = intake
 
+    @property
+    def has_lease(self) -> bool:
+        """Whether this is the gateway that writes the database and follows the calendar."""
+        return self._intake is not None
+
     async def _keep_intake(self) -> None:
         """Take the intake over if the gateway that does it is gone."""
         while self._intake is None:
             await asyncio.sleep(_LEASE_SECONDS)
             await self._start_intake()
+
+    async def _close_auctions(self) -> None:
+        """Close every auction when its end has come: one gateway does so for all."""
+        while True:
+            await asyncio.sleep(_AUCTION_SECONDS)
+            if self._intake is None or not self.core.connected:
+                continue
+            try:
+                await asyncio.to_thread(
+                    one_way_auctions.close_due, self.database, self.sync_core, time.time_ns()
+                )
+            except (CoreError, OperationalError) as error:
+                # It is written down how far they are; the next round carries on.
+                logger.warning("auctions_wait", why=str(error))
 
     # --- What the core says ---
 
@@ -250,6 +284,19 @@ class Gateway:
         self._tasks.append(task)
 
     # --- What several routes and the streams need ---
+
+    def set_halts(self, found: dict[int, Halt]) -> None:
+        """Take over the halts that stand; tell everybody of those that begin and end."""
+        before, self.halts = self.halts, found
+        for number in before.keys() | found.keys():
+            halt = found.get(number)
+            if halt != before.get(number) and number in self.instruments.by_number:
+                symbol = self.instruments.by_number[number].symbol
+                self.market.instrument(symbol).halt_reason = halt and halt.reason
+                if halt is None:
+                    self.streams.notify("trading_resumed", symbol=symbol)
+                else:
+                    self.streams.notify("trading_halted", symbol=symbol, reason=halt.reason)
 
     def render_order(self, view: OrderView) -> dict[str, Any]:
         """The order as the public contract shows it."""

@@ -10,6 +10,7 @@ import numpy as np
 from api.errors import Problem
 from engine import records
 from engine.codes import EventKind, InstrumentFlag, Phase
+from engine.units import ONE_MILLION
 
 Records = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,6 +37,16 @@ class Instrument:
     cancel_until_ns: int = 0  # 0: always
     volatility_ppm: int = 0  # 0: trading is not interrupted
     interruption_seconds: int = 0
+    minimum_block_lots: int = 0
+    block_limit_ppm: int = 0
+    is_block_window_open: bool = False
+
+    @property
+    def block_limits_ticks(self) -> tuple[int, int]:
+        """The lowest and the highest price of a block trade (docs/protocol.md, Administration)."""
+        below = self.reference_price_ticks * (ONE_MILLION - self.block_limit_ppm)
+        above = self.reference_price_ticks * (ONE_MILLION + self.block_limit_ppm)
+        return max(1, -(-below // ONE_MILLION)), above // ONE_MILLION
 
     def fee_fen(self, notional_fen: int) -> int:
         """The greater of the two fees, which is what an order's hold reserves."""
@@ -63,10 +74,16 @@ class Instruments:
         for number in np.flatnonzero(instruments["is_defined"]).tolist():
             row = instruments[number]
             defined = _from_row(number, row, Phase(int(row["phase"])))
-            self._put(replace(defined, **_named(row, _TIMES + _VOLATILITY)))
+            self._put(
+                replace(
+                    defined,
+                    **_named(row, (*_TIMES, *_VOLATILITY, *_BLOCK)),
+                    is_block_window_open=bool(row["is_block_window_open"]),
+                )
+            )
 
     def apply(self, events: Records) -> None:
-        """Follow definitions, phases and new trading days."""
+        """Follow definitions, phases, new trading days and the rules of blocks."""
         followed = _IS_FOLLOWED[events["kind"]]
         if not followed.any():
             return
@@ -79,6 +96,11 @@ class Instruments:
                 self._put(_from_row(number, defined, Phase.CLOSED))
                 continue
             known = self.by_number[number]
+            if kind is EventKind.BLOCK_RULES_SET:
+                rules = events[index : index + 1].view(records.BLOCK_RULES_EVENT)[0]
+                is_open = bool(rules["is_open"])
+                self._put(replace(known, **_named(rules, _BLOCK), is_block_window_open=is_open))
+                continue
             auction = events[index : index + 1].view(records.AUCTION_EVENT)[0]
             admin = events[index : index + 1].view(records.ADMIN_EVENT)[0]
             if kind is EventKind.VOLATILITY_SET:
@@ -118,11 +140,13 @@ _IS_FOLLOWED[
         EventKind.DAY_ROLLED,
         EventKind.VOLATILITY_INTERRUPTED,
         EventKind.VOLATILITY_SET,
+        EventKind.BLOCK_RULES_SET,
     ]
 ] = True
 # Fields that a row of INSTRUMENT_STATE and the events name alike.
 _TIMES = ("ends_at_ns", "cancel_until_ns")
 _VOLATILITY = ("volatility_ppm", "interruption_seconds")
+_BLOCK = ("minimum_block_lots", "block_limit_ppm")
 
 
 def _named(row: Any, names: tuple[str, ...]) -> dict[str, Any]:

@@ -145,6 +145,8 @@ ENGINE_CODES: dict[Code, str] = {
     Code.PRICE_OUTSIDE_LIMITS: "price_outside_limits",
     Code.CANCEL_NOT_ALLOWED: "conflict",
     Code.NOT_IN_CALL_AUCTION: "market_closed",
+    Code.BELOW_MINIMUM_BLOCK: "invalid_request",
+    Code.BLOCK_WINDOW_CLOSED: "market_closed",
     Code.WOULD_CROSS: "would_cross",
     Code.WOULD_SELF_TRADE: "would_self_trade",
     Code.NOT_ELIGIBLE: "not_eligible",
@@ -153,6 +155,9 @@ ENGINE_CODES: dict[Code, str] = {
     Code.INSUFFICIENT_FUNDS: "insufficient_funds",
     Code.INSUFFICIENT_CREDITS: "insufficient_credits",
     Code.RESALE_LOCKED: "resale_locked",
+    Code.ORDER_RATE_EXCEEDED: "too_many_requests",
+    Code.TOO_MANY_OPEN_ORDERS: "too_many_requests",
+    Code.NOTIONAL_LIMIT_EXCEEDED: "quantity_too_large",
     Code.ENGINE_FULL: "service_unavailable",
     Code.LIMIT_EXCEEDED: "conflict",
 }
@@ -168,6 +173,18 @@ ENGINE_DETAILS: dict[Code, tuple[str, str]] = {
         "display or minimum quantity.",
         "集合竞价阶段仅接受普通限价委托（当日、撤销前或指定日期前有效），"
         "不接受只挂单、显示数量或最小成交数量条件。",
+    ),
+    Code.ORDER_RATE_EXCEEDED: (
+        "The account may not enter or change more orders in this second; see /v1/limits.",
+        "该账户本秒内的申报次数已达上限，详见 /v1/limits。",
+    ),
+    Code.TOO_MANY_OPEN_ORDERS: (
+        "The account may not have more open orders; see /v1/limits.",
+        "该账户的未成交委托数量已达上限，详见 /v1/limits。",
+    ),
+    Code.NOTIONAL_LIMIT_EXCEEDED: (
+        "The order's value is more than one order of the account may have; see /v1/limits.",
+        "委托金额超过该账户单笔申报金额上限，详见 /v1/limits。",
     ),
 }
 

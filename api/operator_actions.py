@@ -1,4 +1,4 @@
-"""What operators change in the engine: accounts, cash, instruments, phases, blocked accounts.
+"""What operators change in the engine: accounts, cash, instruments, blocked accounts.
 
 Each action can be repeated: what a crash left half done is finished by the next try, or by the
 next start. Every action leaves an audit record in the transaction that writes it down, or, where
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from api.commands import admin_command, instrument_command
@@ -21,18 +22,18 @@ from api.messages import ENGINE_CODES
 from api.order_entry import refusal
 from api.schemas import (
     AccountBody,
+    AccountLimitsBody,
+    BlockRulesBody,
     CashBody,
     InstrumentBody,
-    PhaseBody,
     VolatilityBody,
     parse_amount,
-    parse_expiry,
     parse_quantity,
     parse_ratio_ppm,
     plain_text,
 )
 from engine import records
-from engine.codes import Code, CommandKind, EventKind, InstrumentFlag, Phase
+from engine.codes import Code, CommandKind, EventKind, InstrumentFlag
 from engine.decimals import NotDecimalError, OffStepError, parse_price
 from engine.units import (
     MAX_INTERRUPTION_SECONDS,
@@ -111,6 +112,34 @@ async def block_account(gateway: Gateway, caller: Caller, code: str, *, block: b
     if events[0]["kind"] == EventKind.COMMAND_REFUSED:
         raise _refusal(events)
     return len(events) - 1
+
+
+async def set_account_limits(
+    gateway: Gateway, caller: Caller, code: str, body: AccountLimitsBody
+) -> int:
+    """Set what an account may do from now on; its number."""
+    amount_fen = 0
+    if body.maximum_order_amount is not None:
+        amount_fen = parse_amount(body.maximum_order_amount, "maximum_order_amount")
+
+    def note(session: Session) -> int:
+        number = identity.account_number(session, code)
+        subject = {"account": code, **msgspec.structs.asdict(body)}
+        identity.audit(session, caller.username, "account_limits_set", subject)
+        return number
+
+    number = await write(gateway, note)
+    command = admin_command(
+        CommandKind.SET_ACCOUNT_LIMITS,
+        account=number,
+        amount_fen=amount_fen,
+        maximum_orders_per_second=body.maximum_orders_per_second or 0,
+        maximum_open_orders=body.maximum_open_orders or 0,
+    )
+    [events] = await gateway.core.submit(command)
+    if events[0]["kind"] != EventKind.ACCOUNT_LIMITS_SET:
+        raise _refusal(events)
+    return number
 
 
 # --- Cash ---
@@ -195,7 +224,7 @@ async def resume_cash(gateway: Gateway) -> None:
         await carry_out_cash(gateway, request)
 
 
-# --- Instruments and phases ---
+# --- Instruments ---
 
 
 async def define_instrument(gateway: Gateway, caller: Caller, body: InstrumentBody) -> Instrument:
@@ -233,13 +262,18 @@ async def define_instrument(gateway: Gateway, caller: Caller, body: InstrumentBo
         ladder_levels=_ladder_levels(reference_ticks, limit_ppm),
         # All instruments share the trading day, which the end of day moves on.
         trading_day=max((each.trading_day for each in known.values()), default=today),
-        flags=InstrumentFlag.RESALE_LOCK if body.resale_lock else InstrumentFlag.NONE,
+        flags=_flags(body),
     )
     [events] = await gateway.core.submit(command)
     if events[0]["kind"] != EventKind.INSTRUMENT_DEFINED:
         raise _refusal(events)
     await record(gateway, caller, "instrument_defined", {"symbol": body.symbol})
     return gateway.instruments.by_symbol[body.symbol]
+
+
+def _flags(body: InstrumentBody) -> InstrumentFlag:
+    flags = InstrumentFlag.RESALE_LOCK if body.resale_lock else InstrumentFlag.NONE
+    return flags | InstrumentFlag.LISTED_SELECTION if body.listed_selection else flags
 
 
 def _reference(text: str, tick_fen: int) -> int:
@@ -258,34 +292,28 @@ def _ladder_levels(reference_ticks: int, limit_ppm: int) -> int:
     return min(max(1 << (4 * band - 1).bit_length(), 64), MAX_LADDER_LEVELS)
 
 
-async def set_phase(gateway: Gateway, caller: Caller, body: PhaseBody) -> list[Instrument]:
-    """Set the phase of one instrument, or of all; the instruments as they then are."""
-    symbol, phase = body.symbol, Phase[body.phase.upper()]
-    times = {
-        "ends_at_ns": parse_expiry(body.ends_at, "ends_at") if body.ends_at else 0,
-        "cancel_until_ns": parse_expiry(body.no_cancel_from, "no_cancel_from")
-        if body.no_cancel_from
-        else 0,
-    }
-    wanted = (
-        [gateway.instruments.get(symbol)]
-        if symbol is not None
-        else list(gateway.instruments.by_number.values())
+async def set_block_rules(gateway: Gateway, caller: Caller, body: BlockRulesBody) -> Instrument:
+    """Set the smallest block, its price limit and its window; the instrument as it then is.
+
+    Proposals that are open when the window closes leave with it.
+    """
+    instrument = gateway.instruments.get(body.symbol)
+    limit_ppm = parse_ratio_ppm(body.price_limit, "price_limit")
+    if limit_ppm >= ONE_MILLION:
+        raise Problem("invalid_request", "The limit is below 1.", field="price_limit")
+    command = admin_command(
+        CommandKind.SET_BLOCK_RULES,
+        instrument=instrument.number,
+        quantity_lots=parse_quantity(body.minimum, "minimum"),
+        block_limit_ppm=limit_ppm,
+        is_open=int(body.is_open),
     )
-    for instrument in wanted:
-        command = admin_command(
-            CommandKind.SET_PHASE, instrument=instrument.number, phase=int(phase), **times
-        )
-        [events] = await gateway.core.submit(command)
-        if events[0]["kind"] != EventKind.PHASE_CHANGED:
-            raise _refusal(events)
-    subject: dict[str, object] = {"symbol": symbol, "phase": body.phase}
-    if body.ends_at:
-        subject["ends_at"] = body.ends_at
-    if body.no_cancel_from:
-        subject["no_cancel_from"] = body.no_cancel_from
-    await record(gateway, caller, "phase_set", subject)
-    return [gateway.instruments.by_number[instrument.number] for instrument in wanted]
+    [events] = await gateway.core.submit(command)
+    if events[0]["kind"] != EventKind.BLOCK_RULES_SET:
+        raise _refusal(events)
+    subject = {"symbol": body.symbol, "is_open": body.is_open, "minimum": body.minimum}
+    await record(gateway, caller, "block_rules_set", subject)
+    return gateway.instruments.by_number[instrument.number]
 
 
 async def set_volatility(

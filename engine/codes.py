@@ -25,6 +25,10 @@ class CommandKind(IntEnum):
     EXPIRE_ORDERS = 7
     # The core's own too, when a volatility interruption ends.
     END_INTERRUPTIONS = 8
+    # Two off-book orders trade with each other; never from clients: layout MATCH_COMMAND.
+    MATCH_ORDERS = 9
+    # An order that takes one shown order by its id: layout ORDER_COMMAND.
+    TAKE_ORDER = 10
     # Reference data and administration: layout ADMIN_COMMAND, or INSTRUMENT_COMMAND for the first.
     DEFINE_INSTRUMENT = 16
     OPEN_ACCOUNT = 17
@@ -38,7 +42,9 @@ class CommandKind(IntEnum):
     RECORD_SURRENDER = 25
     BLOCK_ACCOUNT = 26
     UNBLOCK_ACCOUNT = 27
+    SET_ACCOUNT_LIMITS = 28
     SET_VOLATILITY = 29
+    SET_BLOCK_RULES = 30
 
 
 class EventKind(IntEnum):
@@ -57,6 +63,7 @@ class EventKind(IntEnum):
     COMMAND_REFUSED = 8
     ORDERS_CANCELLED = 9  # reply to CANCEL_ALL, EXPIRE_ORDERS; quantity_lots: how many orders
     QUOTE_SET = 10
+    ORDERS_MATCHED = 12
     ACCOUNT_OPENED = 17
     CASH_DEPOSITED = 18
     CASH_WITHDRAWN = 19
@@ -73,8 +80,12 @@ class EventKind(IntEnum):
     VOLATILITY_INTERRUPTED = 14
     PHASE_CHANGED = 22
     VOLATILITY_SET = 29
+    # Layout ACCOUNT_LIMITS_EVENT.
+    ACCOUNT_LIMITS_SET = 28
     # Layout INSTRUMENT_EVENT.
     INSTRUMENT_DEFINED = 16
+    # Layout BLOCK_RULES_EVENT.
+    BLOCK_RULES_SET = 30
 
 
 class Code(IntEnum):
@@ -87,7 +98,8 @@ class Code(IntEnum):
     UNKNOWN_ACCOUNT = 200
     UNKNOWN_INSTRUMENT = 201
     ACCOUNT_BLOCKED = 202
-    CONFLICT = 203  # an account, instrument, phase or trading day that stands in the way
+    # An account, instrument, phase, trading day or changed order that stands in the way.
+    CONFLICT = 203
     # 300: identity of orders
     DUPLICATE_CLIENT_ORDER_ID = 300  # the reply's order_id is the first one's result
     ORDER_NOT_OPEN = 301
@@ -99,6 +111,8 @@ class Code(IntEnum):
     PRICE_OUTSIDE_LIMITS = 403
     CANCEL_NOT_ALLOWED = 404  # the last part of a call auction
     NOT_IN_CALL_AUCTION = 405
+    BELOW_MINIMUM_BLOCK = 406
+    BLOCK_WINDOW_CLOSED = 407
     # 500: the book
     WOULD_CROSS = 500
     WOULD_SELF_TRADE = 501
@@ -109,6 +123,9 @@ class Code(IntEnum):
     INSUFFICIENT_FUNDS = 603
     INSUFFICIENT_CREDITS = 604
     RESALE_LOCKED = 605
+    ORDER_RATE_EXCEEDED = 606
+    TOO_MANY_OPEN_ORDERS = 607
+    NOTIONAL_LIMIT_EXCEEDED = 608
     # 700: capacity
     ENGINE_FULL = 700
     LIMIT_EXCEEDED = 701  # a total that would leave the bounds of engine.units
@@ -123,6 +140,9 @@ class Side(IntEnum):
 class OrderType(IntEnum):
     LIMIT = 1
     MARKET = 2
+    # Off-book: they rest in no price queue and trade by MATCH_ORDERS only.
+    BLOCK = 3  # a side of a negotiated block trade
+    BID = 4  # the lot, or a bid, of a one-way auction
 
 
 class TradeType(IntEnum):
@@ -212,6 +232,7 @@ class Reason(IntEnum):
     EXPIRED = 12
     MINIMUM_QUANTITY = 13
     VOLATILITY_INTERRUPTION = 16
+    BLOCK_WINDOW_CLOSED = 19
     PRIORITY_KEPT = 32
     PRIORITY_LOST = 33
 
@@ -219,3 +240,4 @@ class Reason(IntEnum):
 class InstrumentFlag(IntFlag):
     NONE = 0
     RESALE_LOCK = 1  # bought today cannot be sold today (national market rule, T+1)
+    LISTED_SELECTION = 2  # shown orders may be taken by their ids (TAKE_ORDER)

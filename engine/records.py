@@ -73,7 +73,7 @@ def _record(header: list[tuple[str, str]], payload: list[tuple[str, str]]) -> np
 COMMAND = _record(_COMMAND_HEADER, [])
 EVENT = _record(_EVENT_HEADER, [])
 
-# NEW_ORDER, CANCEL_ORDER, AMEND_ORDER, REPLACE_ORDER, CANCEL_ALL.
+# NEW_ORDER, CANCEL_ORDER, AMEND_ORDER, REPLACE_ORDER, CANCEL_ALL, TAKE_ORDER.
 ORDER_COMMAND = _record(
     _COMMAND_HEADER,
     [
@@ -109,6 +109,17 @@ QUOTE_COMMAND = _record(
     ],
 )
 
+# MATCH_ORDERS.
+MATCH_COMMAND = _record(
+    _COMMAND_HEADER,
+    [
+        ("maker_order_id", "<i8"),  # the one that was there first: it pays the maker's fee
+        ("taker_order_id", "<i8"),
+        ("price_ticks", "<i8"),
+        ("quantity_lots", "<i8"),
+    ],
+)
+
 # DEFINE_INSTRUMENT.
 INSTRUMENT_COMMAND = _record(
     _COMMAND_HEADER,
@@ -132,19 +143,21 @@ INSTRUMENT_COMMAND = _record(
 ADMIN_COMMAND = _record(
     _COMMAND_HEADER,
     [
-        ("amount_fen", "<i8"),  # DEPOSIT_CASH, WITHDRAW_CASH
+        # DEPOSIT_CASH, WITHDRAW_CASH; SET_ACCOUNT_LIMITS: the largest notional of an order
+        ("amount_fen", "<i8"),
         ("quantity_lots", "<i8"),  # credits; SET_HEADROOM: the cap; RECORD_SURRENDER: surrendered
         ("reference_price_ticks", "<i8"),  # ROLL_DAY
         ("scheme", "<i4"),
         ("trading_day", "<i4"),  # ROLL_DAY: the day that begins
         ("phase", "u1"),
-        ("reserved_byte", "u1"),
+        ("is_open", "u1"),  # SET_BLOCK_RULES: whether block orders may be entered
         ("reserved", "<u2"),
-        ("reserved_word", "<i4"),
+        ("block_limit_ppm", "<i4"),  # SET_BLOCK_RULES: within reference * (1 +- limit)
         ("ends_at_ns", "<i8"),  # SET_PHASE: when the phase is planned to end; 0: unknown
         ("cancel_until_ns", "<i8"),  # SET_PHASE: from then on clients cannot cancel; 0: never
-        ("reserved_limit", "<i4"),
-        ("reserved_count", "<i4"),
+        # SET_ACCOUNT_LIMITS; 0: no limit.
+        ("maximum_orders_per_second", "<i4"),
+        ("maximum_open_orders", "<i4"),
         ("volatility_ppm", "<i4"),  # SET_VOLATILITY: how far a trade may lie off; 0: anywhere
         ("interruption_seconds", "<i4"),  # SET_VOLATILITY
     ],
@@ -219,6 +232,15 @@ INSTRUMENT_EVENT = _record(
     ],
 )
 
+BLOCK_RULES_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("minimum_block_lots", "<i8"),
+        ("block_limit_ppm", "<i4"),
+        ("is_open", "u1"),
+    ],
+)
+
 # What happens to an instrument's phase, and how an auction ends.
 AUCTION_EVENT = _record(
     _EVENT_HEADER,
@@ -255,10 +277,22 @@ ADMIN_EVENT = _record(
     ],
 )
 
+# What applies to an account from now on; 0: no limit.
+ACCOUNT_LIMITS_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("maximum_order_fen", "<i8"),
+        ("account", "<i4"),
+        ("maximum_orders_per_second", "<i4"),
+        ("maximum_open_orders", "<i4"),
+    ],
+)
+
 # --- The exported state: what is hashed, asked for over the link, and put in snapshots. ---
 
 # Orders by instrument, buy side then sell side, best price first, then time priority; then the buy
-# stops and the sell stops, the one that triggers first coming first.
+# stops and the sell stops, the one that triggers first coming first; then those off the book, by
+# order id.
 ORDER_STATE = np.dtype(
     [
         ("order_id", "<i8"),
@@ -297,9 +331,19 @@ ACCOUNT_STATE = np.dtype(
         ("is_open", "u1"),
         ("is_blocked", "u1"),
         ("reserved", "<u2"),
+        # What the operator allows; 0: no limit.
+        ("maximum_order_fen", "<i8"),
+        ("maximum_orders_per_second", "<i4"),
+        ("maximum_open_orders", "<i4"),
+        # Counted while the rate is limited: the whole second of the latest order, how many in it.
+        ("counted_second", "<i8"),
+        ("orders_in_second", "<i4"),
+        ("reserved_word", "<i4"),
+        ("reserved_end", "<i8"),
     ],
     align=True,
 )
+assert ACCOUNT_STATE.itemsize == 64
 
 # One row for each (account, instrument) that was ever touched, in the order of first touch.
 POSITION_STATE = np.dtype(
@@ -340,9 +384,10 @@ INSTRUMENT_STATE = np.dtype(
         ("maximum_order_lots", "<i8"),
         ("maximum_holding_lots", "<i8"),
         ("total_credits_lots", "<i8"),  # deposited less withdrawn
-        ("last_price_ticks", "<i8"),  # of the latest trade; 0: none yet
+        ("last_price_ticks", "<i8"),  # of the latest trade that makes prices; 0: none yet
         ("ends_at_ns", "<i8"),  # planned end of the phase; 0: unknown
         ("cancel_until_ns", "<i8"),  # from then on clients cannot cancel; 0: never
+        ("minimum_block_lots", "<i8"),
         ("tick_fen", "<i4"),
         ("price_limit_ppm", "<i4"),
         ("maker_fee_ppm", "<i4"),
@@ -352,10 +397,12 @@ INSTRUMENT_STATE = np.dtype(
         ("flags", "<i4"),
         ("volatility_ppm", "<i4"),  # 0: no interruptions
         ("interruption_seconds", "<i4"),
+        ("block_limit_ppm", "<i4"),
         ("phase", "u1"),
         ("is_defined", "u1"),
         ("is_interrupted", "u1"),  # a call auction because of volatility
-        ("reserved", "u1"),
+        ("is_block_window_open", "u1"),
+        ("reserved", "<i4"),
     ],
     align=True,
 )

@@ -25,7 +25,7 @@ MAX_SLICES = 100
 NEVER_NS = 2**63 - 1
 
 ONE_MILLION = 1_000_000
-NANOSECONDS = 1_000_000_000  # in a second
+NANOSECONDS_PER_SECOND = 1_000_000_000
 MAX_INTERRUPTION_SECONDS = 86_400
 
 # An order id carries the pool slot in its low bits, so a lookup needs no search, and a number that

@@ -8,12 +8,12 @@ answer: where the stored trades end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind
+from engine.codes import EventKind, InstrumentFlag, TradeType
 from engine.records import (
     ADMIN_EVENT,
     AUCTION_EVENT,
@@ -22,19 +22,18 @@ from engine.records import (
     TRADE_EVENT,
     unpack_text,
 )
-from marketdata.book import BookSide, LevelView
+from marketdata.book import LevelView
 from marketdata.instrument import Instrument, Sequences, Trade
+from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, rows
 
 # Plain integers: a comparison with a member of an IntEnum costs as much as the work for an event.
-_ACCEPTED = int(EventKind.ORDER_ACCEPTED)
-_CANCELLED = int(EventKind.ORDER_CANCELLED)
-_AMENDED = int(EventKind.ORDER_AMENDED)
 _TRADE = int(EventKind.TRADE)
 _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
 _PHASES = (int(EventKind.PHASE_CHANGED), int(EventKind.VOLATILITY_INTERRUPTED))
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
-_ORDER_FIELDS = ("order_id", "instrument", "side", "price_ticks", "remaining_lots")
+_OFF_BOOK_TRADES = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
+
 _TRADE_FIELDS = (
     "instrument",
     "maker_order_id",
@@ -44,6 +43,7 @@ _TRADE_FIELDS = (
     "quantity_lots",
     "taker_side",
     "time_ns",
+    "trade_type",
 )
 
 
@@ -57,6 +57,7 @@ class PastTrade(NamedTuple):
     taker_side: int
     time_ns: int
     trading_day: int
+    trade_type: int = 0
 
 
 class InstrumentChange(NamedTuple):
@@ -69,17 +70,6 @@ class InstrumentChange(NamedTuple):
     previous: Sequences
 
 
-class _OpenOrder:
-    """Where an open order stands, for the events that name it by its id alone."""
-
-    __slots__ = ("rank", "remaining_lots", "side")
-
-    def __init__(self, side: BookSide, rank: int, remaining_lots: int) -> None:
-        self.side = side
-        self.rank = rank
-        self.remaining_lots = remaining_lots
-
-
 class Market:
     """All instruments by number and by symbol, and the place of every open order."""
 
@@ -89,7 +79,7 @@ class Market:
         self._last_trade_id = 0
         self._by_number: dict[int, Instrument] = {}
         self._by_symbol: dict[str, Instrument] = {}
-        self._orders: dict[int, _OpenOrder] = {}
+        self._orders = OpenOrders(self._by_number)
         # Instruments of the present step by number, each with its new trades.
         self._touched: dict[int, list[Trade]] = {}
 
@@ -111,11 +101,10 @@ class Market:
             instrument = self._define(number, row)
             instrument.set_phase(row)
             instrument.statistics.set_last(row["last_price_ticks"], 0, 0)
-        for order in _rows(orders, _ORDER_FIELDS):
-            self._enter(*order)
+        self._orders.load(orders)
         for past in past_trades:
             instrument = self._by_symbol[past.symbol]
-            trade = Trade(past.trade_id, *past[2:6])
+            trade = Trade(past.trade_id, *past[2:6], past.trade_type)
             instrument.add_trade(trade, past.trading_day == instrument.trading_day)
             self._touched[instrument.number] = [trade]
             self._last_trade_id = past.trade_id
@@ -146,6 +135,16 @@ class Market:
             "asks": book.asks.depth(depth),
             "checksum": book.checksum,
         }
+
+    def listings(self, symbol: str, limit: int = 100) -> list[dict[str, Any]]:
+        """The first orders of both sides, one by one, where they may be taken by their ids.
+
+        Raises KeyError for an unknown symbol, LookupError where orders are not listed.
+        """
+        instrument = self._by_symbol[symbol]
+        if instrument.listing is None:
+            raise LookupError(f"orders of {symbol} are not listed")
+        return instrument.listing.view(limit, instrument.tick_fen)
 
     def trades(self, symbol: str, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
         """The latest trades, newest first, a page at a time, as far back as they are kept here.
@@ -193,21 +192,19 @@ class Market:
     def _follow(self, events: np.ndarray) -> None:
         """Apply events that the loaded state does not contain yet."""
         kinds = events["kind"]
-        is_order = (kinds >= _ACCEPTED) & (kinds <= _AMENDED)
-        orders = _rows(events.view(ORDER_EVENT), _ORDER_FIELDS, is_order)
-        trades = _rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
+        is_order = np.isin(kinds, ORDER_KINDS)
+        orders = rows(events.view(ORDER_EVENT), ORDER_FIELDS, is_order)
+        trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
         for index, kind in enumerate(kinds.tolist()):
             if kind == _TRADE:
                 number, maker_order_id, taker_order_id, *trade = next(trades)
-                self._reduce(maker_order_id, trade[2])
-                self._reduce(taker_order_id, trade[2])
+                if trade[-1] not in _OFF_BOOK_TRADES:
+                    self._orders.reduce(maker_order_id, trade[2], is_maker=True)
+                    self._orders.reduce(taker_order_id, trade[2], is_maker=False)
                 self._record(number, Trade(*trade))
-            elif kind <= _AMENDED:
+            elif kind in ORDER_KINDS:
                 row = next(orders)
-                if kind != _ACCEPTED:
-                    self._leave(row[0])
-                if kind != _CANCELLED:
-                    self._enter(*row)
+                self._orders.follow(kind, row)
                 self._touched.setdefault(row[1], [])
             elif kind in (_DEFINED, *_PHASES, _DAY_ROLLED):
                 self._administer(kind, events[index : index + 1])
@@ -215,7 +212,7 @@ class Market:
     def _catch_up(self, events: np.ndarray) -> None:
         """Take only tape and figures from events that the loaded state contains already."""
         kinds = events["kind"]
-        trades = _rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
+        trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
         for index in np.flatnonzero((kinds == _TRADE) | (kinds == _DAY_ROLLED)).tolist():
             if kinds[index] == _TRADE:
                 number, _, _, *trade = next(trades)
@@ -244,32 +241,12 @@ class Market:
     def _define(self, number: int, fields: dict[str, Any]) -> Instrument:
         """A new instrument from an INSTRUMENT_STATE or INSTRUMENT_EVENT row."""
         symbol = unpack_text(fields["symbol_high"], fields["symbol_low"])
-        instrument = Instrument(number, symbol, fields["tick_fen"])
+        is_listed = bool(fields["flags"] & InstrumentFlag.LISTED_SELECTION)
+        instrument = Instrument(number, symbol, fields["tick_fen"], is_listed=is_listed)
         instrument.set_day(fields)
         self._by_number[number] = self._by_symbol[symbol] = instrument
         self._touched[number] = []
         return instrument
-
-    def _enter(
-        self, order_id: int, number: int, side: int, price_ticks: int, remaining_lots: int
-    ) -> None:
-        """Put an order into its level. One that trades at once leaves within the same step."""
-        book_side = self._by_number[number].book.sides[side]
-        rank = book_side.sign * price_ticks
-        self._orders[order_id] = _OpenOrder(book_side, rank, remaining_lots)
-        book_side.add(rank, remaining_lots, 1)
-
-    def _leave(self, order_id: int) -> None:
-        order = self._orders.pop(order_id)
-        order.side.add(order.rank, -order.remaining_lots, -1)
-
-    def _reduce(self, order_id: int, quantity_lots: int) -> None:
-        order = self._orders[order_id]
-        if order.remaining_lots == quantity_lots:
-            self._leave(order_id)
-        else:
-            order.remaining_lots -= quantity_lots
-            order.side.add(order.rank, -quantity_lots, 0)
 
     def _record(self, number: int, trade: Trade) -> None:
         """Put a trade on the tape, unless it came with the past trades."""
@@ -295,14 +272,6 @@ class Market:
                 )
                 changes.append(InstrumentChange(instrument, levels, trades, ticker, previous))
         return changes
-
-
-def _rows(
-    records: np.ndarray, fields: tuple[str, ...], where: np.ndarray | None = None
-) -> Iterator[tuple[int, ...]]:
-    """The named fields of the records, as tuples of plain integers."""
-    columns = (records[field] if where is None else records[field][where] for field in fields)
-    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _page(

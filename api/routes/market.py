@@ -11,7 +11,7 @@ from api.auth import anyone
 from api.errors import Problem
 from api.gateway import Gateway, gateway
 from api.instruments import Instrument
-from api.rate_limits import RateLimits
+from api.market_phases import render_halt
 from api.schemas import Page, page
 from engine.codes import InstrumentFlag, Phase
 from engine.decimals import format_fen, format_price
@@ -47,6 +47,10 @@ async def status(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, An
         "engine": "ready" if exchange.is_ready and exchange.core.connected else "unavailable",
         "sequence": exchange.live_orders.sequence,
         "demo": exchange.settings.demo,
+        "halts": [
+            {"symbol": exchange.instruments.by_number[number].symbol, **(render_halt(halt) or {})}
+            for number, halt in sorted(exchange.halts.items())
+        ],
     }
 
 
@@ -54,14 +58,14 @@ async def status(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, An
 async def instruments(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, Any]:
     """All instruments with their rules."""
     found = sorted(exchange.instruments.by_number.items())
-    items = [render(instrument, exchange.rate_limits) for _, instrument in found]
+    items = [render(instrument, exchange) for _, instrument in found]
     return {"items": items, "next_cursor": None}
 
 
 @router.get("/instruments/{symbol}")
 async def instrument(symbol: str, exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, Any]:
     """One instrument with its rules."""
-    return render(exchange.instruments.get(symbol, field=None), exchange.rate_limits)
+    return render(exchange.instruments.get(symbol, field=None), exchange)
 
 
 @router.get("/market/{symbol}/book")
@@ -72,6 +76,20 @@ async def book(
 ) -> dict[str, Any]:
     """The best levels of both sides as [price, quantity, orders]."""
     return exchange.market.book(_symbol(exchange, symbol), depth)
+
+
+@router.get("/market/{symbol}/listings")
+async def listings(
+    symbol: str,
+    exchange: Annotated[Gateway, Depends(gateway)],
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> dict[str, Any]:
+    """The first shown orders of both sides, one by one: each may be taken by its id."""
+    known = exchange.instruments.get(symbol, field=None)
+    if not known.flags & InstrumentFlag.LISTED_SELECTION:
+        raise Problem("not_found", "Orders of this instrument are not listed.")
+    items = exchange.market.listings(known.symbol, limit)
+    return {"items": items, "next_cursor": None}
 
 
 @router.get("/market/{symbol}/trades")
@@ -109,7 +127,7 @@ def _symbol(exchange: Gateway, symbol: str) -> str:
     return exchange.instruments.get(symbol, field=None).symbol
 
 
-def render(found: Instrument, rate_limits: RateLimits) -> dict[str, Any]:
+def render(found: Instrument, exchange: Gateway) -> dict[str, Any]:
     """An instrument as the public contract shows it."""
     return {
         "symbol": found.symbol,
@@ -119,6 +137,7 @@ def render(found: Instrument, rate_limits: RateLimits) -> dict[str, Any]:
         "phase": found.phase.name.lower(),
         "ends_at": format_time(found.ends_at_ns) if found.ends_at_ns else None,
         "no_cancel_from": format_time(found.cancel_until_ns) if found.cancel_until_ns else None,
+        "halt": render_halt(exchange.halts.get(found.number)),
         "trading_day": format_day(found.trading_day),
         "reference_price": format_price(found.reference_price_ticks, found.tick_fen),
         "price_limit": format_ratio(found.price_limit_ppm),
@@ -137,12 +156,26 @@ def render(found: Instrument, rate_limits: RateLimits) -> dict[str, Any]:
             "taker": format_ratio(found.taker_fee_ppm),
         },
         "resale_lock": bool(found.flags & InstrumentFlag.RESALE_LOCK),
+        "listed_selection": bool(found.flags & InstrumentFlag.LISTED_SELECTION),
+        "block": _render_block(found),
         "rate_limits": {
             name: {"quantity": policy.quantity, "window_seconds": policy.window_seconds}
-            for name, policy in rate_limits.policies.items()
+            for name, policy in exchange.rate_limits.policies.items()
             if name in ("orders", "requests")
         },
         "eligibility": {"roles": list(_TRADING_ROLES)},
+    }
+
+
+def _render_block(found: Instrument) -> dict[str, Any]:
+    """The rules of an instrument's block trades."""
+    lower_ticks, upper_ticks = found.block_limits_ticks
+    return {
+        "is_open": found.is_block_window_open,
+        "minimum": str(found.minimum_block_lots),
+        "price_limit": format_ratio(found.block_limit_ppm),
+        "lower_limit": format_price(lower_ticks, found.tick_fen),
+        "upper_limit": format_price(upper_ticks, found.tick_fen),
     }
 
 

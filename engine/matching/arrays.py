@@ -10,15 +10,18 @@ from engine.accounts import BalanceArrays, allocate_balances
 from engine.orderbook.arrays import BookArrays, aligned_zeros, allocate_book
 from engine.orderbook.client_ids import ClientIdArrays, allocate_client_ids
 from engine.records import (
+    ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
     AUCTION_EVENT,
+    BLOCK_RULES_EVENT,
     COMMAND,
     COUNTERS_STATE,
     EVENT,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
     INSTRUMENT_STATE,
+    MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
     QUOTE_COMMAND,
@@ -65,11 +68,12 @@ PROGRESS = np.dtype(
 
 
 class CommandArrays(NamedTuple):
-    """The batch, once for each layout: five views of one buffer."""
+    """The batch, once for each layout: views of one buffer."""
 
     headers: np.ndarray
     orders: np.ndarray
     quotes: np.ndarray
+    matches: np.ndarray
     instruments: np.ndarray
     admin: np.ndarray
 
@@ -84,6 +88,8 @@ class EventArrays(NamedTuple):
     instruments: np.ndarray
     admin: np.ndarray
     auctions: np.ndarray
+    block_rules: np.ndarray
+    account_limits: np.ndarray
 
 
 class EngineArrays(NamedTuple):
@@ -107,6 +113,7 @@ def command_views(buffer: np.ndarray) -> CommandArrays:
         headers=buffer.view(COMMAND),
         orders=buffer.view(ORDER_COMMAND),
         quotes=buffer.view(QUOTE_COMMAND),
+        matches=buffer.view(MATCH_COMMAND),
         instruments=buffer.view(INSTRUMENT_COMMAND),
         admin=buffer.view(ADMIN_COMMAND),
     )
@@ -122,6 +129,8 @@ def event_views(buffer: np.ndarray) -> EventArrays:
         instruments=buffer.view(INSTRUMENT_EVENT),
         admin=buffer.view(ADMIN_EVENT),
         auctions=buffer.view(AUCTION_EVENT),
+        block_rules=buffer.view(BLOCK_RULES_EVENT),
+        account_limits=buffer.view(ACCOUNT_LIMITS_EVENT),
     )
 
 

@@ -20,7 +20,7 @@ from engine.matching.continuous import (
 )
 from engine.matching.events import add_admin_reply, add_event, add_reply, refuse
 from engine.matching.identity import is_defined
-from engine.matching.lifecycle import close_filled, refresh
+from engine.matching.lifecycle import leave_filled
 from engine.matching.stops import trigger_stops
 from engine.orderbook.arrays import NO_LEVEL, BookArrays
 from engine.orderbook.ladder import ladder_price, next_level
@@ -175,19 +175,10 @@ def _trade(arrays: EngineArrays, row: int, number: int, price_ticks: int, left_l
     auction = int64(TradeType.AUCTION)
     trade = Trade(price_ticks, lots, maker_lots, taker_lots, maker_fee_fen, taker_fee_fen, auction)
     tell_trade(arrays, row, maker, taker, trade)
-    _leave_if_served(arrays, row, buy_slot)
-    _leave_if_served(arrays, row, sell_slot)
+    for slot in (buy_slot, sell_slot):
+        if book.orders[slot]["remaining_lots"] == 0:
+            leave_filled(arrays, row, slot, open_lots(book, slot))
     return lots
-
-
-@kernel
-def _leave_if_served(arrays: EngineArrays, row: int, slot: int) -> None:
-    """An order of which nothing is left in its place is closed, or shows its next slice."""
-    if arrays.book.orders[slot]["remaining_lots"] == 0:
-        if open_lots(arrays.book, slot) == 0:
-            close_filled(arrays, slot)
-        else:
-            refresh(arrays, row, slot)
 
 
 @inlined

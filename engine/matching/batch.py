@@ -16,9 +16,11 @@ from engine.matching.events import refuse
 from engine.matching.identity import fetch_client_id, fetch_order
 from engine.matching.lifecycle import rest
 from engine.matching.mass_cancel import cancel_all, expire_orders
+from engine.matching.negotiated import match_orders, set_block_rules, take
 from engine.matching.orders import new_order
 from engine.matching.quotes import set_quote
 from engine.matching.stops import trigger_stops
+from engine.orderbook.client_ids import MOVED_PER_COMMAND, move_client_ids
 
 # So many commands ahead of the one in hand, memory that they will need is asked for.
 _FAR_AHEAD = 16
@@ -40,6 +42,8 @@ def apply_batch(address: int, count: int) -> Any:
 def _apply_batch(arrays: EngineArrays, count: int) -> Any:
     progress = arrays.progress[0]
     progress["events"] = 0
+    if len(arrays.client_ids.old_entries) != 0:
+        move_client_ids(arrays.client_ids, MOVED_PER_COMMAND * count)
     for row in range(min(count, _FAR_AHEAD)):
         fetch_client_id(arrays, row)
     for row in range(count):
@@ -57,20 +61,22 @@ def _apply_batch(arrays: EngineArrays, count: int) -> Any:
 
 
 @inlined
-def _apply(arrays: EngineArrays, row: int, kind: int) -> None:  # noqa: PLR0912 - one row for each
+def _apply(arrays: EngineArrays, row: int, kind: int) -> None:  # noqa: PLR0912 - a row for each kind
     """One command, by its kind."""
     if kind == CommandKind.CANCEL_ORDER:
         cancel_order(arrays, row)
-    elif kind <= CommandKind.REPLACE_ORDER and kind != 0:
+    elif (kind <= CommandKind.REPLACE_ORDER and kind != 0) or kind == CommandKind.TAKE_ORDER:
         minimum_lots = int64(0)
-        if kind == CommandKind.NEW_ORDER:
+        if kind in (CommandKind.NEW_ORDER, CommandKind.TAKE_ORDER):
             slot, limit_ticks = new_order(arrays, row)
             minimum_lots = arrays.commands.orders[row]["minimum_quantity_lots"]
         else:
             slot, limit_ticks = amend_order(arrays, row)
         if slot != 0:
             order = arrays.book.orders[slot]
-            if order["resting"] == Resting.BOOK:
+            if kind == CommandKind.TAKE_ORDER:
+                take(arrays, row, slot)
+            elif order["resting"] == Resting.BOOK:
                 enter(arrays, row, slot, limit_ticks, minimum_lots)
             else:
                 rest(arrays, slot, int64(order["remaining_lots"]))
@@ -83,6 +89,10 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:  # noqa: PLR0912 
         expire_orders(arrays, row)
     elif kind == CommandKind.END_INTERRUPTIONS:
         end_interruptions(arrays, row)
+    elif kind == CommandKind.MATCH_ORDERS:
+        match_orders(arrays, row)
+    elif kind == CommandKind.SET_BLOCK_RULES:
+        set_block_rules(arrays, row)
     elif kind >= CommandKind.DEFINE_INSTRUMENT:
         administer(arrays, row)
     else:

@@ -10,7 +10,7 @@ from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event
 from engine.orderbook.ladder import ladder_index, ladder_price
 from engine.risk import price_limits
-from engine.units import NANOSECONDS
+from engine.units import NANOSECONDS_PER_SECOND
 
 # Before the best level of any ladder.
 _NOTHING_IN_REACH = -1
@@ -63,7 +63,7 @@ def interrupt(arrays: EngineArrays, row: int, number: int, side: int) -> None:
     instrument = arrays.instruments[number]
     progress = arrays.progress[0]
     time_ns = arrays.commands.headers[row]["time_ns"]
-    ends_at_ns = time_ns + int64(instrument["interruption_seconds"]) * NANOSECONDS
+    ends_at_ns = time_ns + int64(instrument["interruption_seconds"]) * NANOSECONDS_PER_SECOND
     instrument["phase"] = Phase.CALL_AUCTION
     instrument["is_interrupted"] = 1
     instrument["ends_at_ns"] = ends_at_ns

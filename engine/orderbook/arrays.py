@@ -114,6 +114,9 @@ BOOK_SIDE = np.dtype(
     align=True,
 )
 
+# One instrument's orders that stand in no price queue, in ascending order of order id.
+OFF_BOOK_QUEUE = np.dtype([("head", "<i4"), ("tail", "<i4")])
+
 # One row of running totals.
 POOL = np.dtype(
     [
@@ -144,6 +147,7 @@ class BookArrays(NamedTuple):
     leaf_words: np.ndarray  # int64; bit n of word w: level 64 * w + n has orders
     middle_words: np.ndarray  # int64, MIDDLE_WORDS for each row of `sides`
     sides: np.ndarray  # BOOK_SIDE
+    off_book: np.ndarray  # OFF_BOOK_QUEUE, by instrument
     pool: np.ndarray  # POOL, one row
 
 
@@ -153,6 +157,11 @@ def aligned_zeros(count: int, dtype: np.dtype | type) -> np.ndarray:
     raw = np.zeros(size_bytes + CACHE_LINE_BYTES, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE_BYTES
     return raw[start : start + size_bytes].view(dtype)
+
+
+def power_of_two(count: int) -> int:
+    """The lowest that is not less: for buffers that grow, so that they grow a few times only."""
+    return 1 << (count - 1).bit_length()
 
 
 def commit(array: np.ndarray) -> None:
@@ -182,5 +191,6 @@ def allocate_book(limits: EngineLimits) -> BookArrays:
         leaf_words=aligned_zeros(4 * limits.ladder_levels // WORD_BITS, np.int64),
         middle_words=aligned_zeros(4 * limits.instruments * MIDDLE_WORDS, np.int64),
         sides=sides,
+        off_book=aligned_zeros(limits.instruments, OFF_BOOK_QUEUE),
         pool=aligned_zeros(1, POOL),
     )

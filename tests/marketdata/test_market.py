@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from market_flows import run_market_flow
 
-from engine.codes import CommandKind, EventKind, Phase, Side
+from engine.codes import CommandKind, EventKind, Phase, Resting, Side
 from engine.decimals import format_price
 from engine.matching.reference import ReferenceEngine
 from engine.records import AUCTION_EVENT, pack_text
@@ -73,9 +73,9 @@ def exchange() -> Exchange:
 def books_of(state: EngineState) -> dict[str, tuple[list, list]]:
     """Both sides of each instrument's book, added up from the engine's own open orders."""
     levels: dict = defaultdict(lambda: [0, 0])
-    for order in state.orders:
+    for order in state.orders[state.orders["resting"] == Resting.BOOK]:
         level = levels[int(order["instrument"]), int(order["side"]), int(order["price_ticks"])]
-        level[0] += int(order["remaining_lots"])
+        level[0] += int(order["shown_lots"])
         level[1] += 1
     books = {}
     for number in np.flatnonzero(state.instruments["is_defined"]).tolist():
@@ -91,6 +91,18 @@ def books_of(state: EngineState) -> dict[str, tuple[list, list]]:
             for side in (Side.BUY, Side.SELL)
         )
     return books
+
+
+def listed_of(state: EngineState) -> list[tuple[str, str]]:
+    """The shown orders of the instrument whose orders may be taken by their ids, in their order."""
+    is_shown = (state.orders["instrument"] == 2) & (state.orders["resting"] == Resting.BOOK)
+    return [(str(order["order_id"]), str(order["shown_lots"])) for order in state.orders[is_shown]]
+
+
+def listed(market: Market) -> list[tuple[str, str]]:
+    """The same as the market lists it."""
+    items = market.listings("CREDIT-2", limit=1_000)
+    return [(item["order_id"], item["quantity"]) for item in items]
 
 
 def books_shown(market: Market) -> dict[str, tuple[list, list]]:
@@ -127,6 +139,7 @@ def test_the_books_are_the_engines(seeds, data):
         market.apply(np.concatenate(answers[:length]))
         answers = answers[length:]
     assert books_shown(market) == books_of(engine.export())
+    assert listed(market) == listed_of(engine.export())
     assert market.sequence == engine.sequence
 
 
@@ -147,7 +160,8 @@ def test_a_market_loaded_anywhere_is_as_good_as_one_that_saw_all(seeds, data):
             each = change.instrument
             if number <= stored_to:
                 past += [
-                    PastTrade(t[0], each.symbol, *t[1:], each.trading_day) for t in change.trades
+                    PastTrade(t[0], each.symbol, *t[1:5], each.trading_day, t[5])
+                    for t in change.trades
                 ]
     engine = ReferenceEngine(ROOMY_LIMITS)
     run_market_flow(engine, seeds[: max(0, loaded_at - (len(answers) - len(seeds)))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -13,6 +14,7 @@ from engine.codes import (
     EventKind,
     InstrumentFlag,
     OrderFlag,
+    OrderType,
     Phase,
     Purpose,
     Resting,
@@ -20,12 +22,15 @@ from engine.codes import (
 )
 from engine.queries import MatchingEngine
 from engine.records import (
+    ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
     AUCTION_EVENT,
+    BLOCK_RULES_EVENT,
     COMMAND,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
+    MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
     QUOTE_COMMAND,
@@ -46,10 +51,6 @@ AnyEngine = MatchingEngine
 SMALL_LIMITS = EngineLimits(
     orders=512, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=16_384
 )
-_EXTREMES = (
-    0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
-    2**60, 2**60 + 1, 2**63 - 1, -(2**63),
-)  # fmt: skip
 # What a test's clock starts with; commands are a microsecond apart.
 FIRST_TIME_NS = 1_700_000_000_000_000_000
 
@@ -65,10 +66,13 @@ ORDER_EVENTS = (
 
 def command_layout(kind: int) -> np.dtype:
     """The payload's layout for a kind of command; ADMIN_COMMAND for unknown ones."""
-    if CommandKind.NEW_ORDER <= kind <= CommandKind.CANCEL_ALL:
+    is_of_orders = CommandKind.NEW_ORDER <= kind <= CommandKind.CANCEL_ALL
+    if is_of_orders or kind == CommandKind.TAKE_ORDER:
         return ORDER_COMMAND
     if kind == CommandKind.SET_QUOTE:
         return QUOTE_COMMAND
+    if kind == CommandKind.MATCH_ORDERS:
+        return MATCH_COMMAND
     return INSTRUMENT_COMMAND if kind == CommandKind.DEFINE_INSTRUMENT else ADMIN_COMMAND
 
 
@@ -80,6 +84,10 @@ def event_layout(kind: int) -> np.dtype:
         return TRADE_EVENT
     if kind in _AUCTION_EVENTS:
         return AUCTION_EVENT
+    if kind == EventKind.BLOCK_RULES_SET:
+        return BLOCK_RULES_EVENT
+    if kind == EventKind.ACCOUNT_LIMITS_SET:
+        return ACCOUNT_LIMITS_EVENT
     return INSTRUMENT_EVENT if kind == EventKind.INSTRUMENT_DEFINED else ADMIN_EVENT
 
 
@@ -129,13 +137,13 @@ def stamp(command: np.ndarray, sequence: int) -> np.ndarray:
     return command
 
 
-def spoil(random: Random, command: np.ndarray) -> None:
+def spoil(random: Random, command: np.ndarray, extremes: Sequence[int]) -> None:
     """Put an extreme value into one field, or change the kind."""
     layout = command_layout(int(command["kind"][0]))
     stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
     name = random.choice([field for field in layout.names or () if field not in stamped])
     bounds = np.iinfo(layout[name])
-    fitting = [value for value in _EXTREMES if bounds.min <= value <= bounds.max]
+    fitting = [value for value in extremes if bounds.min <= value <= bounds.max]
     power = 1 << random.randrange(bounds.bits - 1)
     command.view(layout)[name] = random.choice([random.choice(fitting), power, power - 1])
 
@@ -251,18 +259,21 @@ def _check_positions(positions: list[dict[str, int]], orders: list[dict[str, int
 
 
 def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]]) -> None:
-    places = [(order["instrument"], order["resting"], order["side"]) for order in orders]
+    places = [_place(order) for order in orders]
     assert places == sorted(places)
     prices: dict[tuple[int, int], list[int]] = defaultdict(list)
     own: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     for order in orders:
         instrument = instruments[order["instrument"]]
         price = order["price_ticks"]
-        assert instrument["lower_limit_ticks"] <= price <= instrument["upper_limit_ticks"]
         assert 0 < order["remaining_lots"] <= order["quantity_lots"]
+        if order["resting"] == Resting.OFF_BOOK:
+            assert order["order_type"] >= OrderType.BLOCK
+            continue
         if order["resting"] == Resting.STOPS:
             _check_pending(order, instrument)
             continue
+        assert order["order_type"] < OrderType.BLOCK
         shown_lots = order["display_quantity_lots"] or order["remaining_lots"]
         assert 0 < order["shown_lots"] <= min(shown_lots, order["remaining_lots"])
         prices[order["instrument"], order["side"]].append(price)
@@ -277,6 +288,13 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
         asks = own.get((number, int(Side.SELL), account), [])
         is_bid = side == Side.BUY and bool(asks)
         assert not is_bid or bids[0] < asks[0], "an account would trade with itself"
+
+
+def _place(order: dict[str, int]) -> tuple[int, ...]:
+    """What exported orders ascend by: instrument, book or stops or neither, then side, or id."""
+    is_off_book = order["resting"] == Resting.OFF_BOOK
+    within = order["order_id"] if is_off_book else order["side"]
+    return (order["instrument"], order["resting"], within)
 
 
 def _check_pending(order: dict[str, int], instrument: dict[str, int]) -> None:

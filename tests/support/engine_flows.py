@@ -11,6 +11,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
+from account_limit_flows import limits_command, passed_ns
+from engine_conditions import add_conditions
 from engine_driver import (
     AnyEngine,
     define,
@@ -20,6 +22,7 @@ from engine_driver import (
     spoil,
     stamp,
 )
+from engine_negotiations import Known, negotiation, set_block_rules
 from engine_scales import ROOMY, Scale
 from engine_scales import ROOMY_LIMITS as ROOMY_LIMITS  # noqa: PLC0414 - for flows of no scale
 from hypothesis import strategies as st
@@ -43,6 +46,11 @@ INSTRUMENTS = (1, 2)
 SCHEMES = (1, 2)
 # How often trading goes on again.
 _REOPENED = {Phase.CONTINUOUS: 0.0, Phase.CALL_AUCTION: 0.06}
+
+_EXTREMES = (
+    0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
+    2**60, 2**60 + 1, 2**63 - 1, -(2**63),
+)  # fmt: skip
 
 _seed = st.integers(0, 2**32 - 1)
 # Hypothesis makes most lists short: the second kind makes half of the flows long ones.
@@ -100,6 +108,7 @@ class FlowMaker:
             )
         )
         commands.extend(set_phase(instrument, Phase.CONTINUOUS) for instrument in INSTRUMENTS)
+        commands.extend(set_block_rules(instrument) for instrument in INSTRUMENTS)
         return commands
 
     def next(self, seed: int) -> np.ndarray:
@@ -109,7 +118,7 @@ class FlowMaker:
         command["gateway"] = random.choice((0, 1, 2))
         command["session"] = random.choice((0, 1, 2))
         if random.random() < 0.06:
-            spoil(random, command)
+            spoil(random, command, _EXTREMES)
         return command
 
     def learn(self, events: list[dict[str, Any]]) -> None:
@@ -186,24 +195,10 @@ class FlowMaker:
             fields["flags"] = OrderFlag.POST_ONLY
         elif time_in_force != TimeInForce.FOK and random.random() < 0.15:
             fields["minimum_quantity_lots"] = self._scale.lots * random.choice((1, 2, 3, 8))
-        self._add_conditions(random, fields)
+        add_conditions(random, fields, self._price(random, instrument), self._scale.lots)
         if side == Side.BUY and random.random() < 0.2:
             fields |= {"purpose": Purpose.COMPLIANCE, "scheme": 1, "account": 1}
         return make_command(CommandKind.NEW_ORDER, **fields)
-
-    def _add_conditions(self, random: Random, fields: dict[str, int]) -> None:
-        """Make some orders stops, some icebergs, and of these now and then wrong ones."""
-        kind = random.choices(("plain", "stop", "iceberg"), (7, 2, 2))[0]
-        is_wrong = random.random() < 0.03
-        if kind == "stop":
-            fields["stop_price_ticks"] = self._price(random, fields["instrument"])
-            fields["minimum_quantity_lots"] = int(is_wrong)
-        elif kind == "iceberg" and fields["quantity_lots"] > self._scale.lots:
-            slices = 101 if is_wrong else random.choice((1, 2, 4, 10))
-            fields["display_quantity_lots"] = max(fields["quantity_lots"] // slices, 1)
-            is_immediate = fields["time_in_force"] in (TimeInForce.IOC, TimeInForce.FOK)
-            if is_immediate and not is_wrong:
-                fields["time_in_force"] = TimeInForce.GTC
 
     def cancel_order(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.CANCEL_ORDER, **self._target(random))
@@ -244,6 +239,17 @@ class FlowMaker:
             ask_quantity_lots=self._scale.lots * random.choice((0, 3, 5, 5, 8)),
             flags=random.choice((0, OrderFlag.CANCEL_ON_DISCONNECT)),
         )
+
+    def negotiate(self, random: Random) -> np.ndarray:
+        known = Known(
+            ACCOUNTS,
+            self._centres,
+            self._scale.lots,
+            self._open,
+            self._closed_ids,
+            self._time_ns,
+        )
+        return negotiation(random, known, self._client_id(random, 0.6))
 
     def move_cash(self, random: Random) -> np.ndarray:
         kind = random.choice((CommandKind.DEPOSIT_CASH, CommandKind.WITHDRAW_CASH))
@@ -296,6 +302,9 @@ class FlowMaker:
 
     def block_account(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.BLOCK_ACCOUNT, account=random.choice(ACCOUNTS))
+
+    def set_account_limits(self, random: Random) -> np.ndarray:
+        return limits_command(random, max(self._centres.values()) * self._scale.lots)
 
     def enlarge(self, random: Random) -> np.ndarray:
         """More accounts and instruments, until their pools are full."""
@@ -352,12 +361,14 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
     FlowMaker.cancel_all: 2,
     FlowMaker.expire_orders: 3,
     FlowMaker.set_quote: 16,
+    FlowMaker.negotiate: 28,
     FlowMaker.move_cash: 4,
     FlowMaker.move_credits: 4,
     FlowMaker.use_allowance: 3,
     FlowMaker.set_phase: 3,
     FlowMaker.set_volatility: 2,
     FlowMaker.block_account: 1,
+    FlowMaker.set_account_limits: 4,
     FlowMaker.enlarge: 2,
 }
 
@@ -384,7 +395,7 @@ def run_flow(
         command = stamp(made, number + 1)
         # No interruption is shorter than a second, and commands are a microsecond apart.
         late_ns += 1_000_000_000 * (int(made["kind"][0]) == CommandKind.END_INTERRUPTIONS)
-        command["time_ns"] += late_ns
+        command["time_ns"] += late_ns + passed_ns(number)
         answer = engine.apply(command).copy()
         read = read_events(answer)
         maker.learn(read)

@@ -28,6 +28,7 @@ from engine.units import (
     ONE_MILLION,
 )
 
+_FLAGS = int(InstrumentFlag.RESALE_LOCK | InstrumentFlag.LISTED_SELECTION)
 _MIN_LADDER_LEVELS = 64
 _LADDER_SIZES = [
     1 << bits for bits in range(_MIN_LADDER_LEVELS.bit_length() - 1, MAX_LADDER_LEVELS.bit_length())
@@ -158,7 +159,7 @@ def roll_day(market: Market, command: Command) -> None:
         is_outside = not instrument.allows_price(order.price_ticks) or (
             order.is_pending and not instrument.allows_price(order.stop_price_ticks)
         )
-        if is_outside:
+        if is_outside and not order.is_off_book:
             orders.cancel(market, order, Reason.PRICE_LIMITS_MOVED)
 
 
@@ -207,6 +208,23 @@ def unblock_account(market: Market, command: Command) -> None:
     market.events.repeat(EventKind.ACCOUNT_UNBLOCKED)
 
 
+def set_account_limits(market: Market, command: Command) -> None:
+    """SET_ACCOUNT_LIMITS."""
+    rate, most_open = command.maximum_orders_per_second, command.maximum_open_orders
+    refuse_if(not 0 <= command.amount_fen <= MAX_TOTAL_CASH_FEN, Code.INVALID_REQUEST)
+    refuse_if(rate < 0 or most_open < 0, Code.INVALID_REQUEST)
+    account = market.account(command.account)
+    account.maximum_order_fen = command.amount_fen
+    account.maximum_orders_per_second = rate
+    account.maximum_open_orders = most_open
+    market.events.set_account_limits(
+        account=command.account,
+        maximum_order_fen=command.amount_fen,
+        maximum_orders_per_second=rate,
+        maximum_open_orders=most_open,
+    )
+
+
 def limits_fit(
     lower: int, upper: int, tick_fen: int, maximum_order_lots: int, ladder_levels: int
 ) -> bool:
@@ -229,7 +247,7 @@ def _is_well_defined(command: Command) -> bool:
         and 1 <= command.maximum_order_lots <= MAX_QUANTITY_LOTS
         and 1 <= command.maximum_holding_lots <= MAX_TOTAL_CREDITS_LOTS
         and command.trading_day >= 0
-        and command.flags in (InstrumentFlag.NONE, InstrumentFlag.RESALE_LOCK)
+        and command.flags & ~_FLAGS == 0
     )
     return is_in_bounds and limits_fit(
         *price_limits(command.reference_price_ticks, command.price_limit_ppm),

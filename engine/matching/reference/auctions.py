@@ -7,6 +7,7 @@ from engine.codes import Code, EventKind, Phase, Reason, Side, TradeType
 from engine.matching.reference import orders
 from engine.matching.reference.events import Command
 from engine.matching.reference.state import Market, refuse_if
+from engine.matching.reference.trades import leave_if_served, trade
 from engine.units import MAX_INTERRUPTION_SECONDS, ONE_MILLION
 
 
@@ -84,7 +85,7 @@ def _uncross(market: Market, number: int) -> None:
         pair = [next(book.orders(side)) for side in (Side.BUY, Side.SELL)]
         lots = min(left_lots, *(order.shown_lots for order in pair))
         maker, taker = sorted(pair, key=lambda order: (order.entered_time_ns, order.order_id))
-        orders.trade(market, maker, taker, found.price_ticks, lots, TradeType.AUCTION)
+        trade(market, maker, taker, found.price_ticks, lots, TradeType.AUCTION)
         left_lots -= lots
         for order in pair:
-            orders.leave_if_served(market, order)
+            leave_if_served(market, order)

@@ -11,8 +11,10 @@ from engine.matching.reference import (
     administration,
     auctions,
     mass_cancel,
+    negotiated,
     orders,
     quotes,
+    risk,
     stops,
 )
 from engine.matching.reference.events import Command, read_command
@@ -30,6 +32,8 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.SET_QUOTE: quotes.set_quote,
     CommandKind.EXPIRE_ORDERS: mass_cancel.expire_orders,
     CommandKind.END_INTERRUPTIONS: auctions.end_interruptions,
+    CommandKind.MATCH_ORDERS: negotiated.match_orders,
+    CommandKind.TAKE_ORDER: negotiated.take_order,
     CommandKind.DEFINE_INSTRUMENT: administration.define_instrument,
     CommandKind.OPEN_ACCOUNT: administration.open_account,
     CommandKind.DEPOSIT_CASH: administration.deposit_cash,
@@ -43,6 +47,8 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.BLOCK_ACCOUNT: administration.block_account,
     CommandKind.UNBLOCK_ACCOUNT: administration.unblock_account,
     CommandKind.SET_VOLATILITY: auctions.set_volatility,
+    CommandKind.SET_BLOCK_RULES: negotiated.set_block_rules,
+    CommandKind.SET_ACCOUNT_LIMITS: administration.set_account_limits,
 }
 
 
@@ -104,6 +110,7 @@ class ReferenceEngine:
             if rule is None:
                 raise Refusal(Code.INVALID_REQUEST)
             rule(market, command)
+            risk.count_accepted(market, command)
             stops.trigger_stops(market)
         except Refusal as refusal:
             market.events.answer(

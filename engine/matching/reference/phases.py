@@ -13,7 +13,7 @@ from engine.codes import (
 from engine.matching.reference.book import Order
 from engine.matching.reference.events import Command
 from engine.matching.reference.state import Instrument, Market, price_limits, refuse_if
-from engine.units import MAX_PRICE_TICKS, NANOSECONDS
+from engine.units import MAX_PRICE_TICKS, NANOSECONDS_PER_SECOND
 
 
 def check_phase(instrument: Instrument) -> None:
@@ -79,7 +79,8 @@ def interrupt(market: Market, number: int, price_ticks: int) -> None:
     instrument = market.instruments[number]
     instrument.phase = Phase.CALL_AUCTION
     instrument.is_interrupted = True
-    instrument.ends_at_ns = market.time_ns + instrument.interruption_seconds * NANOSECONDS
+    lasts_ns = instrument.interruption_seconds * NANOSECONDS_PER_SECOND
+    instrument.ends_at_ns = market.time_ns + lasts_ns
     instrument.cancel_until_ns = 0
     market.events.auction(
         EventKind.VOLATILITY_INTERRUPTED,

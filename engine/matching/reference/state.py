@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import Code, InstrumentFlag, Phase, Side
+from engine.codes import Code, InstrumentFlag, Phase
 from engine.matching.reference.book import Book, Order
 from engine.matching.reference.events import EventWriter
 from engine.records import (
@@ -52,6 +52,11 @@ class Account:
     open_orders: int = 0
     is_open: bool = False
     is_blocked: bool = False
+    maximum_order_fen: int = 0
+    maximum_orders_per_second: int = 0
+    maximum_open_orders: int = 0
+    counted_second: int = 0
+    orders_in_second: int = 0
 
 
 @dataclass
@@ -93,6 +98,7 @@ class Instrument:
     last_price_ticks: int = 0
     ends_at_ns: int = 0
     cancel_until_ns: int = 0
+    minimum_block_lots: int = 0
     tick_fen: int = 0
     price_limit_ppm: int = 0
     maker_fee_ppm: int = 0
@@ -102,6 +108,8 @@ class Instrument:
     flags: int = 0
     volatility_ppm: int = 0
     interruption_seconds: int = 0
+    block_limit_ppm: int = 0
+    is_block_window_open: int = 0
     phase: int = Phase.CLOSED
     is_defined: bool = True
     is_interrupted: bool = False
@@ -169,6 +177,15 @@ class Market:
         if number not in self.instruments:
             raise Refusal(Code.UNKNOWN_INSTRUMENT)
         return self.instruments[number]
+
+    def order(self, order_id: int) -> Order:
+        """The open order of this id, whosever it is. Raises Refusal."""
+        number = order_id >> ORDER_SLOT_BITS
+        refuse_if(not 1 <= number < self.next_order_number, Code.ORDER_NOT_FOUND)
+        order = self.orders.get(order_id)
+        if order is None:
+            raise Refusal(Code.ORDER_NOT_OPEN)
+        return order
 
     def position(self, account: int, instrument: int) -> Position:
         """The position to look at: an empty one if it was never touched."""
@@ -259,14 +276,9 @@ class Market:
         many are cancelled: an account's as they came, else as they stand in the books."""
         if account != 0:
             return [order for order in self.orders.values() if order.account == account]
-        return [
-            order
-            for number, book in sorted(self.books.items())
-            if instrument in (0, number)
-            for orders in (book.orders, book.stops)
-            for side in (Side.BUY, Side.SELL)
-            for order in orders(side)
-        ]
+        books = sorted(self.books.items())
+        chosen = [book for number, book in books if instrument in (0, number)]
+        return [order for book in chosen for order in book.all_orders()]
 
 
 def _numbered(records: dict[int, Any], nothing: object, layout: np.dtype) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from engine_flows import ROOMY_LIMITS, run_flow
 
+from engine.codes import Resting
 from engine.matching.arrays import EngineArrays
 from engine.matching.engine import Engine
 from engine.matching.invariants import check_invariants
@@ -43,7 +44,10 @@ def _busy_arrays() -> EngineArrays:
 
 
 def _first_open(arrays: EngineArrays) -> Any:
-    return arrays.book.orders[np.flatnonzero(arrays.book.orders["order_id"])[0]]
+    orders = arrays.book.orders
+    return orders[
+        np.flatnonzero((orders["order_id"] != 0) & (orders["resting"] == Resting.BOOK))[0]
+    ]
 
 
 def _busy_side(arrays: EngineArrays) -> Any:
@@ -89,6 +93,9 @@ DAMAGE: dict[str, tuple[Callable[[EngineArrays], None], str]] = {
     "id": (lambda arrays: _add(_first_open(arrays), "order_id"), "names its slot"),
     "nil order": (lambda arrays: _add(arrays.book.orders[0], "next"), "slot 0"),
     "open count": (lambda arrays: _add(arrays.book.pool[0], "open_orders"), "counted"),
+    "stop count": (lambda arrays: _add(arrays.book.pool[0], "pending_stops"), "stops are counted"),
+    "slice count": (lambda arrays: _add(arrays.book.pool[0], "hidden_slices"), "slices are"),
+    "resting": (lambda arrays: _add(_first_open(arrays), "resting"), "own price"),
     "slot lost": (lambda arrays: _add(arrays.book.pool[0], "slots_used"), "given back"),
     "account list": (lambda arrays: _add(_busy_ends(arrays), "last"), "ends at its last"),
     "account link": (lambda arrays: _add(_last_link(arrays), "previous"), "both ways"),
