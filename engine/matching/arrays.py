@@ -36,7 +36,7 @@ EVENTS_PER_COMMAND = 7
 ORDERS_PER_COMMAND = 2
 EVENTS_PER_ORDER = 2
 # A power of two, more than the batch loop looks ahead.
-FIRST_ROWS = 32
+FIRST_ROWS = 64
 
 # One row: how far the engine has come.
 PROGRESS = np.dtype(

@@ -61,6 +61,18 @@ def first_row(table: ClientIdArrays, account: int, high: int, low: int) -> Any:
 
 
 @inlined
+def next_row(entries: np.ndarray, row: int) -> Any:
+    """Where the search goes on if another id is there.
+
+    The step and the length it wraps at have no common divisor, so every entry but the last (where
+    a walk may begin, but never comes by) is visited in the end.
+    """
+    last = len(entries) - 1
+    following = row + BLOCK_ENTRIES
+    return following - last * int64(following >= last)
+
+
+@inlined
 def find_client_id(table: ClientIdArrays, account: int, high: int, low: int) -> Any:
     """The row of the id's entry, or of the free entry where it belongs."""
     return find_from(table, first_row(table, account, high, low), account, high, low)
@@ -70,7 +82,6 @@ def find_client_id(table: ClientIdArrays, account: int, high: int, low: int) -> 
 def find_from(table: ClientIdArrays, row: int, account: int, high: int, low: int) -> Any:
     """`find_client_id`, where `first_row` is known already."""
     entries = table.entries
-    last = len(entries) - 1
     while True:
         entry = entries[row]
         if entry["value"] == 0 or (
@@ -79,11 +90,7 @@ def find_from(table: ClientIdArrays, row: int, account: int, high: int, low: int
             and entry["account"] == account
         ):
             return row
-        # The step and the length it wraps at have no common divisor, so every entry but the last
-        # (where a walk may begin, but never comes by) is visited in the end.
-        row += BLOCK_ENTRIES
-        if row >= last:
-            row -= last
+        row = next_row(entries, row)
 
 
 @inlined
