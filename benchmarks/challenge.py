@@ -68,8 +68,9 @@ MESSAGE = np.dtype(
     align=True,
 )
 
-# What the harness keeps of each of the workload's order ids.
-OID = np.dtype([("uses", "<i4"), ("account", "<i4")])
+# What the harness keeps of each of the workload's order ids: twice how often it was used, and the
+# side of its latest use, in one number.
+OID = np.int32
 
 
 class WorkloadError(Exception):
@@ -160,21 +161,18 @@ def _write_commands(
         if message["oid"] >= len(oids):
             return int64(row)
         command = commands[row]
-        oid = oids[message["oid"]]
+        oid = int64(oids[message["oid"]])
         # Kinds follow each other like the tosses of a coin, which no processor foresees: so all
         # take the same way, with sums instead of branches.
         is_new = int64(message["type"] == _NEW)
-        uses = oid["uses"] + is_new
-        # An id that was never used belongs to nobody; either account is told so.
-        account = max(int64(oid["account"]), int64(BUYER))
-        account += is_new * (BUYER + int64(message["side"]) * (SELLER - BUYER) - account)
-        oid["uses"] = uses
-        oid["account"] = account
+        oid += is_new * (2 + int64(message["side"]) - (oid & 1))
+        oids[message["oid"]] = oid
         command["sequence"] = first_sequence + row
         command["time_ns"] = first_sequence + row
-        command["client_id_high"] = uses
+        command["client_id_high"] = oid >> 1
         command["client_id_low"] = message["oid"]
-        command["account"] = account
+        # An id that was never used belongs to nobody; either account is told so.
+        command["account"] = BUYER + (oid & 1) * (SELLER - BUYER)
         command["kind"] = (_KINDS >> 8 * int64(message["type"])) & 0xFF
         command["price_ticks"] = message["px"]
         command["quantity_lots"] = message["qty"]

@@ -9,7 +9,7 @@ from engine.codes import Code, Side, Target
 from engine.compiled import inlined, int64
 from engine.matching.arrays import FIRST_ROWS, EngineArrays
 from engine.orderbook.bits import prefetch
-from engine.orderbook.client_ids import find_from, first_row, next_row, write_client_id
+from engine.orderbook.client_ids import BLOCK_ENTRIES, find_from, first_row, next_row, write_client_id
 from engine.orderbook.ladder import ladder_index
 from engine.orderbook.queues import has_free_slots, take_slot
 from engine.units import MAX_ORDER_NUMBER, ORDER_SLOT_BITS
@@ -43,7 +43,7 @@ def fetch_client_id(arrays: EngineArrays, row: int) -> None:
 
 @inlined
 def fetch_next_entry(arrays: EngineArrays, row: int) -> None:
-    """Where another id is found there, take the first step of the search; most end with it."""
+    """Where another id is found there, take a step of the search; few need more than one more."""
     command = arrays.commands.headers[row]
     high, low = command["client_id_high"], command["client_id_low"]
     if high != 0 or low != 0:
@@ -55,6 +55,7 @@ def fetch_next_entry(arrays: EngineArrays, row: int) -> None:
         place += is_other * (next_row(entries, place) - place)
         arrays.first_rows[row & (FIRST_ROWS - 1)] = place
         prefetch(entries, place)
+        prefetch(entries, place + is_other * BLOCK_ENTRIES)
 
 
 @inlined
