@@ -87,7 +87,7 @@ DAMAGE: dict[str, tuple[Callable[[EngineArrays], None], str]] = {
     "price": (lambda arrays: _add(_first_open(arrays), "price_ticks"), "own price"),
     "remainder": (lambda arrays: _add(_first_open(arrays), "remaining_lots"), "quantity"),
     "id": (lambda arrays: _add(_first_open(arrays), "order_id"), "names its slot"),
-    "nil order": (lambda arrays: _add(arrays.book.orders[0], "next"), "slot 0"),
+    "nil order": (lambda arrays: _add(arrays.book.orders[0], "held_fen"), "slot 0"),
     "open count": (lambda arrays: _add(arrays.book.pool[0], "open_orders"), "counted"),
     "slot lost": (lambda arrays: _add(arrays.book.pool[0], "slots_used"), "given back"),
     "account list": (lambda arrays: _add(_busy_ends(arrays), "last"), "ends at its last"),
