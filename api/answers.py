@@ -216,6 +216,27 @@ class RateLimit(Answer):
     window_seconds: int
 
 
+class RateLimitNow(RateLimit):
+    remaining: int
+
+
+class AccountLimits(Answer):
+    """What is null is not limited."""
+
+    account: str
+    maximum_orders_per_second: int | None
+    maximum_open_orders: int | None
+    maximum_order_amount: str | None
+    open_orders: int
+    blocked: bool
+
+
+class OwnLimits(AccountLimits):
+    """`requests` are those of the gateway, whatever they ask for; `orders` those that enter one."""
+
+    requests: dict[str, RateLimitNow]
+
+
 class Eligibility(Answer):
     roles: list[str]
 
@@ -299,6 +320,9 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/cancel-after"): CancelAfter,
     ("GET", "/v1/fills"): Fills,
     ("GET", "/v1/balances"): Balances,
+    ("GET", "/v1/limits"): OwnLimits,
+    ("GET", "/v1/operator/accounts/{account}/limits"): AccountLimits,
+    ("PUT", "/v1/operator/accounts/{account}/limits"): AccountLimits,
     ("GET", "/v1/time"): Time,
     ("GET", "/v1/status"): Status,
     ("GET", "/v1/instruments"): Instruments,

@@ -19,6 +19,7 @@ from api.routes import (
     compliance,
     fills,
     keys,
+    limits,
     market,
     operator,
     orders,
@@ -41,6 +42,7 @@ _ROUTES = (
     public_registry,
     compliance,
     settlements,
+    limits,
     operator,
 )
 

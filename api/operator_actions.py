@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from api.commands import admin_command, instrument_command
@@ -21,6 +22,7 @@ from api.messages import ENGINE_CODES
 from api.order_entry import refusal
 from api.schemas import (
     AccountBody,
+    AccountLimitsBody,
     CashBody,
     InstrumentBody,
     parse_amount,
@@ -103,6 +105,34 @@ async def block_account(gateway: Gateway, caller: Caller, code: str, *, block: b
     if events[0]["kind"] == EventKind.COMMAND_REFUSED:
         raise _refusal(events)
     return len(events) - 1
+
+
+async def set_account_limits(
+    gateway: Gateway, caller: Caller, code: str, body: AccountLimitsBody
+) -> int:
+    """Set what an account may do from now on; its number."""
+    amount_fen = 0
+    if body.maximum_order_amount is not None:
+        amount_fen = parse_amount(body.maximum_order_amount, "maximum_order_amount")
+
+    def note(session: Session) -> int:
+        number = identity.account_number(session, code)
+        subject = {"account": code, **msgspec.structs.asdict(body)}
+        identity.audit(session, caller.username, "account_limits_set", subject)
+        return number
+
+    number = await write(gateway, note)
+    command = admin_command(
+        CommandKind.SET_ACCOUNT_LIMITS,
+        account=number,
+        amount_fen=amount_fen,
+        maximum_orders_per_second=body.maximum_orders_per_second or 0,
+        maximum_open_orders=body.maximum_open_orders or 0,
+    )
+    [events] = await gateway.core.submit(command)
+    if events[0]["kind"] != EventKind.ACCOUNT_LIMITS_SET:
+        raise _refusal(events)
+    return number
 
 
 # --- Cash ---

@@ -38,6 +38,7 @@ KERNEL_SOURCES = (
     "compiled.py",
     "matching/*.py",
     "orderbook/*.py",
+    "packed_texts.py",
     "plain_indexes.py",
     "records.py",
     "risk.py",

@@ -17,7 +17,13 @@ from engine.records import ADMIN_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVE
 from settlement.ledger import CASH, Kind, Leg, Posting, holder
 from settlement.ports import Records
 
-ORDER_KINDS = (EventKind.ORDER_ACCEPTED, EventKind.ORDER_CANCELLED, EventKind.ORDER_AMENDED)
+# An iceberg's next slice changes nothing that is kept: ORDER_REFRESHED is not among them.
+ORDER_KINDS = (
+    EventKind.ORDER_ACCEPTED,
+    EventKind.ORDER_CANCELLED,
+    EventKind.ORDER_AMENDED,
+    EventKind.ORDER_TRIGGERED,
+)
 _EXPIRED = (Reason.DAY_EXPIRED, Reason.EXPIRED)
 _CASH_KINDS = (EventKind.CASH_DEPOSITED, EventKind.CASH_WITHDRAWN)
 _CREDITS_KINDS = (EventKind.CREDITS_DEPOSITED, EventKind.CREDITS_WITHDRAWN)
@@ -36,6 +42,8 @@ class OrderEvent(NamedTuple):
     price_ticks: int
     quantity_lots: int
     remaining_lots: int
+    stop_price_ticks: int
+    display_quantity_lots: int
     expires_at_ns: int
     minimum_quantity_lots: int
     account: int
@@ -147,6 +155,7 @@ class EventRows:
             int(EventKind.ORDER_ACCEPTED): self._order_accepted,
             int(EventKind.ORDER_CANCELLED): self._order_cancelled,
             int(EventKind.ORDER_AMENDED): self._order_amended,
+            int(EventKind.ORDER_TRIGGERED): self._order_triggered,
             int(EventKind.TRADE): self._trade,
             int(EventKind.INSTRUMENT_DEFINED): self._instrument_defined,
             int(EventKind.PHASE_CHANGED): self._phase_changed,
@@ -165,7 +174,7 @@ class EventRows:
             "entered_quantity_lots": event.quantity_lots,
             "filled_lots": 0,
             "filled_ticks": 0,
-            "status": "open",
+            "status": "pending_trigger" if event.stop_price_ticks else "open",
             "created_time_ns": event.time_ns,
             "updated_time_ns": event.time_ns,
         }
@@ -178,6 +187,9 @@ class EventRows:
             quantity_lots=event.quantity_lots,
             remaining_lots=event.remaining_lots,
         )
+
+    def _order_triggered(self, event: OrderEvent) -> None:
+        self._touch(event.order_id, event)["status"] = "open"
 
     def _order_cancelled(self, event: OrderEvent) -> None:
         self._touch(event.order_id, event).update(

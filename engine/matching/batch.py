@@ -23,6 +23,7 @@ from engine.matching.mass_cancel import cancel_all, expire_orders
 from engine.matching.orders import new_order
 from engine.matching.quotes import set_quote
 from engine.matching.stops import trigger_stops
+from engine.orderbook.client_ids import MOVED_PER_COMMAND, move_client_ids
 
 # Commands go in groups: while one is applied, what the next four will need is on its way from memory,
 # a step further for each that is nearer.
@@ -44,6 +45,8 @@ def apply_batch(address: int, count: int) -> Any:
 def _apply_batch(arrays: EngineArrays, count: int) -> Any:
     progress = arrays.progress[0]
     progress["events"] = 0
+    if len(arrays.client_ids.old_entries) != 0:
+        move_client_ids(arrays.client_ids, MOVED_PER_COMMAND * count)
     # Before the first group is applied, the ones behind it are brought to where they would be.
     for start in range(-4 * _GROUP, count, _GROUP):
         for row in range(max(start + 4 * _GROUP, 0), min(start + 5 * _GROUP, count)):
@@ -89,7 +92,7 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:
         cancel_all(arrays, row)
     elif kind == CommandKind.EXPIRE_ORDERS:
         expire_orders(arrays, row)
-    elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.UNBLOCK_ACCOUNT:
+    elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.SET_ACCOUNT_LIMITS:
         administer(arrays, row)
     else:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)

@@ -73,6 +73,8 @@ class Order(Base):
     entered_quantity_lots: Mapped[int]
     expires_at_ns: Mapped[int] = mapped_column(default=0, server_default="0")  # 0: not gtd
     minimum_quantity_lots: Mapped[int] = mapped_column(default=0, server_default="0")
+    stop_price_ticks: Mapped[int] = mapped_column(default=0, server_default="0")  # 0: none
+    display_quantity_lots: Mapped[int] = mapped_column(default=0, server_default="0")  # 0: all
     remaining_lots: Mapped[int]  # still open; 0 once the order is closed
     filled_lots: Mapped[int]
     filled_ticks: Mapped[int]  # sum of price times quantity: the average price's numerator
