@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -107,53 +107,61 @@ def load(path: Path) -> np.ndarray:
     return messages
 
 
+class WorkloadArrays(NamedTuple):
+    """Messages to send, and what is known of their order ids."""
+
+    messages: np.ndarray  # MESSAGE
+    oids: np.ndarray  # OID, by order id
+
+
+class Begin(NamedTuple):
+    """How far the run has come."""
+
+    batch_messages: int
+    sequence: int  # of the next command
+    first_sequence: int  # of the workload's message 0
+    end: int  # of the report
+
+
 @entry_point
 def run_batches(
     address: int,
     arrays: EngineArrays,
-    messages: np.ndarray,
-    batch_messages: int,
-    sequence: int,
-    first_sequence: int,
-    oids: np.ndarray,
+    workload: WorkloadArrays,
     report: ReportArrays,
-    end: int,
+    begin: Begin,
 ) -> Any:
-    """Send messages, a batch at a time, and write the report from byte `end` on.
+    """Send messages, a batch at a time, and write the report.
 
     How many messages were sent, and the end of the report: less than 0 if the engine refused what
     the report has no line for (see `write_report`). Stops at the first message whose order id
-    `oids` has no room for. `sequence` is for the first message, `first_sequence` was the
-    workload's.
+    `oids` has no room for.
     """
     sent = int64(0)
-    while sent < len(messages) and end >= 0:
-        stop = min(sent + batch_messages, len(messages))
+    end = begin.end
+    while sent < len(workload.messages) and end >= 0:
+        stop = min(sent + begin.batch_messages, len(workload.messages))
         written = _write_commands(
-            messages, sent, stop, sequence + sent, oids, arrays.commands.orders
+            workload, sent, stop, begin.sequence + sent, arrays.commands.orders
         )
         if written == 0:
             break
         events = apply_batch(address, written)
-        end = write_report(arrays.events, events, first_sequence, report, end)
+        end = write_report(arrays.events, events, begin.first_sequence, report, end)
         sent += written
     return sent, end
 
 
 @inlined
 def _write_commands(
-    messages: np.ndarray,
-    start: int,
-    stop: int,
-    first_sequence: int,
-    oids: np.ndarray,
-    commands: np.ndarray,
+    workload: WorkloadArrays, start: int, stop: int, first_sequence: int, commands: np.ndarray
 ) -> Any:
     """Turn messages into commands; how many, up to the first that `oids` has no room for.
 
     The engine remembers a client id for ever and the workload may use an order id again, so each
     use is a client id of its own: the order id, and how often it has been used.
     """
+    messages, oids = workload.messages, workload.oids
     for row in range(stop - start):
         message = messages[start + row]
         if start + row + _AHEAD < stop:
@@ -241,17 +249,10 @@ class Harness:
         most_bytes = len(arrays.events.headers) * LINE_BYTES
         if self._end + most_bytes > len(self._report.text):
             self._next_chunk(most_bytes)
-        return (
-            address,
-            arrays,
-            messages,
-            self._batch_messages,
-            self._engine.sequence + 1,
-            self._first_sequence,
-            self._oids,
-            self._report,
-            self._end,
-        )
+        workload = WorkloadArrays(messages, self._oids)
+        sequence = self._engine.sequence + 1
+        begin = Begin(self._batch_messages, sequence, self._first_sequence, self._end)
+        return address, arrays, workload, self._report, begin
 
     def _make_room_for(self, oid: int) -> None:
         """Let the table of order ids hold one that is too high for it."""

@@ -1,4 +1,4 @@
-"""Decimal numbers as text, four digits at a time from tables, for kernels that write long reports."""
+"""Decimal numbers as text, four digits at a time from tables, for kernels that write reports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LENGTH_SHIFT = 56
 
 
 class NumeralArrays(NamedTuple):
-    """The texts of all numbers of up to four digits, each with a comma behind it, lowest byte first.
+    """The texts of all numbers of up to four digits, each with a comma, first character lowest.
 
     In the highest byte of `plain` is the length of its text.
     """

@@ -42,9 +42,7 @@ def write_report(
     amended = int64(-1)  # place of the event whose line follows its trades
     for place in range(count):
         kind = events.headers[place]["kind"]
-        is_followed = (
-            place + 1 < count and events.headers[place + 1]["kind"] == EventKind.TRADE
-        )
+        is_followed = place + 1 < count and events.headers[place + 1]["kind"] == EventKind.TRADE
         if kind == EventKind.TRADE:
             end = _trade_line(report, end, events.trades[place], first_sequence)
             if amended >= 0 and not is_followed:

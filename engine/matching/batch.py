@@ -25,8 +25,8 @@ from engine.matching.quotes import set_quote
 from engine.matching.stops import trigger_stops
 from engine.orderbook.client_ids import MOVED_PER_COMMAND, move_client_ids
 
-# Commands go in groups: while one is applied, what the next four will need is on its way from memory,
-# a step further for each that is nearer.
+# Commands go in groups: while one is applied, what the next four will need is on its way from
+# memory, a step further for each that is nearer.
 _GROUP = 8
 assert 5 * _GROUP <= FIRST_ROWS
 

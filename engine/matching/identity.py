@@ -32,9 +32,9 @@ def is_defined(arrays: EngineArrays, instrument: int) -> Any:
     return 0 < instrument < len(instruments) and instruments[instrument]["is_defined"] != 0
 
 
-# The batch loop has memory asked for ahead of each command, in these four steps. Nothing of what they
-# find is an answer: commands on the way may change it. All commands take the same way through them,
-# for a branch that cannot be foreseen costs more than it saves.
+# The batch loop has memory asked for ahead of each command, in these four steps. Nothing of what
+# they find is an answer: commands on the way may change it. All commands take the same way through
+# them, for a branch that cannot be foreseen costs more than it saves.
 
 
 @inlined
