@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
 from api.settlement_answers import SETTLEMENT_ANSWERS
 
@@ -204,11 +205,23 @@ class Time(Answer):
     unix_ms: int
 
 
+class Halt(Answer):
+    """An operator's halt, which stands until he resumes."""
+
+    reason: str
+    since: str
+
+
+class HaltOfSymbol(Halt):
+    symbol: str
+
+
 class Status(Answer):
     status: Literal["open", "call_auction", "pre_open", "halted", "closed"]
     engine: Literal["ready", "unavailable"]
     sequence: int
     demo: bool
+    halts: list[HaltOfSymbol]
 
 
 class RateLimit(Answer):
@@ -247,6 +260,7 @@ class Instrument(Answer):
     tick: str
     lot: str
     phase: Literal["closed", "pre_open", "call_auction", "continuous", "halted"]
+    halt: Halt | None
     trading_day: str
     reference_price: str
     price_limit: str
@@ -336,4 +350,5 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
     **REGISTRY_ANSWERS,
     **SETTLEMENT_ANSWERS,
+    **MARKET_RULE_ANSWERS,
 }

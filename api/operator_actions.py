@@ -1,4 +1,4 @@
-"""What operators change in the engine: accounts, cash, instruments, phases, blocked accounts.
+"""What operators change in the engine: accounts, cash, instruments, blocked accounts.
 
 Each action can be repeated: what a crash left half done is finished by the next try, or by the
 next start. Every action leaves an audit record in the transaction that writes it down, or, where
@@ -31,7 +31,7 @@ from api.schemas import (
     plain_text,
 )
 from engine import records
-from engine.codes import Code, CommandKind, EventKind, InstrumentFlag, Phase
+from engine.codes import Code, CommandKind, EventKind, InstrumentFlag
 from engine.decimals import NotDecimalError, OffStepError, parse_price
 from engine.units import MAX_LADDER_LEVELS, MAX_TICK_FEN, ONE_MILLION
 from settlement import cash_requests, identity
@@ -217,7 +217,7 @@ async def resume_cash(gateway: Gateway) -> None:
         await carry_out_cash(gateway, request)
 
 
-# --- Instruments and phases ---
+# --- Instruments ---
 
 
 async def define_instrument(gateway: Gateway, caller: Caller, body: InstrumentBody) -> Instrument:
@@ -278,26 +278,6 @@ def _ladder_levels(reference_ticks: int, limit_ppm: int) -> int:
     """Room for four times the price band, so that the reference price may move far."""
     band = 2 * reference_ticks * limit_ppm // ONE_MILLION + 2
     return min(max(1 << (4 * band - 1).bit_length(), 64), MAX_LADDER_LEVELS)
-
-
-async def set_phase(
-    gateway: Gateway, caller: Caller, symbol: str | None, phase: Phase
-) -> list[Instrument]:
-    """Set the phase of one instrument, or of all; the instruments as they then are."""
-    wanted = (
-        [gateway.instruments.get(symbol)]
-        if symbol is not None
-        else list(gateway.instruments.by_number.values())
-    )
-    for instrument in wanted:
-        command = admin_command(
-            CommandKind.SET_PHASE, instrument=instrument.number, phase=int(phase)
-        )
-        [events] = await gateway.core.submit(command)
-        if events[0]["kind"] != EventKind.PHASE_CHANGED:
-            raise _refusal(events)
-    await record(gateway, caller, "phase_set", {"symbol": symbol, "phase": phase.name.lower()})
-    return [gateway.instruments.by_number[instrument.number] for instrument in wanted]
 
 
 def _refusal(events: Any) -> Problem:

@@ -190,9 +190,16 @@ class KeyBody(Body):
 
 
 class PhaseBody(Body):
-    """POST /v1/operator/sessions; without a symbol all instruments."""
+    """POST /v1/operator/sessions; without a symbol all instruments. Clients are told the reason."""
 
     phase: Literal["pre_open", "call_auction", "continuous", "halted", "closed"]
+    symbol: Symbol | None = None
+    reason: str | None = None
+
+
+class ResumeBody(Body):
+    """POST /v1/operator/resume; without a symbol all halted instruments."""
+
     symbol: Symbol | None = None
 
 
