@@ -10,20 +10,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba.core import ir, types
+from numba.core import compiler_machinery, ir, types
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.typed_passes import NoPythonSupportedFeatureValidation
 
+# What numba states no types for.
+_ir: Any = ir
+_machinery: Any = compiler_machinery
+_types: Any = types
+_steps: Any = DefaultPassBuilder
 
-@register_pass(mutates_CFG=False, analysis_only=False)
-class _PlainIndexes(FunctionPass):  # type: ignore[misc]
+
+@_machinery.register_pass(mutates_CFG=False, analysis_only=False)
+class _PlainIndexes(compiler_machinery.FunctionPass):
     """Put a cast in front of each index that is a signed integer."""
 
     _name = "plain_indexes"
 
     def __init__(self) -> None:
-        FunctionPass.__init__(self)
+        _machinery.FunctionPass.__init__(self)
 
     def run_pass(self, state: Any) -> bool:
         """Give every block its statements again, with casts among them."""
@@ -46,8 +51,8 @@ def _is_signed_access(access: Any, types_of: Any) -> bool:
     array = access.value if is_read else access.target
     index_type = types_of[access.index.name]
     return (
-        isinstance(types_of[array.name], types.Array)
-        and isinstance(index_type, types.Integer)
+        isinstance(types_of[array.name], _types.Array)
+        and isinstance(index_type, _types.Integer)
         and index_type.signed
     )
 
@@ -56,20 +61,20 @@ def _cast_index(access: Any, scope: Any, state: Any) -> Any:
     """Let the access use an unsigned copy of its index; the statement that makes it."""
     signed = access.index
     unsigned = scope.redefine("$plain_index", access.loc)
-    state.typemap[unsigned.name] = types.uintp
+    state.typemap[unsigned.name] = _types.uintp
     signature = state.calltypes.pop(access)
-    arguments = (signature.args[0], types.uintp, *signature.args[2:])
+    arguments = (signature.args[0], _types.uintp, *signature.args[2:])
     access.index = unsigned
     state.calltypes[access] = signature.replace(args=arguments)
-    return ir.Assign(ir.Expr.cast(signed, access.loc), unsigned, access.loc)
+    return _ir.Assign(_ir.Expr.cast(signed, access.loc), unsigned, access.loc)
 
 
-class KernelCompiler(CompilerBase):  # type: ignore[misc]
+class KernelCompiler(CompilerBase):
     """numba's own steps, and that one before the last of them."""
 
     def define_pipelines(self) -> list[Any]:
         """The one way to compile a kernel."""
-        steps = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        steps = _steps.define_nopython_pipeline(self.state)
         steps.add_pass_after(_PlainIndexes, NoPythonSupportedFeatureValidation)
         steps.finalize()
         return [steps]
