@@ -93,19 +93,24 @@ def check_means(
 ) -> Any:
     """Whether the account has room, cash or credits, with its own order given back first."""
     position = balances.positions[position_row]
-    if side == Side.BUY:
-        total_lots = (
-            position["available_lots"]
-            + position["held_lots"]
-            + position["locked_lots"]
-            + position["buying_lots"]
-        )
-        if total_lots - own_lots + quantity_lots > instrument["maximum_holding_lots"]:
-            return Code.MAX_HOLDING_EXCEEDED
-        if hold_fen > balances.accounts[account]["available_fen"] + own_hold_fen:
-            return Code.INSUFFICIENT_FUNDS
+    total_lots = (
+        position["available_lots"]
+        + position["held_lots"]
+        + position["locked_lots"]
+        + position["buying_lots"]
+    )
+    # Both sides take the same way, with factors 0 and 1: see `rest`.
+    buys = 1 - side
+    excess_lots = total_lots - own_lots + quantity_lots - instrument["maximum_holding_lots"]
+    excess_lots = buys * max(excess_lots, 0)
+    missing_fen = hold_fen - balances.accounts[account]["available_fen"] - own_hold_fen
+    missing_fen = buys * max(missing_fen, 0)
+    missing_lots = side * max(quantity_lots - position["available_lots"] - own_lots, 0)
+    if excess_lots | missing_fen | missing_lots == 0:
         return Code.OK
-    return check_credits(balances, position_row, quantity_lots, own_lots)
+    if side == Side.SELL:
+        return check_credits(balances, position_row, quantity_lots, own_lots)
+    return Code.MAX_HOLDING_EXCEEDED if excess_lots > 0 else Code.INSUFFICIENT_FUNDS
 
 
 @inlined

@@ -48,7 +48,7 @@ EVENTS_PER_STOP = 6
 # A hidden slice follows on a trade that filled the one before it.
 EVENTS_PER_SLICE = 2
 # A power of two, more than the batch loop looks ahead.
-FIRST_ROWS = 32
+FIRST_ROWS = 64
 
 # One row: how far the engine has come.
 PROGRESS = np.dtype(

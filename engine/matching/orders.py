@@ -32,7 +32,7 @@ from engine.codes import (
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.continuous import best_is_reached, first_opposite, meets_own
-from engine.matching.events import add_reply, describe_order, refuse
+from engine.matching.events import add_reply, copy_terms, describe_order, refuse
 from engine.matching.identity import (
     can_issue_orders,
     is_defined,
@@ -343,20 +343,16 @@ def _fill_slot(
     order["instrument"] = command["instrument"]
     order["position"] = position_row
     order["allowance"] = allowance_row
-    order["side"] = command["side"]
-    order["order_type"] = command["order_type"]
-    order["time_in_force"] = command["time_in_force"]
-    order["flags"] = command["flags"]
-    order["self_trade_prevention"] = command["self_trade_prevention"]
-    order["purpose"] = command["purpose"]
+    copy_terms(command, order)
     order["gateway"] = command["gateway"]
     is_off_book = command["order_type"] >= OrderType.BLOCK
     order["resting"] = int64(Resting.OFF_BOOK if is_off_book else Resting.BOOK)
     if command["stop_price_ticks"] | command["display_quantity_lots"]:
         _write_conditions(arrays.book, command, slot)
     details = arrays.book.details[slot]
-    details["client_id_high"] = command["client_id_high"]
-    details["client_id_low"] = command["client_id_low"]
+    high, low = command["client_id_high"], command["client_id_low"]
+    details["client_id_high"] = high
+    details["client_id_low"] = low
     details["entered_time_ns"] = command["time_ns"]
     details["session"] = command["session"]
     details["scheme"] = command["scheme"]
