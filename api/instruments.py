@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from api.errors import Problem
-from engine import records
+from engine import packed_texts, records
 from engine.codes import EventKind, InstrumentFlag, Phase
 from engine.units import ONE_MILLION
 
@@ -157,7 +157,7 @@ def _from_row(number: int, row: Any, phase: Phase) -> Instrument:
     """From a row of INSTRUMENT_STATE or an INSTRUMENT_EVENT, which name their fields alike."""
     return Instrument(
         number=number,
-        symbol=records.unpack_text(int(row["symbol_high"]), int(row["symbol_low"])),
+        symbol=packed_texts.unpack_text(int(row["symbol_high"]), int(row["symbol_low"])),
         tick_fen=int(row["tick_fen"]),
         reference_price_ticks=int(row["reference_price_ticks"]),
         lower_limit_ticks=int(row["lower_limit_ticks"]),

@@ -32,7 +32,7 @@ from api.schemas import (
     parse_ratio_ppm,
     plain_text,
 )
-from engine import records
+from engine import packed_texts, records
 from engine.codes import Code, CommandKind, EventKind, InstrumentFlag
 from engine.decimals import NotDecimalError, OffStepError, parse_price
 from engine.units import (
@@ -195,7 +195,7 @@ async def decide_cash(
 
 async def carry_out_cash(gateway: Gateway, request: CashRequest) -> CashRequest:
     """Have the engine do an approved request, once: its id is the command's client id."""
-    high, low, _ = records.pack_client_id(request.request_id)
+    high, low, _ = packed_texts.pack_client_id(request.request_id)
     command = admin_command(
         _CASH_KINDS[request.kind],
         account=request.account_number,
@@ -230,7 +230,7 @@ async def resume_cash(gateway: Gateway) -> None:
 async def define_instrument(gateway: Gateway, caller: Caller, body: InstrumentBody) -> Instrument:
     """A new instrument, closed until a phase is set."""
     try:
-        high, low = records.pack_text(body.symbol)
+        high, low = packed_texts.pack_text(body.symbol)
     except ValueError:
         raise Problem(
             "invalid_request", "A symbol has 1 to 16 ASCII characters.", field="symbol"

@@ -15,7 +15,7 @@ from fastapi import Query
 
 from api.errors import Problem
 from api.instruments import Instrument
-from engine import records
+from engine import packed_texts
 from engine.decimals import (
     NotDecimalError,
     OffStepError,
@@ -344,9 +344,9 @@ def parse_ratio_ppm(text: str, field: str) -> int:
 
 
 def parse_client_id(text: str, field: str = "client_order_id") -> tuple[int, int, bool]:
-    """As records.pack_client_id. Raises Problem."""
+    """As packed_texts.pack_client_id. Raises Problem."""
     try:
-        return records.pack_client_id(text)
+        return packed_texts.pack_client_id(text)
     except ValueError:
         raise Problem(
             "invalid_request", "A UUID or 1 to 16 visible ASCII characters are needed.", field=field

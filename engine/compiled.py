@@ -43,6 +43,7 @@ KERNEL_SOURCES = (
     "records.py",
     "risk.py",
     "state.py",
+    "state_records.py",
     "units.py",
 )
 

@@ -14,14 +14,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from engine.link import LinkError, QueryKind
-from engine.records import (
+from engine.state import EngineState, state_hash
+from engine.state_records import (
     ACCOUNT_STATE,
     ALLOWANCE_STATE,
     INSTRUMENT_STATE,
     ORDER_STATE,
     POSITION_STATE,
 )
-from engine.state import EngineState, state_hash
 
 QUESTION = struct.Struct("<Bi")
 _LENGTH = struct.Struct("<q")

@@ -14,14 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.codes import EventKind, InstrumentFlag, TradeType
-from engine.records import (
-    ADMIN_EVENT,
-    AUCTION_EVENT,
-    INSTRUMENT_EVENT,
-    ORDER_EVENT,
-    TRADE_EVENT,
-    unpack_text,
-)
+from engine.packed_texts import unpack_text
+from engine.records import ADMIN_EVENT, AUCTION_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT
 from marketdata.book import LevelView
 from marketdata.instrument import Instrument, Sequences, Trade
 from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, rows

@@ -13,14 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.codes import EventKind, OrderFlag, Reason
-from engine.records import (
-    ADMIN_EVENT,
-    AUCTION_EVENT,
-    INSTRUMENT_EVENT,
-    ORDER_EVENT,
-    TRADE_EVENT,
-    unpack_text,
-)
+from engine.packed_texts import unpack_text
+from engine.records import ADMIN_EVENT, AUCTION_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT
 from settlement.ledger import CASH, Kind, Leg, Posting, holder
 from settlement.ports import Records
 from settlement.quoting import Quoting

@@ -16,11 +16,9 @@ from engine.records import (
     AUCTION_EVENT,
     BLOCK_RULES_EVENT,
     COMMAND,
-    COUNTERS_STATE,
     EVENT,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
-    INSTRUMENT_STATE,
     MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
@@ -29,6 +27,7 @@ from engine.records import (
     TRADE_EVENT,
 )
 from engine.state import EngineLimits
+from engine.state_records import COUNTERS_STATE, INSTRUMENT_STATE
 from engine.units import MAX_SLICES, NEVER_NS
 
 EVENT_WORDS = RECORD_BYTES // 8

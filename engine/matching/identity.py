@@ -20,7 +20,7 @@ from engine.orderbook.client_ids import (
 )
 from engine.orderbook.ladder import ladder_index
 from engine.orderbook.queues import has_free_slots, take_slot
-from engine.units import MAX_ORDER_NUMBER, ORDER_SLOT_BITS
+from engine.units import MAX_ORDER_NUMBER, MAX_PRICE_TICKS, ORDER_SLOT_BITS
 
 _SLOT_MASK = (1 << ORDER_SLOT_BITS) - 1
 
@@ -85,7 +85,9 @@ def fetch_order(arrays: EngineArrays, row: int) -> None:
     instrument, side = int64(command["instrument"]), int64(command["side"])
     if is_defined(arrays, instrument) and side <= Side.SELL:
         book = arrays.book
-        index = ladder_index(book, instrument, side, command["price_ticks"])
+        # Nothing was checked yet: a price of any size shall not leave int64.
+        price_ticks = command["price_ticks"] & MAX_PRICE_TICKS
+        index = ladder_index(book, instrument, side, price_ticks)
         prefetch(book.levels, book.sides[2 * instrument + side]["first_level"] + index)
 
 

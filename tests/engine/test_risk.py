@@ -7,7 +7,6 @@ import pytest
 
 from engine.accounts import BalanceArrays, add_allowance, add_position, allocate_balances
 from engine.codes import Code, Phase, Side
-from engine.records import INSTRUMENT_STATE
 from engine.risk import (
     check_allowance,
     check_means,
@@ -17,6 +16,7 @@ from engine.risk import (
     hold_of,
 )
 from engine.state import EngineLimits
+from engine.state_records import INSTRUMENT_STATE
 from engine.units import MAX_FEE_PPM, MAX_NOTIONAL_FEN
 
 LIMITS = EngineLimits(

@@ -20,7 +20,8 @@ from market_flows import run_market_flow
 from engine.codes import CommandKind, EventKind, Phase, Resting, Side
 from engine.decimals import format_price
 from engine.matching.reference import ReferenceEngine
-from engine.records import AUCTION_EVENT, pack_text
+from engine.packed_texts import pack_text
+from engine.records import AUCTION_EVENT
 from engine.state import EngineState
 from marketdata.market import Market, PastTrade
 

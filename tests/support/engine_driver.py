@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -20,6 +19,7 @@ from engine.codes import (
     Resting,
     Side,
 )
+from engine.packed_texts import pack_text
 from engine.queries import MatchingEngine
 from engine.records import (
     ACCOUNT_LIMITS_EVENT,
@@ -35,7 +35,6 @@ from engine.records import (
     ORDER_EVENT,
     QUOTE_COMMAND,
     TRADE_EVENT,
-    pack_text,
 )
 from engine.state import EngineLimits, EngineState
 from engine.units import ONE_MILLION, ORDER_SLOT_BITS
@@ -51,6 +50,10 @@ AnyEngine = MatchingEngine
 SMALL_LIMITS = EngineLimits(
     orders=512, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=16_384
 )
+_EXTREMES = (
+    0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
+    2**60, 2**60 + 1, 2**63 - 1, -(2**63),
+)  # fmt: skip
 # What a test's clock starts with; commands are a microsecond apart.
 FIRST_TIME_NS = 1_700_000_000_000_000_000
 
@@ -137,13 +140,13 @@ def stamp(command: np.ndarray, sequence: int) -> np.ndarray:
     return command
 
 
-def spoil(random: Random, command: np.ndarray, extremes: Sequence[int]) -> None:
+def spoil(random: Random, command: np.ndarray) -> None:
     """Put an extreme value into one field, or change the kind."""
     layout = command_layout(int(command["kind"][0]))
     stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
     name = random.choice([field for field in layout.names or () if field not in stamped])
     bounds = np.iinfo(layout[name])
-    fitting = [value for value in extremes if bounds.min <= value <= bounds.max]
+    fitting = [value for value in _EXTREMES if bounds.min <= value <= bounds.max]
     power = 1 << random.randrange(bounds.bits - 1)
     command.view(layout)[name] = random.choice([random.choice(fitting), power, power - 1])
 

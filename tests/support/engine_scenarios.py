@@ -35,7 +35,8 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.decimals import parse_fen, parse_price
-from engine.records import ADMIN_COMMAND, ORDER_COMMAND, pack_client_id
+from engine.packed_texts import pack_client_id
+from engine.records import ADMIN_COMMAND, ORDER_COMMAND
 from engine.state import EngineLimits, state_hash
 
 # Z was never opened; the operator acts for no account.

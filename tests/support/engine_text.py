@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.codes import Code, EventKind, OrderType, Phase, Reason, Resting, Side, TradeType
 from engine.decimals import format_fen, format_price
-from engine.records import unpack_text
+from engine.packed_texts import unpack_text
 from engine.state import EngineState
 
 

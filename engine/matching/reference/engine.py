@@ -19,8 +19,9 @@ from engine.matching.reference import (
 )
 from engine.matching.reference.events import Command, read_command
 from engine.matching.reference.state import Market, Refusal
-from engine.records import ACCOUNT_STATE, COMMAND
+from engine.records import COMMAND
 from engine.state import EngineLimits, EngineState
+from engine.state_records import ACCOUNT_STATE
 from engine.units import NEVER_NS
 
 _RULES: dict[int, Callable[[Market, Command], None]] = {

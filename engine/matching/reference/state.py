@@ -11,7 +11,8 @@ import numpy as np
 from engine.codes import Code, InstrumentFlag, Phase
 from engine.matching.reference.book import Book, Order
 from engine.matching.reference.events import EventWriter
-from engine.records import (
+from engine.state import EngineLimits, EngineState
+from engine.state_records import (
     ACCOUNT_STATE,
     ALLOWANCE_STATE,
     COUNTERS_STATE,
@@ -19,7 +20,6 @@ from engine.records import (
     ORDER_STATE,
     POSITION_STATE,
 )
-from engine.state import EngineLimits, EngineState
 from engine.units import EXCHANGE_ACCOUNT, MAX_ORDER_NUMBER, ONE_MILLION, ORDER_SLOT_BITS
 
 
