@@ -273,9 +273,11 @@ class BlockRules(Answer):
 
 
 class Instrument(Answer):
-    """`ends_at` is the planned end of the phase, `no_cancel_from` when cancelling ends in it."""
+    """`ends_at` is the planned end of the phase, `no_cancel_from` when cancelling ends in it;
+    `number` is the instrument's name in binary records."""
 
     symbol: str
+    number: int
     currency: str
     tick: str
     lot: str

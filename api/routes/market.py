@@ -131,6 +131,7 @@ def render(found: Instrument, exchange: Gateway) -> dict[str, Any]:
     """An instrument as the public contract shows it."""
     return {
         "symbol": found.symbol,
+        "number": found.number,
         "currency": "CNY",
         "tick": format_fen(found.tick_fen),
         "lot": "1",
