@@ -1,8 +1,9 @@
 """An enterprise: buys a quantity at the best prices, waits for settlement, retires it.
 
 It takes what is offered, the cheapest first and nothing beyond its highest price, until it has what
-it needs. Credits of an instrument with the resale lock cannot be used until the day is settled; then
-it retires them and keeps the certificate as a PDF. (In the demo, end the day as `operator`: see the README.)
+it needs. Credits of an instrument with the resale lock cannot be used until the day is settled;
+then it retires them and keeps the certificate as a PDF. (In the demo, end the day as `operator`:
+the README shows how.)
 """
 
 from __future__ import annotations
