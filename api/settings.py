@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     demo: bool = False
-    # Quotes stand in the demo's market before its maker has connected.
+    # The demo's market maker quotes, and its quotes stand before it has connected.
     demo_quotes: bool = True
     log_format: str = Field(default="console", pattern="^(console|json)$")
     # What one account may do in a second; cancels are never limited.

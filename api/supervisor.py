@@ -52,7 +52,7 @@ class Supervisor:
             _Child("core", ["core", *data], self._core_is_ready),
             _Child("gateway", ["gateway", *data], self._gateway_is_ready),
         ]
-        if settings.demo:
+        if settings.demo and settings.demo_quotes:
             self._children.append(_Child("demo maker", ["demo-maker"], _always))
         self._running: dict[str, Process] = {}
         self._is_stopping = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from websockets.exceptions import WebSocketException
 from api.client.credentials import Credentials
 from api.client.problems import unanswered
 from api.client.stream import Stream
+from api.client.subscriptions import Handler, Subscription
 from engine.codes import (
     CommandKind,
     OrderFlag,
@@ -28,19 +30,12 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.packed_texts import pack_client_id
-from engine.records import (
-    ADMIN_EVENT,
-    COMMAND,
-    EVENT,
-    ORDER_COMMAND,
-    QUOTE_COMMAND,
-    RECORD_BYTES,
-)
+from engine.records import COMMAND, EVENT, ORDER_COMMAND, QUOTE_COMMAND
 
 Records = np.ndarray[Any, np.dtype[Any]]
 
-# The kinds from here on are of market data and of the gateway; they have no account's sequence.
-_FIRST_STREAM_KIND = 64
+# The public channels whose messages would be records here.
+_BINARY_CHANNELS = ("book", "trades")
 # One frame holds no more.
 MAX_COMMANDS = 4_096
 
@@ -115,6 +110,17 @@ def _commands(layout: np.dtype[Any], kind: CommandKind, columns: dict[str, Array
     return commands.view(COMMAND)
 
 
+class GatewayCode(IntEnum):
+    """Codes of replies to what never reached the engine; those of the engine are below."""
+
+    UNAUTHENTICATED = 1000
+    FORBIDDEN = 1001
+    MALFORMED = 1002
+    TOO_MANY_REQUESTS = 1003
+    SERVICE_UNAVAILABLE = 1004
+    EXECUTION_UNKNOWN = 1005  # sent to the engine, which was lost before its reply
+
+
 class _Submitted:
     """Commands under way: their replies by place, and who waits for all of them."""
 
@@ -124,13 +130,23 @@ class _Submitted:
         self.missing = count
         self.done: asyncio.Future[Records] = asyncio.get_running_loop().create_future()
 
+    def take(self, records: Records, places: np.ndarray) -> None:
+        """Keep those of the records that answer one of these commands."""
+        is_mine = (places >= 0) & (places < len(self.replies))
+        count = int(np.count_nonzero(is_mine))
+        if count:
+            self.replies[places[is_mine]] = records[is_mine]
+            self.missing -= count
+            if not self.missing and not self.done.done():
+                self.done.set_result(self.replies)
+
 
 class BinaryStream(Stream):
     """A stream whose orders and events are records; everything else is as in `Stream`.
 
     `on_events` is given every frame of the account's events, replies included, as an array of
     EVENT: select by `kind`, then `view` the layout of that kind. After a lost connection what was
-    missed is given first. Market data in binary is not read here: follow it on a `Stream`.
+    missed is given first. Books and trades are not read in binary here: follow them on a `Stream`.
     """
 
     subprotocol = "puhui.binary.v1"
@@ -151,6 +167,19 @@ class BinaryStream(Stream):
         self._position: int | None = None
         # While the past is read: what has come meanwhile.
         self._kept: list[Records] | None = None
+
+    async def subscribe(
+        self,
+        name: str,
+        symbol: str | None = None,
+        *,
+        handler: Handler | None = None,
+        replay_from: int | None = None,
+    ) -> Subscription:
+        """As in `Stream`, but for books and trades."""
+        if name in _BINARY_CHANNELS:
+            raise ValueError(f"the channel {name} is for a Stream")
+        return await super().subscribe(name, symbol, handler=handler, replay_from=replay_from)
 
     async def submit(self, commands: Records) -> Records:
         """Send commands in one frame; their replies, in the same order, once all have come.
@@ -194,23 +223,13 @@ class BinaryStream(Stream):
 
     def _take_records(self, frame: bytes) -> None:
         records: Records = np.frombuffer(frame, EVENT)
-        records = records[(records["kind"] < _FIRST_STREAM_KIND) | (records["request_id"] != 0)]
-        for reply in np.flatnonzero(records["request_id"]).tolist():
-            self._take_reply(records[reply : reply + 1])
+        request_ids = records["request_id"]
+        for under_way in self._submitted.values():
+            under_way.take(records, request_ids - under_way.first)
         if self._kept is not None:
             self._kept.append(records)
-        elif len(records):
+        else:
             self._hand_on(records)
-
-    def _take_reply(self, reply: Records) -> None:
-        request_id = int(reply["request_id"][0])
-        for under_way in self._submitted.values():
-            place = request_id - under_way.first
-            if 0 <= place < len(under_way.replies):
-                under_way.replies[place : place + 1] = reply
-                under_way.missing -= 1
-                if not under_way.missing and not under_way.done.done():
-                    under_way.done.set_result(under_way.replies)
 
     def _hand_on(self, records: Records) -> None:
         self._position = max(self._position or 0, int(records["sequence"].max()))
@@ -233,6 +252,3 @@ def _in_order(records: Records) -> Records:
         found.setdefault(record.tobytes(), record)
     events: Records = np.concatenate(list(found.values()))
     return events[np.argsort(events["sequence"], kind="stable")]
-
-
-assert ADMIN_EVENT.itemsize == EVENT.itemsize == RECORD_BYTES

@@ -11,6 +11,9 @@ import httpx
 import pytest
 from core_driver import wait_until
 
+from api.settings import Settings
+from api.supervisor import Supervisor
+
 
 class _Exchange:
     """A supervisor and what can be seen of it from outside."""
@@ -99,3 +102,11 @@ def test_a_second_exchange_on_the_same_folder_gives_up(exchange: _Exchange, tmp_
     assert second.returncode == 1
     assert "another core holds the journal" in second.stderr
     assert exchange.engine() == "ready"
+
+
+@pytest.mark.parametrize(("demo_quotes", "maker"), [(True, ["demo maker"]), (False, [])])
+def test_a_demo_without_its_maker(tmp_path: Path, demo_quotes: bool, maker: list[str]) -> None:
+    """Whoever tries a market maker of his own wants no other one for the same account."""
+    settings = Settings(data_dir=tmp_path, demo=True, demo_quotes=demo_quotes)
+    names = [child.name for child in Supervisor(settings)._children]
+    assert names == ["core", "gateway", *maker]
