@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.event_answers import EVENT_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
 from api.settlement_answers import SETTLEMENT_ANSWERS
@@ -351,4 +352,5 @@ ANSWERS: dict[tuple[str, str], type] = {
     **REGISTRY_ANSWERS,
     **SETTLEMENT_ANSWERS,
     **MARKET_RULE_ANSWERS,
+    **EVENT_ANSWERS,
 }

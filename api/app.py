@@ -17,6 +17,7 @@ from api.errors import Problem, install_handlers
 from api.gateway import Gateway, gateway
 from api.routes import (
     compliance,
+    events,
     fills,
     keys,
     limits,
@@ -43,6 +44,7 @@ _ROUTES = (
     registry,
     public_registry,
     compliance,
+    events,
     settlements,
     limits,
     operator,

@@ -32,7 +32,7 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.units import MAX_SLICES
-from settlement import compliance
+from settlement import compliance, event_offsets, events
 
 if TYPE_CHECKING:
     from api.auth import Caller
@@ -69,6 +69,7 @@ class Prepared(NamedTuple):
     command: Records
     instrument: Instrument
     query_url: str
+    event_id: str | None = None
 
 
 class OrderName(NamedTuple):
@@ -150,7 +151,7 @@ async def prepare(
         purpose=_PURPOSES[purpose],
     )
     name = quote(body.client_order_id, safe="")
-    return Prepared(command, instrument, f"/v1/orders/client:{name}")
+    return Prepared(command, instrument, f"/v1/orders/client:{name}", body.event_id)
 
 
 def _expires_at_ns(body: OrderBody, time_in_force: str) -> int:
@@ -216,7 +217,14 @@ async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: st
     if (role := _ROLE_FOR_PURPOSE.get(purpose)) and role not in caller.roles:
         raise Problem("not_eligible", f"The role {role} is needed.", field="purpose")
     if body.event_id is not None:
-        raise Problem("invalid_request", "event_id is not offered yet.", field="event_id")
+        if purpose != "event" or body.side != "buy":
+            raise Problem(
+                "invalid_request",
+                "Only buying for the purpose event names an event.",
+                detail_zh="仅用途为 event 的买入申报可指定活动。",
+                field="event_id",
+            )
+        await asyncio.to_thread(_check_event, gateway, caller.account, body.event_id)
     if purpose != "compliance":
         if body.scheme is not None:
             raise Problem(
@@ -228,6 +236,26 @@ async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: st
     if body.scheme is None:
         raise Problem("invalid_request", "A compliance order names its scheme.", field="scheme")
     return await asyncio.to_thread(_read_scheme, gateway, caller.account, body.scheme)
+
+
+async def link_event(gateway: Gateway, prepared: Prepared, event_id: str) -> None:
+    """Write down what the order is for, before it is sent. Raises Problem."""
+    order = prepared.command.view(records.ORDER_COMMAND)[0]
+    account = int(order["account"])
+    client_id = int(order["client_id_high"]), int(order["client_id_low"])
+    is_linked = await asyncio.wrap_future(
+        gateway.database.write(
+            lambda session: event_offsets.link_order(session, account, client_id, event_id)
+        )
+    )
+    if not is_linked:
+        raise Problem("duplicate_client_order_id", field="client_order_id")
+    gateway.event_ids[account, *client_id] = event_id
+
+
+def _check_event(gateway: Gateway, account: int, event_id: str) -> None:
+    with gateway.database.read() as session:
+        events.own(session, account, event_id)
 
 
 def _read_scheme(gateway: Gateway, account: int, scheme: str) -> int:

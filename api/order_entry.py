@@ -1,7 +1,8 @@
 """Order entry: a validated body becomes a command, and the engine's answer an order or a problem.
 
 REST and the stream both come through here. Nothing on this way reads the database, except for the
-number of a compliance scheme, and orders that left the gateway's memory long ago.
+number of a compliance scheme, the event that an order is for, and orders that left the gateway's
+memory long ago.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import numpy as np
 
 from api.commands import Records, order_command, quote_command
 from api.core_client import ExecutionUnknown
-from api.errors import Problem
+from api.errors import Problem, from_refused
 from api.instruments import Instrument
 from api.messages import ENGINE_CODES, ENGINE_DETAILS
-from api.order_commands import OrderName, Prepared, parse_order_name, prepare
+from api.order_commands import OrderName, Prepared, link_event, parse_order_name, prepare
 from api.order_views import OrderView
 from api.schemas import (
     AmendBody,
@@ -38,6 +39,7 @@ from engine.codes import (
 )
 from engine.decimals import format_price
 from engine.units import MAX_SLICES
+from settlement.errors import Refused
 
 if TYPE_CHECKING:
     from api.auth import Caller
@@ -93,9 +95,14 @@ async def place_many(
         if isinstance(body, Problem):
             continue
         try:
-            ready.append((index, await prepare(gateway, caller, body, session, flags)))
+            prepared = await prepare(gateway, caller, body, session, flags)
+            if prepared.event_id is not None:
+                await link_event(gateway, prepared, prepared.event_id)
+            ready.append((index, prepared))
         except Problem as problem:
             results[index] = problem
+        except Refused as refused:
+            results[index] = from_refused(refused)
     if ready:
         answers = await _submit(gateway, [prepared for _, prepared in ready])
         for (index, prepared), events in zip(ready, answers, strict=True):

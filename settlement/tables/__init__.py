@@ -3,6 +3,7 @@
 from settlement.tables import (
     clearing,
     compliance,
+    events,
     identity,
     ledger,
     market_rules,
@@ -15,6 +16,7 @@ __all__ = [
     "Base",
     "clearing",
     "compliance",
+    "events",
     "identity",
     "ledger",
     "market_rules",
