@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,7 @@ def _message(certificate: dict[str, Any]) -> bytes:
 def _create_key(path: Path) -> None:
     """Write a fresh key; of two processes that do so at once, the first one's stands."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=KEY_FILE)
     with os.fdopen(handle, "wb") as file:
         file.write(Ed25519PrivateKey.generate().private_bytes_raw())
         file.flush()
@@ -71,4 +71,4 @@ def _create_key(path: Path) -> None:
     except FileExistsError:
         pass
     finally:
-        draft.unlink()
+        Path(draft).unlink()

@@ -11,7 +11,7 @@ import uuid
 from contextlib import suppress
 from functools import partial
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from settlement import events, operations, retirement
@@ -49,12 +49,9 @@ def holdings(session: Session, account: int, symbol: str) -> int:
 
 def offsetting(session: Session, account: int, symbol: str) -> list[tuple[Event, int]]:
     """The account's events that wait for credits of the symbol, and what each still misses."""
-    asked = select(Event).where(
-        Event.account == account, Event.offset_symbol == symbol, Event.cancelled_time_ns.is_(None)
-    )
-    found = session.scalars(asked.order_by(Event.number)).all()
-    waiting = [(event, events.missing(session, event)) for event in found]
-    return [(event, quantity) for event, quantity in waiting if quantity]
+    waiting = _waiting().where(Event.account == account, Event.offset_symbol == symbol)
+    found = [(event, events.missing(session, event)) for event in session.scalars(waiting).all()]
+    return [(event, quantity) for event, quantity in found if quantity]
 
 
 def ask(session: Session, event: Event, symbol: str, time_ns: int) -> None:
@@ -115,16 +112,24 @@ def retire_due(database: Database, port: EnginePort) -> int:
             .order_by(Operation.number)
         )
         unfinished = [each.operation_id for each in begun if "event" in each.body]
-        asked = session.scalars(
-            select(Event)
-            .where(Event.offset_symbol.is_not(None), Event.cancelled_time_ns.is_(None))
-            .order_by(Event.number)
-        )
-        due = [event.event_id for event in asked if events.missing(session, event)]
+        due = [event.event_id for event in session.scalars(_waiting())]
     for operation_id in unfinished:
         with suppress(Refused):
             operations.execute(database, port, operation_id)
     return sum(retire(database, port, event_id) for event_id in due)
+
+
+def _waiting() -> Select[Event]:
+    """Events that are to be offset and are not yet, the oldest first."""
+    return (
+        select(Event)
+        .where(
+            Event.offset_symbol.is_not(None),
+            Event.cancelled_time_ns.is_(None),
+            events.is_short_of_certificates(),
+        )
+        .order_by(Event.number)
+    )
 
 
 def _retirement_request(database: Database, event_id: str) -> Request | None:

@@ -17,15 +17,13 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from engine.times import format_time
-from settlement import certificates, identity
+from settlement import identity
 from settlement.errors import Refused
 from settlement.event_rules import Activity, footprint, rules
 from settlement.tables.events import Event
@@ -156,24 +154,44 @@ def required(event: Event) -> int:
 
 def retired(session: Session, event: Event) -> int:
     """What is retired for the event by its organiser, or about to be."""
-    certified = session.scalar(
-        select(func.coalesce(func.sum(Retirement.quantity), 0)).where(
-            Retirement.event_id == event.event_id, Retirement.account == event.account
-        )
+    return retired_by_event(session, [event])[event.event_id]
+
+
+def retired_by_event(session: Session, found: Sequence[Event]) -> dict[str, int]:
+    """As `retired`, for each of the events by its id."""
+    owners = {event.event_id: event.account for event in found}
+    totals = dict.fromkeys(owners, 0)
+    certified = session.execute(
+        select(Retirement.event_id, Retirement.account, func.sum(Retirement.quantity))
+        .where(Retirement.event_id.in_(owners))
+        .group_by(Retirement.event_id, Retirement.account)
     )
+    for event_id, account, quantity in certified:
+        if event_id is not None and owners[event_id] == account:
+            totals[event_id] += int(quantity)
     unfinished = session.scalars(
         select(Operation).where(
-            Operation.account == event.account,
+            Operation.account.in_(set(owners.values())),
             Operation.kind == "retirement",
             Operation.status.in_(("pending", "reverting")),
         )
     )
-    planned = sum(
-        operation.quantity
-        for operation in unfinished
-        if operation.certificate is not None and operation.certificate["event_id"] == event.event_id
+    for operation in unfinished:
+        named = str((operation.certificate or {}).get("event_id"))
+        if owners.get(named) == operation.account:
+            totals[named] += operation.quantity
+    return totals
+
+
+def is_short_of_certificates() -> ColumnElement[bool]:
+    """A condition on Event: the certificates that name it say less than is required."""
+    certified = select(func.coalesce(func.sum(Retirement.quantity), 0)).where(
+        Retirement.event_id == Event.event_id, Retirement.account == Event.account
     )
-    return int(certified or 0) + planned
+    return (
+        func.coalesce(Event.actual_quantity, Event.planned_quantity)
+        > certified.correlate(Event).scalar_subquery()
+    )
 
 
 def missing(session: Session, event: Event) -> int:
@@ -192,57 +210,6 @@ def status(event: Event, missing_quantity: int) -> Status:
     if event.published_time_ns is None:
         return "draft"
     return "planned" if event.actual is None else "accounted"
-
-
-def page(
-    session: Session, account: int | None, before: int, limit: int
-) -> tuple[list[Event], str | None]:
-    """The account's events, or without one the published ones, newest first; and the cursor."""
-    query = select(Event).where(Event.number < before)
-    if account is None:
-        query = query.where(Event.published_time_ns.is_not(None))
-    else:
-        query = query.where(Event.account == account)
-    found = list(session.scalars(query.order_by(Event.number.desc()).limit(limit + 1)))
-    shown = found[:limit]
-    return shown, str(shown[-1].number) if len(found) > limit else None
-
-
-def show(session: Session, event: Event) -> dict[str, Any]:
-    """The event as its page shows it; nothing of it is private once it is published."""
-    is_missing = missing(session, event)
-    names_it = select(Retirement).where(
-        Retirement.event_id == event.event_id, Retirement.account == event.account
-    )
-    issued = session.scalars(names_it.order_by(Retirement.number)).all()
-    now = status(event, is_missing)
-    is_open = now not in ("neutral", "cancelled")
-    return {
-        "event_id": event.event_id,
-        "name": event.name,
-        "category": event.category,
-        "size": rules().size(event.attendees),
-        "organiser": organiser(session, event),
-        "attendees": event.attendees,
-        "starts_at": format_time(event.starts_time_ns),
-        "ends_at": format_time(event.ends_time_ns),
-        "status": now,
-        "boundary": event.boundary,
-        "measures": event.measures,
-        "footprint": event.planned if event.actual is None else event.actual,
-        "planned": event.planned,
-        "actual": event.actual,
-        "required": str(required(event)),
-        "retired": str(retired(session, event)),
-        "missing": str(is_missing),
-        "symbol": event.offset_symbol,
-        "deadline": format_time(event.deadline_time_ns),
-        "overdue": is_open and time.time_ns() > event.deadline_time_ns,
-        "certificates": certificates.certificate_list(session, issued),
-        "created_at": format_time(event.created_time_ns),
-        "published_at": _time_or_none(event.published_time_ns),
-        "accounted_at": _time_or_none(event.accounted_time_ns),
-    }
 
 
 def organiser(session: Session, event: Event) -> str:
@@ -318,7 +285,3 @@ def _measured(sources: Sequence[Activity]) -> tuple[dict[str, Any], int]:
             detail_zh="排放源的排放量不能为零。",
         )
     return shown, tonnes
-
-
-def _time_or_none(time_ns: int | None) -> str | None:
-    return None if time_ns is None else format_time(time_ns)

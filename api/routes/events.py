@@ -17,7 +17,7 @@ from api.operator_actions import write
 from api.registry_requests import IdempotencyKey
 from api.schemas import Page, page, parse_order_price
 from api.strict_json import json_body
-from settlement import events
+from settlement import event_views, events
 from settlement.event_rules import rules
 from settlement.tables.events import Event
 
@@ -51,7 +51,7 @@ async def create_event(
     def work(session: Session) -> dict[str, Any]:
         event = events.create(session, known.account, plan, idempotency_key, time.time_ns())
         events.audit(session, known.username, "event_created", event)
-        return events.show(session, event)
+        return event_views.show(session, event)
 
     return await write(exchange, work)
 
@@ -64,12 +64,14 @@ def list_events(
     published: Annotated[
         bool, Query(description="Everybody's published events, also for who is logged in.")
     ] = False,
+    overdue: Annotated[bool, Query(description="Only those not offset by their deadline.")] = False,
 ) -> dict[str, Any]:
     """One's own events, newest first; without credentials all that are published."""
     account = None if known is None or published else known.account
     with exchange.database.read() as session:
-        found, following = events.page(session, account, wanted.before, wanted.limit)
-        items = [events.show(session, event) for event in found]
+        items, following = event_views.page(
+            session, account, wanted.before, wanted.limit, only_overdue=overdue
+        )
     return {"items": items, "next_cursor": following}
 
 
@@ -88,7 +90,7 @@ def show_event(event_id: str, known: Reader, exchange: Exchange) -> dict[str, An
     """The event's page: plan, footprint, certificates; a draft only for its organiser."""
     account = None if known is None else known.account
     with exchange.database.read() as session:
-        return events.show(session, events.visible(session, account, event_id))
+        return event_views.show(session, events.visible(session, account, event_id))
 
 
 @router.patch("/{event_id}")
@@ -163,7 +165,7 @@ async def offset_event(
     order = await event_purchases.offset(exchange, known, event_id, instrument, price_ticks)
     shown: dict[str, Any] = await event_purchases.read(
         exchange,
-        lambda session: events.show(session, events.own(session, known.account, event_id)),
+        lambda session: event_views.show(session, events.own(session, known.account, event_id)),
     )
     return shown | {"order": order}
 
@@ -182,6 +184,6 @@ async def _change(
         work(session, event)
         session.flush()
         events.audit(session, known.username, action, event)
-        return events.show(session, event)
+        return event_views.show(session, event)
 
     return await write(exchange, transaction)

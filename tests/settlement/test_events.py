@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from engine.codes import Side
 from engine.times import parse_time
-from settlement import event_offsets, events, operations
+from settlement import event_offsets, event_views, events, operations
 from settlement.blocks import Criteria
 from settlement.errors import Refused
 from settlement.event_rules import Activity
@@ -48,7 +48,7 @@ def life(credit_registry):
                 event = events.own(session, 1, self.event_id)
                 work(session, event, *arguments)
                 session.flush()
-                return events.show(session, event)
+                return event_views.show(session, event)
 
             return self.write(transaction)
 
@@ -145,7 +145,7 @@ def test_an_event_that_is_over_comes_with_its_actual_data(life):
     event = life.write(lambda session: events.create(session, 1, plan(), None, AFTER))
     assert event.actual == event.planned
     with life.database.read() as session:
-        assert events.show(session, event)["status"] == "draft"
+        assert event_views.show(session, event)["status"] == "draft"
 
 
 def test_drafts_and_cancelled_drafts_are_their_organisers_alone(life):
@@ -154,29 +154,56 @@ def test_drafts_and_cancelled_drafts_are_their_organisers_alone(life):
             with pytest.raises(Refused, match="not_found"):
                 events.visible(session, account, life.event_id)
         assert events.visible(session, 1, life.event_id).account == 1
-        assert events.page(session, None, 2**62, 10) == ([], None)
+        assert event_views.page(session, None, 2**62, 10) == ([], None)
         with pytest.raises(Refused, match="not_found"):
             events.own(session, 2, life.event_id)
     life.do(events.publish, BEFORE)
     with life.database.read() as session:
         assert events.visible(session, None, life.event_id).event_id == life.event_id
-        assert len(events.page(session, None, 2**62, 10)[0]) == 1
-        assert events.page(session, 2, 2**62, 10)[0] == []
+        assert len(event_views.page(session, None, 2**62, 10)[0]) == 1
+        assert event_views.page(session, 2, 2**62, 10)[0] == []
+
+
+def test_what_is_not_offset_by_its_deadline_is_overdue(life, credit_registry):
+    """Until it is offset, or given up."""
+    past = plan(
+        starts_time_ns=parse_time("2020-01-01T00:00:00Z"),
+        ends_time_ns=parse_time("2020-01-02T00:00:00Z"),
+    )
+    life.do(events.revise, past)
+
+    def overdue() -> list[str]:
+        with life.database.read() as session:
+            found, _ = event_views.page(session, 1, 2**62, 10, only_overdue=True)
+        assert all(event["overdue"] for event in found)
+        return [event["event_id"] for event in found]
+
+    life.write(lambda session: events.create(session, 1, plan(), None, BEFORE))
+    other = life.write(lambda session: events.create(session, 1, past, None, BEFORE).event_id)
+    assert overdue() == [other, life.event_id]
+    life.write(lambda session: events.cancel(session, events.own(session, 1, other), AFTER))
+    credit_registry.issue(2024, 31)
+    life.do(event_offsets.ask, "GD-PHCER", AFTER)
+    assert overdue() == [life.event_id]
+    life.retire()
+    assert overdue() == []
+    assert life.show()["overdue"] is False
 
 
 def test_pages_meet(life):
-    for _ in range(4):
-        life.write(lambda session: events.create(session, 1, plan(), None, BEFORE))
+    made = [life.event_id] + [
+        life.write(lambda session: events.create(session, 1, plan(), None, BEFORE).event_id)
+        for _ in range(4)
+    ]
     seen, before = [], 2**62
     with life.database.read() as session:
         while True:
-            found, cursor = events.page(session, 1, before, 2)
-            seen += [event.number for event in found]
+            found, cursor = event_views.page(session, 1, before, 2)
+            seen += [event["event_id"] for event in found]
             if cursor is None:
                 break
             before = int(cursor)
-    assert seen == sorted(seen, reverse=True)
-    assert len(seen) == 5
+    assert seen == made[::-1]
 
 
 def test_an_idempotency_key_stands_for_one_event(life):
