@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from api.commands import Records, order_command
-from api.errors import Problem
+from api.errors import Problem, from_refused
 from api.instruments import Instrument
 from api.schemas import (
     OrderBody,
+    TakeBody,
     parse_client_id,
     parse_expiry,
     parse_order_price,
@@ -33,6 +34,7 @@ from engine.codes import (
 )
 from engine.units import MAX_SLICES
 from settlement import compliance, event_offsets, events
+from settlement.errors import Refused
 
 if TYPE_CHECKING:
     from api.auth import Caller
@@ -154,6 +156,65 @@ async def prepare(
     return Prepared(command, instrument, f"/v1/orders/client:{name}", body.event_id)
 
 
+async def prepare_linked(
+    gateway: Gateway, caller: Caller, body: OrderBody, session: int, flags: OrderFlag
+) -> Prepared:
+    """As `prepare`, for an order that is about to be sent: what event it is for is written down."""
+    try:
+        prepared = await prepare(gateway, caller, body, session, flags)
+        if prepared.event_id is not None:
+            await _link_event(gateway, prepared, prepared.event_id)
+    except Refused as refused:
+        raise from_refused(refused) from refused
+    return prepared
+
+
+async def _link_event(gateway: Gateway, prepared: Prepared, event_id: str) -> None:
+    order = prepared.command.view(records.ORDER_COMMAND)[0]
+    account = int(order["account"])
+    client_id = int(order["client_id_high"]), int(order["client_id_low"])
+    is_linked = await asyncio.wrap_future(
+        gateway.database.write(
+            lambda session: event_offsets.link_order(session, account, client_id, event_id)
+        )
+    )
+    if not is_linked:
+        raise Problem("duplicate_client_order_id", field="client_order_id")
+    gateway.event_ids[account, *client_id] = event_id
+
+
+def prepare_take(
+    gateway: Gateway, caller: Caller, symbol: str, listed_id: str, body: TakeBody
+) -> Prepared:
+    """The TAKE_ORDER of a shown order, on the other side of it. Raises Problem."""
+    client_high, client_low, is_uuid = parse_client_id(body.client_order_id)
+    instrument = gateway.instruments.get(symbol, field=None)
+    listed = parse_order_name(listed_id)
+    if not listed.order_id:
+        raise Problem("not_found")
+    shown = gateway.live_orders.get(listed.order_id)
+    # One that memory has let go of is closed, and the engine says so whatever side is named.
+    is_selling = shown is not None and shown.side == Side.BUY
+    command = order_command(
+        CommandKind.TAKE_ORDER,
+        account=caller.account,
+        instrument=instrument.number,
+        client_id_high=client_high,
+        client_id_low=client_low,
+        order_id=listed.order_id,
+        price_ticks=parse_order_price(body.price, instrument),
+        quantity_lots=parse_quantity(body.quantity),
+        side=Side.SELL if is_selling else Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.IOC,
+        flags=OrderFlag.CLIENT_ID_IS_UUID if is_uuid else OrderFlag.NONE,
+        self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST,
+        purpose=Purpose.VOLUNTARY,
+    )
+    name = quote(body.client_order_id, safe="")
+    return Prepared(command, instrument, f"/v1/orders/client:{name}")
+
+
 def _expires_at_ns(body: OrderBody, time_in_force: str) -> int:
     """When a gtd order shall leave the book, else 0.
 
@@ -236,21 +297,6 @@ async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: st
     if body.scheme is None:
         raise Problem("invalid_request", "A compliance order names its scheme.", field="scheme")
     return await asyncio.to_thread(_read_scheme, gateway, caller.account, body.scheme)
-
-
-async def link_event(gateway: Gateway, prepared: Prepared, event_id: str) -> None:
-    """Write down what the order is for, before it is sent. Raises Problem."""
-    order = prepared.command.view(records.ORDER_COMMAND)[0]
-    account = int(order["account"])
-    client_id = int(order["client_id_high"]), int(order["client_id_low"])
-    is_linked = await asyncio.wrap_future(
-        gateway.database.write(
-            lambda session: event_offsets.link_order(session, account, client_id, event_id)
-        )
-    )
-    if not is_linked:
-        raise Problem("duplicate_client_order_id", field="client_order_id")
-    gateway.event_ids[account, *client_id] = event_id
 
 
 def _check_event(gateway: Gateway, account: int, event_id: str) -> None:

@@ -7,6 +7,7 @@ from settlement.tables import (
     identity,
     ledger,
     market_rules,
+    negotiated,
     registry,
     trading,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "identity",
     "ledger",
     "market_rules",
+    "negotiated",
     "registry",
     "trading",
 ]
