@@ -21,7 +21,7 @@ from api.schemas import (
     parse_order_price,
     parse_quantity,
 )
-from engine import packed_texts
+from engine import packed_texts, records
 from engine.codes import (
     CommandKind,
     OrderFlag,
