@@ -30,6 +30,7 @@ from api import (
     order_history,
     settlement_runs,
 )
+from api.account_events import AccountEvents
 from api.auth import Authenticator
 from api.cancel_after import CancelAfter
 from api.core_client import CoreClient, CoreError, CoreUnavailable, SyncCore
@@ -72,6 +73,7 @@ class Gateway:
         self.streams = StreamHub(
             self.feed, self.instruments.by_number, self.render_order, self.read_balances
         )
+        self.account_events = AccountEvents()
         self.rate_limits = RateLimits(_policies(settings))
         # Each check of a password takes memory and a core for some milliseconds, on purpose.
         self.password_checks = asyncio.Semaphore(2)
@@ -235,6 +237,7 @@ class Gateway:
         pushes = self.feed.apply(events)
         changes = self.live_orders.apply(events)
         self.streams.publish(events, pushes, changes)
+        self.account_events.publish(events)
 
     def _core_lost(self) -> None:
         logger.warning("core_lost")
