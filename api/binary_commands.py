@@ -41,7 +41,7 @@ _ALLOWED_FLAGS[CommandKind.SET_QUOTE] = OrderFlag.CANCEL_ON_DISCONNECT
 # The bytes of a client id as text: two integers, each stored with its first character last.
 _CLIENT_ID_BYTES = [*range(31, 23, -1), *range(39, 31, -1)]
 # A quote as words: the flags with the filling behind them, then filling alone.
-_QUOTE_FLAGS_WORD, _FILLING_WORDS = 11, slice(12, 16)
+_QUOTE_FLAGS_WORD, _FILLING_WORDS = 11, range(12, 16)
 
 
 def check(commands: Records, caller: Caller) -> np.ndarray:
@@ -114,9 +114,10 @@ def _are_client_ids(commands: Records) -> np.ndarray:
 
 def _has_wrong_quote_bytes(commands: Records) -> np.ndarray:
     words = commands.view("<u8").reshape(-1, RECORD_BYTES // 8)
-    allowed = np.uint64(_ALLOWED_FLAGS[_SET_QUOTE])
-    has_filling = words[:, _FILLING_WORDS].any(1)
-    return np.asarray(has_filling | ((words[:, _QUOTE_FLAGS_WORD] & ~allowed) != 0))
+    wrong = words[:, _QUOTE_FLAGS_WORD] & ~np.uint64(_ALLOWED_FLAGS[_SET_QUOTE])
+    for word in _FILLING_WORDS:
+        wrong |= words[:, word]
+    return np.asarray(wrong != 0)
 
 
 def _has_wrong_order_fields(orders: Records) -> np.ndarray:

@@ -42,6 +42,7 @@ from api.rate_limits import Policy, RateLimits
 from api.settings import Settings
 from api.stream_hub import StreamHub
 from engine.queries import MarketAnswer
+from engine.superseded import without_superseded
 from marketdata.feed import Feed
 from marketdata.market import Market, PastTrade
 from settlement import compliance, history, operations
@@ -234,8 +235,9 @@ class Gateway:
     def _take_events(self, events: np.ndarray, last_sequence: int) -> None:
         """Let every view follow, then tell the streams; replies to commands come after this."""
         self.instruments.apply(events)
-        pushes = self.feed.apply(events)
-        changes = self.live_orders.apply(events)
+        decisive = without_superseded(events)
+        pushes = self.feed.apply(decisive, self.streams.is_wanted)
+        changes = self.live_orders.apply(decisive)
         self.streams.publish(events, pushes, changes)
         self.account_events.publish(events)
 

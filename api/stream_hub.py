@@ -93,6 +93,10 @@ class StreamHub:
         for name in list(subscriber.private):
             self.unsubscribe_private(subscriber, name)
 
+    def is_wanted(self, name: str, symbol: str) -> bool:
+        """Whether anybody listens to the public channel, in whichever form."""
+        return any(Channel(name, symbol, is_binary) in self._public for is_binary in (False, True))
+
     def subscribe_public(self, subscriber: Subscriber, channel: Channel) -> None:
         """Send the channel's snapshot now and its further messages as they come."""
         subscriber.public.add(channel)
