@@ -94,9 +94,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             stack.callback(process.terminate)
         token = _log_in(f"http://127.0.0.1:{port}")
         asyncio.run(_define(data))
-        yield Running(
-            f"ws://127.0.0.1:{port}/v1/stream", token, f"ws://127.0.0.1:{echo_port}/"
-        )
+        yield Running(f"ws://127.0.0.1:{port}/v1/stream", token, f"ws://127.0.0.1:{echo_port}/")
 
 
 def _log_in(url: str) -> str:
@@ -140,9 +138,7 @@ async def _define(data: Path) -> None:
     from api.commands import admin_command
 
     for number in range(FIRST_INSTRUMENT, FIRST_INSTRUMENT + INSTRUMENTS):
-        more.append(
-            admin_command(CommandKind.SET_PHASE, instrument=number, phase=Phase.CONTINUOUS)
-        )
+        more.append(admin_command(CommandKind.SET_PHASE, instrument=number, phase=Phase.CONTINUOUS))
         more.append(
             admin_command(
                 CommandKind.DEPOSIT_CREDITS,
@@ -219,7 +215,9 @@ class Acknowledgements:
         return self._quotes // FRAME_QUOTES
 
 
-async def _throughput(websocket: ClientConnection, frames: list[bytes], window: int, kind: str) -> float:
+async def _throughput(
+    websocket: ClientConnection, frames: list[bytes], window: int, kind: str
+) -> float:
     """Frames a second with at most `window` of them under way."""
     answered, done = Acknowledgements(websocket, is_echo=kind == "echo"), 0
     start = time.perf_counter()

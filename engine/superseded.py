@@ -14,9 +14,9 @@ from engine.records import ORDER_EVENT, RAW, TRADE_EVENT
 
 # They say what became of a command; what changed is said by the events behind them.
 _SAYS_NOTHING_MORE = np.zeros(256, np.bool_)
-_SAYS_NOTHING_MORE[
-    [EventKind.COMMAND_REFUSED, EventKind.ORDERS_CANCELLED, EventKind.QUOTE_SET]
-] = True
+_SAYS_NOTHING_MORE[[EventKind.COMMAND_REFUSED, EventKind.ORDERS_CANCELLED, EventKind.QUOTE_SET]] = (
+    True
+)
 _NAMES_ORDER = np.zeros(256, np.bool_)
 _NAMES_ORDER[
     [
@@ -51,9 +51,7 @@ def without_superseded(events: np.ndarray) -> np.ndarray:
     return events.view(RAW)[~is_left_out].view(events.dtype)
 
 
-def _are_superseded(
-    events: np.ndarray, rows: np.ndarray, is_amendment: np.ndarray
-) -> np.ndarray:
+def _are_superseded(events: np.ndarray, rows: np.ndarray, is_amendment: np.ndarray) -> np.ndarray:
     """Of the amendments at `rows`, those behind which the same order is amended at the same time.
 
     Orders that anything else happened to within the batch are left as they are.

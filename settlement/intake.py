@@ -33,6 +33,8 @@ from settlement.tables.trading import Instrument, IntakeCheckpoint, Order, Trade
 MAX_PENDING_EVENTS = 1_000_000
 _EVENTS_PER_TRANSACTION = 50_000
 _GATHER_SECONDS = 0.01
+# After a transaction, pause this many times as long as it took, but no longer than this.
+_PAUSES, _LAST_SECONDS = 4, 0.2
 _RETRY_SECONDS = 0.5
 _INTAKE_TIMEOUT_SECONDS = 60
 _LOGGER = structlog.get_logger()
@@ -134,18 +136,22 @@ class Intake:
             raise self._failure
 
     def _run(self) -> None:
+        busy_seconds = 0.0
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._pending or self._is_closing.is_set())
                 if not self._pending:
                     return
             # One transaction costs as much as a hundred rows, and while it is written the event
-            # loop of this process has to wait for the interpreter: so let some more gather.
-            self._is_closing.wait(_GATHER_SECONDS)
+            # loop of this process has to wait for the interpreter: so let some more gather, and
+            # leave the loop most of the time.
+            self._is_closing.wait(max(_GATHER_SECONDS, min(_PAUSES * busy_seconds, _LAST_SECONDS)))
             with self._changed:
                 batches = self._gather()
+            start = time.monotonic()
             try:
                 self._write(batches)
+                busy_seconds = time.monotonic() - start
             except OperationalError as error:
                 # The database is away. Matching goes on; the same events are tried again.
                 _LOGGER.warning("database_unavailable", error=str(error.orig))
