@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from api.market_rule_answers import MARKET_RULE_ANSWERS
+from api.negotiation_answers import NEGOTIATION_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
 from api.settlement_answers import SETTLEMENT_ANSWERS
 
@@ -65,7 +66,7 @@ class Order(Answer):
     client_order_id: str | None
     symbol: str
     side: Literal["buy", "sell"]
-    type: Literal["limit", "market"]
+    type: Literal["limit", "market", "block", "bid"]
     price: str | None
     quantity: str
     filled_quantity: str
@@ -254,6 +255,16 @@ class Eligibility(Answer):
     roles: list[str]
 
 
+class BlockRules(Answer):
+    """The smallest block, its price limits, and whether block trades are taken now."""
+
+    is_open: bool
+    minimum: str
+    price_limit: str
+    lower_limit: str
+    upper_limit: str
+
+
 class Instrument(Answer):
     symbol: str
     currency: str
@@ -270,6 +281,8 @@ class Instrument(Answer):
     maximum_holding: str
     fees: PreviewFees
     resale_lock: bool
+    listed_selection: bool
+    block: BlockRules
     rate_limits: dict[str, RateLimit]
     eligibility: Eligibility
 
@@ -344,10 +357,13 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/market/{symbol}/book"): Book,
     ("GET", "/v1/operator/state-hash"): StateHash,
     ("POST", "/v1/operator/instruments"): Instrument,
+    ("POST", "/v1/operator/block-rules"): Instrument,
+    ("POST", "/v1/market/{symbol}/listings/{order_id}/take"): Order,
     ("POST", "/v1/operator/cash"): CashRequest,
     ("GET", "/v1/operator/cash"): CashRequests,
     ("POST", "/v1/operator/cash/{request_id}/approve"): CashRequest,
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
+    **NEGOTIATION_ANSWERS,
     **REGISTRY_ANSWERS,
     **SETTLEMENT_ANSWERS,
     **MARKET_RULE_ANSWERS,

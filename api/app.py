@@ -16,6 +16,8 @@ from api.edge import PAGE_POLICY, Edge
 from api.errors import Problem, install_handlers
 from api.gateway import Gateway, gateway
 from api.routes import (
+    auctions,
+    block_trades,
     compliance,
     fills,
     keys,
@@ -37,6 +39,8 @@ _ROUTES = (
     streams,
     fills,
     market,
+    block_trades,
+    auctions,
     market_rules,
     sessions,
     keys,

@@ -139,6 +139,7 @@ def _seed(database: Database, port: EnginePort) -> None:
         port,
         *(admin_command(CommandKind.OPEN_ACCOUNT, account=number) for number in accounts.values()),
         *(_definition(symbol, number, today) for symbol, number in numbers.items()),
+        *(_block_rules(number) for number in numbers.values()),
         *(_deposit(user.name, accounts[user.name]) for user in USERS if user.is_trader),
     )
     _await_intake(database)
@@ -205,7 +206,18 @@ def _definition(symbol: str, number: int, trading_day: int) -> Records:
         # Wide enough for prices up to 1,600 CNY.
         ladder_levels=32_768,
         trading_day=trading_day,
-        flags=InstrumentFlag.RESALE_LOCK,
+        flags=InstrumentFlag.RESALE_LOCK | InstrumentFlag.LISTED_SELECTION,
+    )
+
+
+def _block_rules(number: int) -> Records:
+    """Blocks as large as the national market's, around the clock."""
+    return admin_command(
+        CommandKind.SET_BLOCK_RULES,
+        instrument=number,
+        quantity_lots=100_000,
+        block_limit_ppm=300_000,
+        is_open=1,
     )
 
 

@@ -92,7 +92,13 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
 def from_refused(refused: Refused) -> Problem:
     """Settlement's refusal as a problem."""
     extra: dict[str, Any] = dict(refused.extra)
-    return Problem(refused.code, refused.detail, field=refused.field, **extra)
+    return Problem(
+        refused.code,
+        refused.detail,
+        detail_zh=refused.detail_zh,
+        field=refused.field,
+        **extra,
+    )
 
 
 def from_core_failure(error: CoreUnavailable | ExecutionUnknown, query_url: str) -> Problem:

@@ -21,6 +21,7 @@ import numpy as np
 import structlog
 from fastapi import Request
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from api import (
     balances,
@@ -45,7 +46,7 @@ from engine.queries import MarketAnswer
 from engine.superseded import without_superseded
 from marketdata.feed import Feed
 from marketdata.market import Market, PastTrade
-from settlement import compliance, history, operations
+from settlement import block_trades, compliance, history, one_way_auctions, operations
 from settlement.database import Database
 from settlement.intake import Intake, IntakeBehindError, intake_lease
 from settlement.intake import checkpoint as read_checkpoint
@@ -58,6 +59,7 @@ logger = structlog.get_logger(__name__)
 TRADES_LOADED_NS = 7 * 24 * 3_600 * 1_000_000_000
 _LEASE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
+_AUCTION_SECONDS = 1.0
 _CONNECT_SECONDS = 60.0
 
 
@@ -105,6 +107,7 @@ class Gateway:
         await self._load()
         self._supervise("balances", self.streams.run_balances())
         self._supervise("intake", self._keep_intake())
+        self._supervise("auctions", self._close_auctions())
         await self._resume()
         await self.cancel_after.load()
         self._supervise("calendar", market_phases.follow_calendar(self))
@@ -171,6 +174,7 @@ class Gateway:
                     taker_side=trade.taker_side,
                     time_ns=trade.time_ns,
                     trading_day=trade.trading_day,
+                    trade_type=trade.trade_type,
                 )
                 for trade, symbol in trades
             )
@@ -189,6 +193,7 @@ class Gateway:
             return
         await asyncio.to_thread(operations.resume_pending, self.database, self.sync_core)
         await asyncio.to_thread(compliance.resume_obligations, self.database, self.sync_core)
+        await asyncio.to_thread(block_trades.resume_pending, self.database, self.sync_core)
         await asyncio.to_thread(settlement_runs.resume, self)
         if self.settings.demo:
             from api import demo
@@ -229,6 +234,20 @@ class Gateway:
         while self._intake is None:
             await asyncio.sleep(_LEASE_SECONDS)
             await self._start_intake()
+
+    async def _close_auctions(self) -> None:
+        """Close every auction when its end has come: one gateway does so for all."""
+        while True:
+            await asyncio.sleep(_AUCTION_SECONDS)
+            if self._intake is None or not self.core.connected:
+                continue
+            try:
+                await asyncio.to_thread(
+                    one_way_auctions.close_due, self.database, self.sync_core, time.time_ns()
+                )
+            except (CoreError, OperationalError) as error:
+                # It is written down how far they are; the next round carries on.
+                logger.warning("auctions_wait", why=str(error))
 
     # --- What the core says ---
 

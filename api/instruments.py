@@ -10,6 +10,7 @@ import numpy as np
 from api.errors import Problem
 from engine import records
 from engine.codes import EventKind, InstrumentFlag, Phase
+from engine.units import ONE_MILLION
 
 Records = np.ndarray[Any, np.dtype[Any]]
 
@@ -32,6 +33,16 @@ class Instrument:
     trading_day: int
     flags: InstrumentFlag
     phase: Phase
+    minimum_block_lots: int = 0
+    block_limit_ppm: int = 0
+    is_block_window_open: bool = False
+
+    @property
+    def block_limits_ticks(self) -> tuple[int, int]:
+        """The lowest and the highest price of a block trade (docs/protocol.md, Administration)."""
+        below = self.reference_price_ticks * (ONE_MILLION - self.block_limit_ppm)
+        above = self.reference_price_ticks * (ONE_MILLION + self.block_limit_ppm)
+        return max(1, -(-below // ONE_MILLION)), above // ONE_MILLION
 
     def fee_fen(self, notional_fen: int) -> int:
         """The greater of the two fees, which is what an order's hold reserves."""
@@ -57,12 +68,19 @@ class Instruments:
         self.by_number.clear()
         self.sequence = sequence
         for number in np.flatnonzero(instruments["is_defined"]).tolist():
+            row = instruments[number]
+            known = _from_row(number, row, Phase(int(row["phase"])))
             self._put(
-                _from_row(number, instruments[number], Phase(int(instruments[number]["phase"])))
+                replace(
+                    known,
+                    minimum_block_lots=int(row["minimum_block_lots"]),
+                    block_limit_ppm=int(row["block_limit_ppm"]),
+                    is_block_window_open=bool(row["is_block_window_open"]),
+                )
             )
 
     def apply(self, events: Records) -> None:
-        """Follow definitions, phases and new trading days."""
+        """Follow definitions, phases, new trading days and the rules of blocks."""
         followed = _IS_FOLLOWED[events["kind"]]
         if not followed.any():
             return
@@ -74,8 +92,19 @@ class Instruments:
                 defined = events[index : index + 1].view(records.INSTRUMENT_EVENT)[0]
                 self._put(_from_row(number, defined, Phase.CLOSED))
                 continue
-            admin = events[index : index + 1].view(records.ADMIN_EVENT)[0]
             known = self.by_number[number]
+            if kind is EventKind.BLOCK_RULES_SET:
+                rules = events[index : index + 1].view(records.BLOCK_RULES_EVENT)[0]
+                self._put(
+                    replace(
+                        known,
+                        minimum_block_lots=int(rules["minimum_block_lots"]),
+                        block_limit_ppm=int(rules["block_limit_ppm"]),
+                        is_block_window_open=bool(rules["is_open"]),
+                    )
+                )
+                continue
+            admin = events[index : index + 1].view(records.ADMIN_EVENT)[0]
             if kind is EventKind.PHASE_CHANGED:
                 self._put(replace(known, phase=Phase(int(admin["phase"]))))
             else:
@@ -103,7 +132,14 @@ class Instruments:
 
 # By kind of event: a look-up is much cheaper than a search, and nearly always finds nothing.
 _IS_FOLLOWED = np.zeros(256, dtype=np.bool_)
-_IS_FOLLOWED[[EventKind.INSTRUMENT_DEFINED, EventKind.PHASE_CHANGED, EventKind.DAY_ROLLED]] = True
+_IS_FOLLOWED[
+    [
+        EventKind.INSTRUMENT_DEFINED,
+        EventKind.PHASE_CHANGED,
+        EventKind.DAY_ROLLED,
+        EventKind.BLOCK_RULES_SET,
+    ]
+] = True
 
 
 def _from_row(number: int, row: Any, phase: Phase) -> Instrument:

@@ -143,6 +143,8 @@ ENGINE_CODES: dict[Code, str] = {
     Code.MARKET_HALTED: "market_halted",
     Code.QUANTITY_TOO_LARGE: "quantity_too_large",
     Code.PRICE_OUTSIDE_LIMITS: "price_outside_limits",
+    Code.BELOW_MINIMUM_BLOCK: "invalid_request",
+    Code.BLOCK_WINDOW_CLOSED: "market_closed",
     Code.WOULD_CROSS: "would_cross",
     Code.WOULD_SELF_TRADE: "would_self_trade",
     Code.NOT_ELIGIBLE: "not_eligible",

@@ -23,6 +23,7 @@ from api.order_entry import refusal
 from api.schemas import (
     AccountBody,
     AccountLimitsBody,
+    BlockRulesBody,
     CashBody,
     InstrumentBody,
     parse_amount,
@@ -255,13 +256,18 @@ async def define_instrument(gateway: Gateway, caller: Caller, body: InstrumentBo
         ladder_levels=_ladder_levels(reference_ticks, limit_ppm),
         # All instruments share the trading day, which the end of day moves on.
         trading_day=max((each.trading_day for each in known.values()), default=today),
-        flags=InstrumentFlag.RESALE_LOCK if body.resale_lock else InstrumentFlag.NONE,
+        flags=_flags(body),
     )
     [events] = await gateway.core.submit(command)
     if events[0]["kind"] != EventKind.INSTRUMENT_DEFINED:
         raise _refusal(events)
     await record(gateway, caller, "instrument_defined", {"symbol": body.symbol})
     return gateway.instruments.by_symbol[body.symbol]
+
+
+def _flags(body: InstrumentBody) -> InstrumentFlag:
+    flags = InstrumentFlag.RESALE_LOCK if body.resale_lock else InstrumentFlag.NONE
+    return flags | InstrumentFlag.LISTED_SELECTION if body.listed_selection else flags
 
 
 def _reference(text: str, tick_fen: int) -> int:
@@ -278,6 +284,30 @@ def _ladder_levels(reference_ticks: int, limit_ppm: int) -> int:
     """Room for four times the price band, so that the reference price may move far."""
     band = 2 * reference_ticks * limit_ppm // ONE_MILLION + 2
     return min(max(1 << (4 * band - 1).bit_length(), 64), MAX_LADDER_LEVELS)
+
+
+async def set_block_rules(gateway: Gateway, caller: Caller, body: BlockRulesBody) -> Instrument:
+    """Set the smallest block, its price limit and its window; the instrument as it then is.
+
+    Proposals that are open when the window closes leave with it.
+    """
+    instrument = gateway.instruments.get(body.symbol)
+    limit_ppm = parse_ratio_ppm(body.price_limit, "price_limit")
+    if limit_ppm >= ONE_MILLION:
+        raise Problem("invalid_request", "The limit is below 1.", field="price_limit")
+    command = admin_command(
+        CommandKind.SET_BLOCK_RULES,
+        instrument=instrument.number,
+        quantity_lots=parse_quantity(body.minimum, "minimum"),
+        block_limit_ppm=limit_ppm,
+        is_open=int(body.is_open),
+    )
+    [events] = await gateway.core.submit(command)
+    if events[0]["kind"] != EventKind.BLOCK_RULES_SET:
+        raise _refusal(events)
+    subject = {"symbol": body.symbol, "is_open": body.is_open, "minimum": body.minimum}
+    await record(gateway, caller, "block_rules_set", subject)
+    return gateway.instruments.by_number[instrument.number]
 
 
 def _refusal(events: Any) -> Problem:

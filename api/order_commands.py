@@ -15,6 +15,7 @@ from api.errors import Problem
 from api.instruments import Instrument
 from api.schemas import (
     OrderBody,
+    TakeBody,
     parse_client_id,
     parse_expiry,
     parse_order_price,
@@ -148,6 +149,38 @@ async def prepare(
         flags=flags,
         self_trade_prevention=_PREVENTIONS[body.self_trade_prevention or "cancel_newest"],
         purpose=_PURPOSES[purpose],
+    )
+    name = quote(body.client_order_id, safe="")
+    return Prepared(command, instrument, f"/v1/orders/client:{name}")
+
+
+def prepare_take(
+    gateway: Gateway, caller: Caller, symbol: str, listed_id: str, body: TakeBody
+) -> Prepared:
+    """The TAKE_ORDER of a shown order, on the other side of it. Raises Problem."""
+    client_high, client_low, is_uuid = parse_client_id(body.client_order_id)
+    instrument = gateway.instruments.get(symbol, field=None)
+    listed = parse_order_name(listed_id)
+    if not listed.order_id:
+        raise Problem("not_found")
+    shown = gateway.live_orders.get(listed.order_id)
+    # One that memory has let go of is closed, and the engine says so whatever side is named.
+    is_selling = shown is not None and shown.side == Side.BUY
+    command = order_command(
+        CommandKind.TAKE_ORDER,
+        account=caller.account,
+        instrument=instrument.number,
+        client_id_high=client_high,
+        client_id_low=client_low,
+        order_id=listed.order_id,
+        price_ticks=parse_order_price(body.price, instrument),
+        quantity_lots=parse_quantity(body.quantity),
+        side=Side.SELL if is_selling else Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.IOC,
+        flags=OrderFlag.CLIENT_ID_IS_UUID if is_uuid else OrderFlag.NONE,
+        self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST,
+        purpose=Purpose.VOLUNTARY,
     )
     name = quote(body.client_order_id, safe="")
     return Prepared(command, instrument, f"/v1/orders/client:{name}")

@@ -15,13 +15,14 @@ from api.core_client import ExecutionUnknown
 from api.errors import Problem
 from api.instruments import Instrument
 from api.messages import ENGINE_CODES, ENGINE_DETAILS
-from api.order_commands import OrderName, Prepared, parse_order_name, prepare
+from api.order_commands import OrderName, Prepared, parse_order_name, prepare, prepare_take
 from api.order_views import OrderView
 from api.schemas import (
     AmendBody,
     OrderBody,
     QuoteBody,
     QuoteSide,
+    TakeBody,
     parse_order_price,
     parse_quantity,
 )
@@ -31,6 +32,7 @@ from engine.codes import (
     CommandKind,
     EventKind,
     OrderFlag,
+    OrderType,
     Reason,
     Side,
     Target,
@@ -75,6 +77,15 @@ async def place(
     if isinstance(result, Problem):
         raise result
     return result
+
+
+async def take(
+    gateway: Gateway, caller: Caller, symbol: str, listed_id: str, body: TakeBody
+) -> tuple[dict[str, Any], bool]:
+    """Take a shown order by its id; the order that did, and whether an earlier request had."""
+    prepared = prepare_take(gateway, caller, symbol, listed_id, body)
+    [events] = await _submit(gateway, [prepared])
+    return await _placed(gateway, prepared, events)
 
 
 async def place_many(
@@ -206,6 +217,19 @@ async def amend(
 async def cancel(gateway: Gateway, caller: Caller, reference: str) -> dict[str, Any]:
     """Take an order off the book; the order as it then stands."""
     name = parse_order_name(reference)
+    known = (
+        gateway.live_orders.get(name.order_id)
+        if name.order_id
+        else gateway.live_orders.get_by_client_id(caller.account, *name.client_id)
+    )
+    is_own = known is not None and known.account == caller.account
+    if known is not None and is_own and known.order_type == OrderType.BID:
+        # It binds from the auction's end on: when that is, only the auction knows.
+        raise Problem(
+            "conflict",
+            "This order belongs to an auction: withdraw it there.",
+            detail_zh="该申报属于单向竞价，请在竞价中撤回。",
+        )
     command = order_command(CommandKind.CANCEL_ORDER, account=caller.account, **name.fields)
     [events] = await gateway.core.submit(command)
     if events[0]["kind"] != EventKind.ORDER_CANCELLED:
@@ -341,6 +365,12 @@ def refusal(reply: Any, instrument: Instrument | None, command: Records) -> Prob
         extra["retry_after_ms"] = 1_000
     if code is Code.ACCOUNT_BLOCKED:
         detail = "The account is blocked."
+    elif code is Code.CONFLICT and command["kind"][0] == CommandKind.TAKE_ORDER:
+        detail = "The order shown has changed: it is smaller now, or has another price."
+        detail_zh = "所选挂单已变更：数量减少或价格变动。"
+    elif code is Code.INVALID_REQUEST and command["kind"][0] == CommandKind.TAKE_ORDER:
+        detail = "Orders of this instrument are not taken by their ids."
+        detail_zh = "该品种不支持挂牌点选。"
     elif code is Code.INVALID_REQUEST and _is_good_till_date(command):
         # All else that makes an order invalid was refused before it was sent.
         field, detail = "expires_at", "The order would have expired already."

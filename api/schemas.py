@@ -233,6 +233,24 @@ class InstrumentBody(Body):
     maker_fee: str = "0"
     taker_fee: str = "0"
     resale_lock: bool = True
+    listed_selection: bool = False
+
+
+class BlockRulesBody(Body):
+    """POST /v1/operator/block-rules: the smallest block, its price limit, and its window."""
+
+    symbol: Symbol
+    minimum: Quantity
+    price_limit: str
+    is_open: bool
+
+
+class TakeBody(Body):
+    """POST /v1/market/{symbol}/listings/{order_id}/take; `price` is the worst one accepted."""
+
+    client_order_id: ClientId
+    price: Decimal
+    quantity: Quantity
 
 
 class AccountNameBody(Body):

@@ -32,6 +32,8 @@ class SettlementTotals(Answer):
     trades: int
     volume: str
     notional: str
+    negotiated_volume: str
+    negotiated_notional: str
     fees: str
     statements: int
     breaks: int
@@ -45,6 +47,7 @@ class ClosingPrice(Answer):
     trades: int
     volume: str
     notional: str
+    negotiated_volume: str
 
 
 class Break(Answer):

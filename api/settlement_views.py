@@ -48,6 +48,8 @@ def render_run(report: RunReport, codes: dict[int, str]) -> dict[str, Any]:
             "trades": sum(price.trades for price in prices),
             "volume": str(sum(price.volume_lots for price in prices)),
             "notional": format_fen(sum(price.notional_fen for price in prices)),
+            "negotiated_volume": str(sum(price.negotiated_lots for price in prices)),
+            "negotiated_notional": format_fen(sum(price.negotiated_fen for price in prices)),
             "fees": format_fen(sum(price.fees_fen for price in prices)),
             "statements": report.statements,
             "breaks": len(report.breaks),
@@ -61,6 +63,7 @@ def render_run(report: RunReport, codes: dict[int, str]) -> dict[str, Any]:
                 "trades": price.trades,
                 "volume": str(price.volume_lots),
                 "notional": format_fen(price.notional_fen),
+                "negotiated_volume": str(price.negotiated_lots),
             }
             for price, terms in report.prices
         ],

@@ -23,6 +23,10 @@ class CommandKind(IntEnum):
     SET_QUOTE = 6
     # The core's own, when an expiry has come: layout ADMIN_COMMAND, with nothing behind the header.
     EXPIRE_ORDERS = 7
+    # Two off-book orders trade with each other; never from clients: layout MATCH_COMMAND.
+    MATCH_ORDERS = 9
+    # An order that takes one shown order by its id: layout ORDER_COMMAND.
+    TAKE_ORDER = 10
     # Reference data and administration: layout ADMIN_COMMAND, or INSTRUMENT_COMMAND for the first.
     DEFINE_INSTRUMENT = 16
     OPEN_ACCOUNT = 17
@@ -37,6 +41,7 @@ class CommandKind(IntEnum):
     BLOCK_ACCOUNT = 26
     UNBLOCK_ACCOUNT = 27
     SET_ACCOUNT_LIMITS = 28
+    SET_BLOCK_RULES = 30
 
 
 class EventKind(IntEnum):
@@ -55,6 +60,7 @@ class EventKind(IntEnum):
     COMMAND_REFUSED = 8
     ORDERS_CANCELLED = 9  # reply to CANCEL_ALL, EXPIRE_ORDERS; quantity_lots: how many orders
     QUOTE_SET = 10
+    ORDERS_MATCHED = 12
     ACCOUNT_OPENED = 17
     CASH_DEPOSITED = 18
     CASH_WITHDRAWN = 19
@@ -70,6 +76,8 @@ class EventKind(IntEnum):
     ACCOUNT_LIMITS_SET = 28
     # Layout INSTRUMENT_EVENT.
     INSTRUMENT_DEFINED = 16
+    # Layout BLOCK_RULES_EVENT.
+    BLOCK_RULES_SET = 30
 
 
 class Code(IntEnum):
@@ -82,7 +90,8 @@ class Code(IntEnum):
     UNKNOWN_ACCOUNT = 200
     UNKNOWN_INSTRUMENT = 201
     ACCOUNT_BLOCKED = 202
-    CONFLICT = 203  # an account, instrument, phase or trading day that stands in the way
+    # An account, instrument, phase, trading day or changed order that stands in the way.
+    CONFLICT = 203
     # 300: identity of orders
     DUPLICATE_CLIENT_ORDER_ID = 300  # the reply's order_id is the first one's result
     ORDER_NOT_OPEN = 301
@@ -92,6 +101,8 @@ class Code(IntEnum):
     MARKET_HALTED = 401
     QUANTITY_TOO_LARGE = 402
     PRICE_OUTSIDE_LIMITS = 403
+    BELOW_MINIMUM_BLOCK = 406
+    BLOCK_WINDOW_CLOSED = 407
     # 500: the book
     WOULD_CROSS = 500
     WOULD_SELF_TRADE = 501
@@ -119,6 +130,19 @@ class Side(IntEnum):
 class OrderType(IntEnum):
     LIMIT = 1
     MARKET = 2
+    # Off-book: they rest in no price queue and trade by MATCH_ORDERS only.
+    BLOCK = 3  # a side of a negotiated block trade
+    BID = 4  # the lot, or a bid, of a one-way auction
+
+
+class TradeType(IntEnum):
+    """How a trade came about; the first two and LISTED make prices, the others do not."""
+
+    CONTINUOUS = 0
+    AUCTION = 1
+    BLOCK = 2
+    ONE_WAY = 3
+    LISTED = 4
 
 
 class TimeInForce(IntEnum):
@@ -197,6 +221,7 @@ class Reason(IntEnum):
     ACCOUNT_BLOCKED = 11
     EXPIRED = 12
     MINIMUM_QUANTITY = 13
+    BLOCK_WINDOW_CLOSED = 19
     PRIORITY_KEPT = 32
     PRIORITY_LOST = 33
 
@@ -204,3 +229,4 @@ class Reason(IntEnum):
 class InstrumentFlag(IntFlag):
     NONE = 0
     RESALE_LOCK = 1  # bought today cannot be sold today (national market rule, T+1)
+    LISTED_SELECTION = 2  # shown orders may be taken by their ids (TAKE_ORDER)

@@ -73,7 +73,7 @@ def _record(header: list[tuple[str, str]], payload: list[tuple[str, str]]) -> np
 COMMAND = _record(_COMMAND_HEADER, [])
 EVENT = _record(_EVENT_HEADER, [])
 
-# NEW_ORDER, CANCEL_ORDER, AMEND_ORDER, REPLACE_ORDER, CANCEL_ALL.
+# NEW_ORDER, CANCEL_ORDER, AMEND_ORDER, REPLACE_ORDER, CANCEL_ALL, TAKE_ORDER.
 ORDER_COMMAND = _record(
     _COMMAND_HEADER,
     [
@@ -109,6 +109,17 @@ QUOTE_COMMAND = _record(
     ],
 )
 
+# MATCH_ORDERS.
+MATCH_COMMAND = _record(
+    _COMMAND_HEADER,
+    [
+        ("maker_order_id", "<i8"),  # the one that was there first: it pays the maker's fee
+        ("taker_order_id", "<i8"),
+        ("price_ticks", "<i8"),
+        ("quantity_lots", "<i8"),
+    ],
+)
+
 # DEFINE_INSTRUMENT.
 INSTRUMENT_COMMAND = _record(
     _COMMAND_HEADER,
@@ -139,9 +150,9 @@ ADMIN_COMMAND = _record(
         ("scheme", "<i4"),
         ("trading_day", "<i4"),  # ROLL_DAY: the day that begins
         ("phase", "u1"),
-        ("reserved_byte", "u1"),
+        ("is_open", "u1"),  # SET_BLOCK_RULES: whether block orders may be entered
         ("reserved", "<u2"),
-        ("reserved_word", "<i4"),
+        ("block_limit_ppm", "<i4"),  # SET_BLOCK_RULES: within reference * (1 +- limit)
         ("reserved_end", "<i8"),
         ("reserved_cancel", "<i8"),
         # SET_ACCOUNT_LIMITS; 0: no limit.
@@ -195,6 +206,7 @@ TRADE_EVENT = _record(
         ("taker_side", "u1"),
         ("maker_purpose", "u1"),
         ("taker_purpose", "u1"),
+        ("trade_type", "u1"),
     ],
 )
 
@@ -215,6 +227,15 @@ INSTRUMENT_EVENT = _record(
         ("ladder_levels", "<i4"),
         ("trading_day", "<i4"),
         ("flags", "<i4"),
+    ],
+)
+
+BLOCK_RULES_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("minimum_block_lots", "<i8"),
+        ("block_limit_ppm", "<i4"),
+        ("is_open", "u1"),
     ],
 )
 
@@ -253,7 +274,8 @@ ACCOUNT_LIMITS_EVENT = _record(
 # --- The exported state: what is hashed, asked for over the link, and put in snapshots. ---
 
 # Orders by instrument, buy side then sell side, best price first, then time priority; then the buy
-# stops and the sell stops, the one that triggers first coming first.
+# stops and the sell stops, the one that triggers first coming first; then those off the book, by
+# order id.
 ORDER_STATE = np.dtype(
     [
         ("order_id", "<i8"),
@@ -345,7 +367,8 @@ INSTRUMENT_STATE = np.dtype(
         ("maximum_order_lots", "<i8"),
         ("maximum_holding_lots", "<i8"),
         ("total_credits_lots", "<i8"),  # deposited less withdrawn
-        ("last_price_ticks", "<i8"),  # of the latest trade; 0: none yet
+        ("last_price_ticks", "<i8"),  # of the latest trade that makes prices; 0: none yet
+        ("minimum_block_lots", "<i8"),
         ("tick_fen", "<i4"),
         ("price_limit_ppm", "<i4"),
         ("maker_fee_ppm", "<i4"),
@@ -353,9 +376,12 @@ INSTRUMENT_STATE = np.dtype(
         ("ladder_levels", "<i4"),
         ("trading_day", "<i4"),
         ("flags", "<i4"),
+        ("block_limit_ppm", "<i4"),
         ("phase", "u1"),
         ("is_defined", "u1"),
-        ("reserved", "<u2"),
+        ("is_block_window_open", "u1"),
+        ("reserved", "u1"),
+        ("reserved_word", "<i4"),
     ],
     align=True,
 )

@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from engine.codes import Phase, Side
+from engine.codes import Phase, Side, TradeType
 from engine.decimals import format_price
 from engine.times import format_day, format_time
 from marketdata.book import Book
 from marketdata.candles import Candles
+from marketdata.listing import Listing
 from marketdata.statistics import DayStatistics
 
 TRADES_KEPT = 1_000  # of each instrument; older ones are the database's
@@ -24,6 +25,12 @@ class Trade(NamedTuple):
     quantity_lots: int
     taker_side: int
     time_ns: int
+    trade_type: int = 0
+
+    @property
+    def makes_prices(self) -> bool:
+        """Whether candles and the day's prices take it in: trades off the book are told apart."""
+        return self.trade_type not in (TradeType.BLOCK, TradeType.ONE_WAY)
 
 
 class Sequences(NamedTuple):
@@ -42,6 +49,7 @@ class Instrument:
         "book",
         "candles",
         "halt_reason",
+        "listing",
         "lower_limit_ticks",
         "number",
         "phase",
@@ -55,7 +63,7 @@ class Instrument:
         "upper_limit_ticks",
     )
 
-    def __init__(self, number: int, symbol: str, tick_fen: int) -> None:
+    def __init__(self, number: int, symbol: str, tick_fen: int, *, is_listed: bool = False) -> None:
         self.number = number
         self.symbol = symbol
         self.tick_fen = tick_fen
@@ -64,6 +72,7 @@ class Instrument:
         self.trading_day = 0
         self.reference_ticks = self.lower_limit_ticks = self.upper_limit_ticks = 0
         self.book = Book(tick_fen)
+        self.listing = Listing() if is_listed else None
         self.trades: deque[Trade] = deque(maxlen=TRADES_KEPT)
         self.candles = Candles(tick_fen)
         self.statistics = DayStatistics()
@@ -79,8 +88,13 @@ class Instrument:
 
     def add_trade(self, trade: Trade, is_today: bool) -> None:
         """Put a trade on the tape and count it in."""
-        _, price_ticks, quantity_lots, _, time_ns = trade
+        _, price_ticks, quantity_lots, _, time_ns, _ = trade
         self.trades.append(trade)
+        if not trade.makes_prices:
+            if is_today:
+                turnover_fen = price_ticks * self.tick_fen * quantity_lots
+                self.statistics.add_negotiated(quantity_lots, turnover_fen)
+            return
         self.candles.add(time_ns, price_ticks, quantity_lots)
         self.statistics.set_last(price_ticks, quantity_lots, time_ns)
         if is_today:
@@ -111,6 +125,7 @@ class Instrument:
             "price": format_price(trade.price_ticks, self.tick_fen),
             "quantity": str(trade.quantity_lots),
             "taker_side": "sell" if trade.taker_side == Side.SELL else "buy",
+            "type": TradeType(trade.trade_type).name.lower(),
             "time": format_time(trade.time_ns),
         }
 

@@ -8,12 +8,12 @@ answer: where the stored trades end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind, Reason, Resting
+from engine.codes import EventKind, InstrumentFlag, TradeType
 from engine.records import (
     ADMIN_EVENT,
     INSTRUMENT_EVENT,
@@ -21,25 +21,18 @@ from engine.records import (
     TRADE_EVENT,
     unpack_text,
 )
-from marketdata.book import BookSide, LevelView
+from marketdata.book import LevelView
 from marketdata.instrument import Instrument, Sequences, Trade
+from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, rows
 
 # Plain integers: a comparison with a member of an IntEnum costs as much as the work for an event.
-_ACCEPTED = int(EventKind.ORDER_ACCEPTED)
-_CANCELLED = int(EventKind.ORDER_CANCELLED)
-_AMENDED = int(EventKind.ORDER_AMENDED)
-_TRIGGERED = int(EventKind.ORDER_TRIGGERED)
-_ORDER_KINDS = (_ACCEPTED, _CANCELLED, _AMENDED, _TRIGGERED)
 _TRADE = int(EventKind.TRADE)
 _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
 _PHASE_CHANGED = int(EventKind.PHASE_CHANGED)
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
-_ORDER_FIELDS = (
-    *("order_id", "instrument", "side", "price_ticks", "remaining_lots"),
-    *("display_quantity_lots", "stop_price_ticks", "reason"),
-)
-_STATE_FIELDS = ("order_id", "instrument", "side", "price_ticks", "remaining_lots", "shown_lots")
+_OFF_BOOK_TRADES = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
+
 _TRADE_FIELDS = (
     "instrument",
     "maker_order_id",
@@ -49,6 +42,7 @@ _TRADE_FIELDS = (
     "quantity_lots",
     "taker_side",
     "time_ns",
+    "trade_type",
 )
 
 
@@ -62,6 +56,7 @@ class PastTrade(NamedTuple):
     taker_side: int
     time_ns: int
     trading_day: int
+    trade_type: int = 0
 
 
 class InstrumentChange(NamedTuple):
@@ -74,21 +69,6 @@ class InstrumentChange(NamedTuple):
     previous: Sequences
 
 
-class _OpenOrder:
-    """Where an open order stands, for the events that name it by its id alone."""
-
-    __slots__ = ("display_lots", "rank", "remaining_lots", "shown_lots", "side")
-
-    def __init__(
-        self, side: BookSide, rank: int, remaining_lots: int, shown_lots: int, display_lots: int
-    ) -> None:
-        self.side = side
-        self.rank = rank
-        self.remaining_lots = remaining_lots
-        self.shown_lots = shown_lots
-        self.display_lots = display_lots  # an iceberg's; 0: all is shown
-
-
 class Market:
     """All instruments by number and by symbol, and the place of every open order."""
 
@@ -98,8 +78,7 @@ class Market:
         self._last_trade_id = 0
         self._by_number: dict[int, Instrument] = {}
         self._by_symbol: dict[str, Instrument] = {}
-        self._orders: dict[int, _OpenOrder] = {}
-        self._pending: set[int] = set()  # stop orders that are in no book yet
+        self._orders = OpenOrders(self._by_number)
         # Instruments of the present step by number, each with its new trades.
         self._touched: dict[int, list[Trade]] = {}
 
@@ -121,10 +100,10 @@ class Market:
             instrument = self._define(number, row)
             instrument.phase = row["phase"]
             instrument.statistics.set_last(row["last_price_ticks"], 0, 0)
-        self._load_orders(orders)
+        self._orders.load(orders)
         for past in past_trades:
             instrument = self._by_symbol[past.symbol]
-            trade = Trade(past.trade_id, *past[2:6])
+            trade = Trade(past.trade_id, *past[2:6], past.trade_type)
             instrument.add_trade(trade, past.trading_day == instrument.trading_day)
             self._touched[instrument.number] = [trade]
             self._last_trade_id = past.trade_id
@@ -155,6 +134,16 @@ class Market:
             "asks": book.asks.depth(depth),
             "checksum": book.checksum,
         }
+
+    def listings(self, symbol: str, limit: int = 100) -> list[dict[str, Any]]:
+        """The first orders of both sides, one by one, where they may be taken by their ids.
+
+        Raises KeyError for an unknown symbol, LookupError where orders are not listed.
+        """
+        instrument = self._by_symbol[symbol]
+        if instrument.listing is None:
+            raise LookupError(f"orders of {symbol} are not listed")
+        return instrument.listing.view(limit, instrument.tick_fen)
 
     def trades(self, symbol: str, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
         """The latest trades, newest first, a page at a time, as far back as they are kept here.
@@ -202,18 +191,19 @@ class Market:
     def _follow(self, events: np.ndarray) -> None:
         """Apply events that the loaded state does not contain yet."""
         kinds = events["kind"]
-        is_order = np.isin(kinds, _ORDER_KINDS)
-        orders = _rows(events.view(ORDER_EVENT), _ORDER_FIELDS, is_order)
-        trades = _rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
+        is_order = np.isin(kinds, ORDER_KINDS)
+        orders = rows(events.view(ORDER_EVENT), ORDER_FIELDS, is_order)
+        trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
         for index, kind in enumerate(kinds.tolist()):
             if kind == _TRADE:
                 number, maker_order_id, taker_order_id, *trade = next(trades)
-                self._reduce(maker_order_id, trade[2], is_maker=True)
-                self._reduce(taker_order_id, trade[2], is_maker=False)
+                if trade[-1] not in _OFF_BOOK_TRADES:
+                    self._orders.reduce(maker_order_id, trade[2], is_maker=True)
+                    self._orders.reduce(taker_order_id, trade[2], is_maker=False)
                 self._record(number, Trade(*trade))
-            elif kind in _ORDER_KINDS:
+            elif kind in ORDER_KINDS:
                 row = next(orders)
-                self._follow_order(kind, row)
+                self._orders.follow(kind, row)
                 self._touched.setdefault(row[1], [])
             elif kind in (_DEFINED, _PHASE_CHANGED, _DAY_ROLLED):
                 self._administer(kind, events[index : index + 1])
@@ -221,7 +211,7 @@ class Market:
     def _catch_up(self, events: np.ndarray) -> None:
         """Take only tape and figures from events that the loaded state contains already."""
         kinds = events["kind"]
-        trades = _rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
+        trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
         for index in np.flatnonzero((kinds == _TRADE) | (kinds == _DAY_ROLLED)).tolist():
             if kinds[index] == _TRADE:
                 number, _, _, *trade = next(trades)
@@ -250,79 +240,12 @@ class Market:
     def _define(self, number: int, fields: dict[str, Any]) -> Instrument:
         """A new instrument from an INSTRUMENT_STATE or INSTRUMENT_EVENT row."""
         symbol = unpack_text(fields["symbol_high"], fields["symbol_low"])
-        instrument = Instrument(number, symbol, fields["tick_fen"])
+        is_listed = bool(fields["flags"] & InstrumentFlag.LISTED_SELECTION)
+        instrument = Instrument(number, symbol, fields["tick_fen"], is_listed=is_listed)
         instrument.set_day(fields)
         self._by_number[number] = self._by_symbol[symbol] = instrument
         self._touched[number] = []
         return instrument
-
-    def _load_orders(self, orders: np.ndarray) -> None:
-        """Enter what is in the book, and remember the stops that wait outside it."""
-        is_pending = orders["resting"] == Resting.STOPS
-        self._pending = set(orders["order_id"][is_pending].tolist())
-        in_book = orders[orders["resting"] == Resting.BOOK]
-        displays = in_book["display_quantity_lots"].tolist()
-        for order, display_lots in zip(_rows(in_book, _STATE_FIELDS), displays, strict=True):
-            order_id, number, side, price_ticks, remaining_lots, shown_lots = order
-            place = self._by_number[number].book.sides[side], price_ticks
-            self._enter(order_id, place, remaining_lots, shown_lots, display_lots)
-
-    def _follow_order(self, kind: int, row: tuple[int, ...]) -> None:
-        """Apply one event of an order: it enters its level, moves, changes or leaves.
-
-        One that trades at once leaves within the same step. What an iceberg shows follows from its
-        trades: a filled slice is followed by the next at once.
-        """
-        order_id, number, side, price_ticks, remaining_lots, display_lots, stop_ticks, reason = row
-        place = self._by_number[number].book.sides[side], price_ticks
-        if kind == _ACCEPTED and stop_ticks:
-            self._pending.add(order_id)
-        elif order_id in self._pending:
-            if kind != _AMENDED:
-                self._pending.remove(order_id)
-            if kind == _TRIGGERED:
-                self._enter(order_id, place, remaining_lots, remaining_lots, 0)
-        else:
-            shown_lots = min(remaining_lots, display_lots or remaining_lots)
-            if kind != _ACCEPTED:
-                before = self._leave(order_id)
-                if reason != Reason.PRIORITY_LOST:
-                    shown_lots = min(remaining_lots, before.shown_lots)
-            if kind != _CANCELLED:
-                self._enter(order_id, place, remaining_lots, shown_lots, display_lots)
-
-    def _enter(
-        self,
-        order_id: int,
-        place: tuple[BookSide, int],
-        remaining_lots: int,
-        shown_lots: int,
-        display_lots: int,
-    ) -> None:
-        """Put an order into the level of its side and price."""
-        side, price_ticks = place
-        rank = side.sign * price_ticks
-        order = _OpenOrder(side, rank, remaining_lots, shown_lots, display_lots)
-        self._orders[order_id] = order
-        side.add(rank, shown_lots, 1)
-
-    def _leave(self, order_id: int) -> _OpenOrder:
-        order = self._orders.pop(order_id)
-        order.side.add(order.rank, -order.shown_lots, -1)
-        return order
-
-    def _reduce(self, order_id: int, quantity_lots: int, *, is_maker: bool) -> None:
-        """Take what an order traded off it: off its slice, or, coming in, off the whole."""
-        order = self._orders[order_id]
-        if order.remaining_lots == quantity_lots:
-            self._leave(order_id)
-            return
-        order.remaining_lots -= quantity_lots
-        shown_lots = order.shown_lots - quantity_lots
-        if order.display_lots and not (is_maker and shown_lots):
-            shown_lots = min(order.remaining_lots, order.display_lots)
-        order.side.add(order.rank, shown_lots - order.shown_lots, 0)
-        order.shown_lots = shown_lots
 
     def _record(self, number: int, trade: Trade) -> None:
         """Put a trade on the tape, unless it came with the past trades."""
@@ -348,14 +271,6 @@ class Market:
                 )
                 changes.append(InstrumentChange(instrument, levels, trades, ticker, previous))
         return changes
-
-
-def _rows(
-    records: np.ndarray, fields: tuple[str, ...], where: np.ndarray | None = None
-) -> Iterator[tuple[int, ...]]:
-    """The named fields of the records, as tuples of plain integers."""
-    columns = (records[field] if where is None else records[field][where] for field in fields)
-    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _page(

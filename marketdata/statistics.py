@@ -11,6 +11,8 @@ from engine.times import format_time
 class DayStatistics:
     """First, highest, lowest price and volumes of the present trading day, and the last trade.
 
+    Negotiated trades (blocks, one-way auctions) make no prices; their volume is kept apart.
+
     The last trade outlives the day; everything else begins anew with the next one.
     """
 
@@ -20,6 +22,8 @@ class DayStatistics:
         "last_ticks",
         "last_time_ns",
         "low_ticks",
+        "negotiated_fen",
+        "negotiated_lots",
         "open_ticks",
         "trades",
         "turnover_fen",
@@ -36,6 +40,7 @@ class DayStatistics:
         """Begin a new trading day."""
         self.open_ticks = self.high_ticks = self.low_ticks = 0
         self.volume_lots = self.turnover_fen = self.trades = 0
+        self.negotiated_lots = self.negotiated_fen = 0
 
     def set_last(self, price_ticks: int, quantity_lots: int, time_ns: int) -> None:
         """Remember the latest trade, of whichever day."""
@@ -52,6 +57,11 @@ class DayStatistics:
         self.volume_lots += quantity_lots
         self.turnover_fen += turnover_fen
         self.trades += 1
+
+    def add_negotiated(self, quantity_lots: int, turnover_fen: int) -> None:
+        """Count one negotiated trade into the day."""
+        self.negotiated_lots += quantity_lots
+        self.negotiated_fen += turnover_fen
 
     def view(self, reference_ticks: int, tick_fen: int) -> dict[str, Any]:
         """The day as clients see it; null where the day, or all time, has no trade.
@@ -77,6 +87,8 @@ class DayStatistics:
             "volume": str(self.volume_lots),
             "turnover": format_fen(self.turnover_fen),
             "trades": self.trades,
+            "negotiated_volume": str(self.negotiated_lots),
+            "negotiated_turnover": format_fen(self.negotiated_fen),
             "change": format_fen(change_ticks * tick_fen) if traded else None,
             "change_percent": _percent(change_ticks, reference_ticks) if traded else None,
         }

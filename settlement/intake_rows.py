@@ -74,6 +74,7 @@ class TradeEvent(NamedTuple):
     maker_account: int
     taker_account: int
     taker_side: int
+    trade_type: int
 
 
 class AdminEvent(NamedTuple):

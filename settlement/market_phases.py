@@ -259,15 +259,13 @@ def set_phase(port: EnginePort, instrument: int, border: Border) -> None:
 
 
 def set_window(port: EnginePort, instrument: int, rule: BlockTradingRule, is_open: bool) -> None:
-    """Open or close the window for block trades, once the engine knows of it."""
-    kind = getattr(CommandKind, "SET_BLOCK_RULES", None)
-    if kind is not None:
-        fields = {
-            "quantity_lots": rule.minimum_quantity,
-            "block_limit_ppm": rule.price_limit_ppm,
-            "is_open": int(is_open),
-        }
-        _submit(port, kind, instrument, fields)
+    """Open or close the window for block trades."""
+    fields = {
+        "quantity_lots": rule.minimum_quantity,
+        "block_limit_ppm": rule.price_limit_ppm,
+        "is_open": int(is_open),
+    }
+    _submit(port, CommandKind.SET_BLOCK_RULES, instrument, fields)
 
 
 def _submit(

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
-from engine.codes import Side
+from engine.codes import Side, TradeType
 from settlement.market_rules import ClosingPriceRule
 from settlement.tables.clearing import ClearingNet
 from settlement.tables.trading import Instrument, Trade
@@ -21,13 +21,19 @@ from settlement.tables.trading import Instrument, Trade
 BATCH_SIZE = 500
 
 
+# They are settled like all others, but say nothing about the market's price.
+_NEGOTIATED = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
+
+
 class DayFigures(NamedTuple):
-    """The trades of one instrument in one day."""
+    """The trades of one instrument in one day; negotiated ones are apart, but for their fees."""
 
     trades: int = 0
     volume_lots: int = 0
     notional_fen: int = 0
     fees_fen: int = 0
+    negotiated_lots: int = 0
+    negotiated_fen: int = 0
 
 
 @dataclass
@@ -69,13 +75,16 @@ def unsettled(through_sequence: int) -> ColumnElement[bool]:
 
 def day_figures(session: Session, trades: ColumnElement[bool]) -> dict[int, DayFigures]:
     """Figures of each instrument that has such trades, by its number."""
+    is_negotiated = Trade.trade_type.in_(_NEGOTIATED)
     query = (
         select(
             Trade.instrument,
-            func.count(),
-            func.sum(Trade.quantity_lots),
-            func.sum(Trade.notional_fen),
+            func.sum(case((is_negotiated, 0), else_=1)),
+            func.sum(case((is_negotiated, 0), else_=Trade.quantity_lots)),
+            func.sum(case((is_negotiated, 0), else_=Trade.notional_fen)),
             func.sum(Trade.maker_fee_fen + Trade.taker_fee_fen),
+            func.sum(case((is_negotiated, Trade.quantity_lots), else_=0)),
+            func.sum(case((is_negotiated, Trade.notional_fen), else_=0)),
         )
         .join(Instrument, Trade.instrument == Instrument.number)
         .where(trades)

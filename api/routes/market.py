@@ -78,6 +78,20 @@ async def book(
     return exchange.market.book(_symbol(exchange, symbol), depth)
 
 
+@router.get("/market/{symbol}/listings")
+async def listings(
+    symbol: str,
+    exchange: Annotated[Gateway, Depends(gateway)],
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> dict[str, Any]:
+    """The first shown orders of both sides, one by one: each may be taken by its id."""
+    known = exchange.instruments.get(symbol, field=None)
+    if not known.flags & InstrumentFlag.LISTED_SELECTION:
+        raise Problem("not_found", "Orders of this instrument are not listed.")
+    items = exchange.market.listings(known.symbol, limit)
+    return {"items": items, "next_cursor": None}
+
+
 @router.get("/market/{symbol}/trades")
 async def trades(
     symbol: str,
@@ -134,12 +148,26 @@ def render(found: Instrument, exchange: Gateway) -> dict[str, Any]:
             "taker": format_ratio(found.taker_fee_ppm),
         },
         "resale_lock": bool(found.flags & InstrumentFlag.RESALE_LOCK),
+        "listed_selection": bool(found.flags & InstrumentFlag.LISTED_SELECTION),
+        "block": _render_block(found),
         "rate_limits": {
             name: {"quantity": policy.quantity, "window_seconds": policy.window_seconds}
             for name, policy in exchange.rate_limits.policies.items()
             if name in ("orders", "requests")
         },
         "eligibility": {"roles": list(_TRADING_ROLES)},
+    }
+
+
+def _render_block(found: Instrument) -> dict[str, Any]:
+    """The rules of an instrument's block trades."""
+    lower_ticks, upper_ticks = found.block_limits_ticks
+    return {
+        "is_open": found.is_block_window_open,
+        "minimum": str(found.minimum_block_lots),
+        "price_limit": format_ratio(found.block_limit_ppm),
+        "lower_limit": format_price(lower_ticks, found.tick_fen),
+        "upper_limit": format_price(upper_ticks, found.tick_fen),
     }
 
 

@@ -19,6 +19,7 @@ from api.routes.orders import json_response
 from api.schemas import (
     AccountBody,
     AccountNameBody,
+    BlockRulesBody,
     CashBody,
     InstrumentBody,
     Page,
@@ -58,6 +59,17 @@ async def resume(
     """End the halt of one instrument, or all halts: trading goes on as the calendar says, through
     a call auction if it says so."""
     return _phases(await market_phases.resume(exchange, known, body.symbol))
+
+
+@router.post("/block-rules")
+async def set_block_rules(
+    known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[BlockRulesBody, Depends(json_body(BlockRulesBody))],
+    exchange: Annotated[Gateway, Depends(gateway)],
+) -> dict[str, Any]:
+    """Set an instrument's smallest block, its price limit and its window, open or closed."""
+    found = await operator_actions.set_block_rules(exchange, known, body)
+    return render_instrument(found, exchange)
 
 
 @router.post("/accounts", status_code=201)

@@ -26,6 +26,7 @@ from api.schemas import (
     OrderBody,
     Page,
     QuoteBody,
+    TakeBody,
     page,
 )
 from api.strict_json import decode, json_body
@@ -182,6 +183,21 @@ async def cancel_orders(
     return json_response(
         {"cancelled": await order_entry.cancel_all(exchange, known.account, symbol)}
     )
+
+
+@router.post("/market/{symbol}/listings/{order_id}/take", status_code=201)
+async def take_listed(
+    symbol: str,
+    order_id: str,
+    known: Annotated[Caller, Depends(trading_caller)],
+    body: Annotated[TakeBody, Depends(json_body(TakeBody))],
+    exchange: Annotated[Gateway, Depends(gateway)],
+) -> Response:
+    """Listed selection (挂牌点选): trade with one shown order, whatever is before it."""
+    order, replayed = await order_entry.take(exchange, known, symbol, order_id, body)
+    if replayed:
+        return json_response(order | {"replayed": True})
+    return json_response(order, 201)
 
 
 @router.put("/quotes")

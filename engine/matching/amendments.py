@@ -100,7 +100,7 @@ def _check_amended(
         most_lots = MAX_SLICES * int64(arrays.book.conditions[slot]["display_quantity_lots"])
     if balances.accounts[account]["is_blocked"] != 0:
         return int64(Code.ACCOUNT_BLOCKED)
-    if not 0 < new_lots <= most_lots:
+    if not 0 < new_lots <= most_lots or order["resting"] == Resting.OFF_BOOK:
         return int64(Code.INVALID_REQUEST)
     code = int64(check_phase(instrument))
     if code != Code.OK:

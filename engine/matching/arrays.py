@@ -13,12 +13,14 @@ from engine.records import (
     ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    BLOCK_RULES_EVENT,
     COMMAND,
     COUNTERS_STATE,
     EVENT,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
     INSTRUMENT_STATE,
+    MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
     QUOTE_COMMAND,
@@ -57,11 +59,12 @@ PROGRESS = np.dtype(
 
 
 class CommandArrays(NamedTuple):
-    """The batch, once for each layout: five views of one buffer."""
+    """The batch, once for each layout: views of one buffer."""
 
     headers: np.ndarray
     orders: np.ndarray
     quotes: np.ndarray
+    matches: np.ndarray
     instruments: np.ndarray
     admin: np.ndarray
 
@@ -75,6 +78,7 @@ class EventArrays(NamedTuple):
     trades: np.ndarray
     instruments: np.ndarray
     admin: np.ndarray
+    block_rules: np.ndarray
     account_limits: np.ndarray
 
 
@@ -99,6 +103,7 @@ def command_views(buffer: np.ndarray) -> CommandArrays:
         headers=buffer.view(COMMAND),
         orders=buffer.view(ORDER_COMMAND),
         quotes=buffer.view(QUOTE_COMMAND),
+        matches=buffer.view(MATCH_COMMAND),
         instruments=buffer.view(INSTRUMENT_COMMAND),
         admin=buffer.view(ADMIN_COMMAND),
     )
@@ -113,6 +118,7 @@ def event_views(buffer: np.ndarray) -> EventArrays:
         trades=buffer.view(TRADE_EVENT),
         instruments=buffer.view(INSTRUMENT_EVENT),
         admin=buffer.view(ADMIN_EVENT),
+        block_rules=buffer.view(BLOCK_RULES_EVENT),
         account_limits=buffer.view(ACCOUNT_LIMITS_EVENT),
     )
 

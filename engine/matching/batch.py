@@ -15,6 +15,7 @@ from engine.matching.events import refuse
 from engine.matching.identity import fetch_client_id, fetch_order
 from engine.matching.lifecycle import rest
 from engine.matching.mass_cancel import cancel_all, expire_orders
+from engine.matching.negotiated import match_orders, set_block_rules, take
 from engine.matching.orders import new_order
 from engine.matching.quotes import set_quote
 from engine.matching.stops import trigger_stops
@@ -59,20 +60,22 @@ def _apply_batch(arrays: EngineArrays, count: int) -> Any:
 
 
 @inlined
-def _apply(arrays: EngineArrays, row: int, kind: int) -> None:
+def _apply(arrays: EngineArrays, row: int, kind: int) -> None:  # noqa: PLR0912 - a row for each kind
     """One command, by its kind."""
     if kind == CommandKind.CANCEL_ORDER:
         cancel_order(arrays, row)
-    elif kind <= CommandKind.REPLACE_ORDER and kind != 0:
+    elif (kind <= CommandKind.REPLACE_ORDER and kind != 0) or kind == CommandKind.TAKE_ORDER:
         minimum_lots = int64(0)
-        if kind == CommandKind.NEW_ORDER:
+        if kind in (CommandKind.NEW_ORDER, CommandKind.TAKE_ORDER):
             slot, limit_ticks = new_order(arrays, row)
             minimum_lots = arrays.commands.orders[row]["minimum_quantity_lots"]
         else:
             slot, limit_ticks = amend_order(arrays, row)
         if slot != 0:
             order = arrays.book.orders[slot]
-            if order["resting"] == Resting.BOOK:
+            if kind == CommandKind.TAKE_ORDER:
+                take(arrays, row, slot)
+            elif order["resting"] == Resting.BOOK:
                 enter(arrays, row, slot, limit_ticks, minimum_lots)
             else:
                 rest(arrays, slot, int64(order["remaining_lots"]))
@@ -83,6 +86,10 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:
         cancel_all(arrays, row)
     elif kind == CommandKind.EXPIRE_ORDERS:
         expire_orders(arrays, row)
+    elif kind == CommandKind.MATCH_ORDERS:
+        match_orders(arrays, row)
+    elif kind == CommandKind.SET_BLOCK_RULES:
+        set_block_rules(arrays, row)
     elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.SET_ACCOUNT_LIMITS:
         administer(arrays, row)
     else:

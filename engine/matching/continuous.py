@@ -18,6 +18,7 @@ from engine.codes import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    TradeType,
 )
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
@@ -41,6 +42,7 @@ class Trade(NamedTuple):
     taker_remaining_lots: int
     maker_fee_fen: int
     taker_fee_fen: int
+    trade_type: int
 
 
 @inlined
@@ -176,17 +178,23 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         maker_lots = fill_in_queue(book, maker_slot, level, traded_lots)
         instrument["last_price_ticks"] = price_ticks
         trade = Trade(
-            price_ticks, traded_lots, maker_lots, remaining_lots, maker_fee_fen, taker_fee_fen
+            price_ticks,
+            traded_lots,
+            maker_lots,
+            remaining_lots,
+            maker_fee_fen,
+            taker_fee_fen,
+            int64(TradeType.CONTINUOUS),
         )
-        _settle_maker(arrays, maker, instrument, trade, trade_fen)
-        _tell_trade(arrays, row, maker, order, trade)
+        settle_maker(arrays, maker, instrument, trade, trade_fen)
+        tell_trade(arrays, row, maker, order, trade)
         if maker["remaining_lots"] == 0:
             leave_filled(arrays, row, maker_slot, maker_lots)
     traded_lots = quantity_lots - remaining_lots
     if traded_lots > 0:
         exchange = arrays.balances.accounts[EXCHANGE_ACCOUNT]
         exchange["available_fen"] += maker_fees_fen + taker_fees_fen
-        _settle_taker(arrays, order, instrument, traded_lots, notional_fen, taker_fees_fen)
+        settle_taker(arrays, order, instrument, traded_lots, notional_fen, taker_fees_fen)
     return remaining_lots, is_stopped
 
 
@@ -230,7 +238,7 @@ def _prevent_self_trade(
 
 
 @inlined
-def _tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: Trade) -> None:
+def tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: Trade) -> None:
     """The event of one trade."""
     place = add_event(arrays, row, EventKind.TRADE, taker["instrument"])
     event = arrays.events.trades[place]
@@ -249,10 +257,11 @@ def _tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: T
     event["taker_side"] = taker["side"]
     event["maker_purpose"] = maker["purpose"]
     event["taker_purpose"] = taker["purpose"]
+    event["trade_type"] = trade.trade_type
 
 
 @inlined
-def _settle_maker(
+def settle_maker(
     arrays: EngineArrays, maker: Any, instrument: Any, trade: Trade, notional_fen: int
 ) -> None:
     """Book one trade for the resting order."""
@@ -277,7 +286,7 @@ def _settle_maker(
 
 
 @inlined
-def _settle_taker(
+def settle_taker(
     arrays: EngineArrays,
     order: Any,
     instrument: Any,

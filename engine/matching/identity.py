@@ -112,6 +112,18 @@ def issue_order(arrays: EngineArrays, account: int) -> Any:
 
 
 @inlined
+def find_open_order(arrays: EngineArrays, order_id: int) -> Any:
+    """Whether an order of this id was ever issued and is open, and its slot."""
+    number = order_id >> ORDER_SLOT_BITS
+    slot = order_id & _SLOT_MASK
+    if not 0 < number < arrays.counters[0]["next_order_number"]:
+        return int64(Code.ORDER_NOT_FOUND), int64(0)
+    if slot >= len(arrays.book.orders) or arrays.book.orders[slot]["order_id"] != order_id:
+        return int64(Code.ORDER_NOT_OPEN), int64(0)
+    return int64(Code.OK), int64(slot)
+
+
+@inlined
 def find_target(arrays: EngineArrays, row: int) -> Any:
     """The code of the first checks of a command on one order, and the slot of its target."""
     command = arrays.commands.orders[row]
@@ -124,12 +136,9 @@ def find_target(arrays: EngineArrays, row: int) -> Any:
         _, order_id = look_up_client_id(arrays, row)
         if order_id < 0:
             return int64(Code.ORDER_NOT_OPEN), int64(0)
-    number = order_id >> ORDER_SLOT_BITS
-    slot = order_id & _SLOT_MASK
-    if not 0 < number < arrays.counters[0]["next_order_number"]:
-        return int64(Code.ORDER_NOT_FOUND), int64(0)
-    if slot >= len(arrays.book.orders) or arrays.book.orders[slot]["order_id"] != order_id:
-        return int64(Code.ORDER_NOT_OPEN), int64(0)
+    code, slot = find_open_order(arrays, order_id)
+    if code != Code.OK:
+        return code, int64(0)
     if arrays.book.orders[slot]["account"] != command["account"]:
         return int64(Code.ORDER_NOT_FOUND), int64(0)
     return int64(Code.OK), int64(slot)

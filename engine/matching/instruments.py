@@ -23,7 +23,7 @@ from engine.units import (
     ONE_MILLION,
 )
 
-_FLAGS = int(InstrumentFlag.RESALE_LOCK)
+_FLAGS = int(InstrumentFlag.RESALE_LOCK | InstrumentFlag.LISTED_SELECTION)
 _MIN_LADDER_LEVELS = 64
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import EventKind, OrderFlag, Reason, Side
+from engine.codes import EventKind, OrderFlag, Reason, Resting, Side
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
 from engine.orderbook.queues import (
     give_slot_back,
     hide,
+    join_off_book,
     join_queue,
+    leave_place,
     leave_queue,
     open_lots,
     show_slice,
@@ -48,7 +50,10 @@ def rest(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
         position["held_lots"] += remaining_lots
     if int64(order["flags"]) & _QUOTE:
         _note_quote(position, int64(order["side"]), order["order_id"])
-    join_queue(book, slot)
+    if order["resting"] == Resting.OFF_BOOK:
+        join_off_book(book, slot)
+    else:
+        join_queue(book, slot)
 
 
 @inlined
@@ -62,7 +67,7 @@ def leave_book(arrays: EngineArrays, slot: int) -> None:
     account = balances.accounts[order["account"]]
     position = balances.positions[order["position"]]
     remaining_lots = open_lots(book, slot)
-    leave_queue(book, slot)
+    leave_place(book, slot)
     if int64(order["flags"]) & _ICEBERG:
         hide(book, slot, int64(0))
         order["remaining_lots"] = remaining_lots
@@ -121,7 +126,7 @@ def _close_filled(arrays: EngineArrays, slot: int) -> None:
     """Take a resting order that was just filled, and holds nothing any more, out of the book."""
     book, balances = arrays.book, arrays.balances
     order = book.orders[slot]
-    leave_queue(book, slot)
+    leave_place(book, slot)
     balances.accounts[order["account"]]["open_orders"] -= 1
     if int64(order["flags"]) & _QUOTE:
         _note_quote(balances.positions[order["position"]], int64(order["side"]), 0)

@@ -32,7 +32,8 @@ class Filter(NamedTuple):
     session: int
     flags: int  # all of these must be set
     time_in_force: int  # DAY: those that end with the day
-    # Only orders outside these prices, with their limit or with the stop price they wait for.
+    # Only orders outside these prices, with their limit or with the stop price they wait for; an
+    # order off the book has no limits to be outside of.
     lower_ticks: int
     upper_ticks: int
 
@@ -59,6 +60,12 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
     stop_ticks = price_ticks
     if order["resting"] == Resting.STOPS:
         stop_ticks = int64(arrays.book.conditions[slot]["stop_price_ticks"])
+    is_outside = (
+        min(price_ticks, stop_ticks) < wanted.lower_ticks
+        or max(price_ticks, stop_ticks) > wanted.upper_ticks
+    )
+    if order["resting"] == Resting.OFF_BOOK:
+        is_outside = wanted.lower_ticks > wanted.upper_ticks
     return (
         _takes(wanted.account, order["account"])
         and _takes(wanted.instrument, order["instrument"])
@@ -67,10 +74,7 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
         and _takes(wanted.session, arrays.book.details[slot]["session"])
         and int64(order["flags"]) & wanted.flags == wanted.flags
         and (wanted.time_in_force == 0 or _ends_with_day(order))
-        and (
-            min(price_ticks, stop_ticks) < wanted.lower_ticks
-            or max(price_ticks, stop_ticks) > wanted.upper_ticks
-        )
+        and is_outside
     )
 
 
@@ -106,7 +110,10 @@ def _cancel_of_account(arrays: EngineArrays, row: int, wanted: Filter, reason: i
 def _cancel_of_instrument(
     arrays: EngineArrays, row: int, instrument: int, wanted: Filter, reason: int
 ) -> Any:
-    """`cancel_matching` through the book, then the stops: buy side, then sell side, best first."""
+    """`cancel_matching` through the book, then the stops: buy side, then sell side, best first.
+
+    Last come the orders off the book, in the order of their ids.
+    """
     book = arrays.book
     cancelled = int64(0)
     stops = stop_book(book, instrument)
@@ -123,6 +130,13 @@ def _cancel_of_instrument(
                     cancelled += 1
                 slot = following
             index = next_level(book, number, int64(side), index)
+    slot = int64(book.off_book[instrument]["head"])
+    while slot != 0:
+        following = int64(book.orders[slot]["next"])
+        if _matches(arrays, slot, wanted):
+            cancel(arrays, row, slot, reason)
+            cancelled += 1
+        slot = following
     return cancelled
 
 

@@ -1,7 +1,7 @@
-"""NEW_ORDER: its checks and its first event.
+"""NEW_ORDER and TAKE_ORDER: their checks and their first event.
 
 Each check is one line of the table in docs/protocol.md, in that order. `new_order` gives the slot
-of an accepted order, or 0; the batch loop enters it.
+of an accepted order, or 0; the batch loop enters it, or lets it take what it named.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from engine.accounts import (
 )
 from engine.codes import (
     Code,
+    CommandKind,
     EventKind,
     OrderFlag,
     OrderType,
@@ -38,6 +39,7 @@ from engine.matching.identity import (
     look_up_client_id,
     register_client_id,
 )
+from engine.matching.negotiated import check_listed, check_off_book
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.expiries import await_expiry
 from engine.risk import (
@@ -58,6 +60,10 @@ _ICEBERG = int(OrderFlag.ICEBERG)
 _NEW_ORDER_FLAGS = int(
     OrderFlag.POST_ONLY | OrderFlag.CANCEL_ON_DISCONNECT | OrderFlag.CLIENT_ID_IS_UUID
 )
+
+
+# What an order off the book may carry.
+_OFF_BOOK_FLAGS = int(OrderFlag.CLIENT_ID_IS_UUID)
 
 
 @inlined
@@ -119,7 +125,9 @@ def _is_well_formed(command: Any) -> Any:
     flags = int64(command["flags"])
     time_in_force = int64(command["time_in_force"])
     is_market = command["order_type"] == OrderType.MARKET
-    if command["side"] > Side.SELL or not (is_market or command["order_type"] == OrderType.LIMIT):
+    if command["side"] > Side.SELL:
+        return False
+    if not OrderType.LIMIT <= int64(command["order_type"]) <= OrderType.BID:
         return False
     if not TimeInForce.DAY <= time_in_force <= TimeInForce.GTD:
         return False
@@ -151,6 +159,14 @@ def _has_known_terms(command: Any) -> Any:
     time_in_force = int64(command["time_in_force"])
     is_market = command["order_type"] == OrderType.MARKET
     is_immediate = time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if command["order_type"] >= OrderType.BLOCK:
+        has_unknown_flags = int64(command["flags"]) & ~_OFF_BOOK_FLAGS
+        if has_unknown_flags or is_immediate or not _is_plain(command):
+            return False
+    if command["kind"] == CommandKind.TAKE_ORDER:
+        is_limit_ioc = command["order_type"] == OrderType.LIMIT and time_in_force == TimeInForce.IOC
+        if not is_limit_ioc or not _is_plain(command):
+            return False
     if int64(command["flags"]) & _POST_ONLY and (is_market or is_immediate):
         return False
     if time_in_force == TimeInForce.GTD:
@@ -162,6 +178,13 @@ def _has_known_terms(command: Any) -> Any:
     if time_in_force == TimeInForce.FOK or int64(command["flags"]) & _POST_ONLY:
         most_minimum_lots = int64(0)
     return 0 <= command["minimum_quantity_lots"] <= most_minimum_lots
+
+
+@inlined
+def _is_plain(command: Any) -> Any:
+    """Whether an order has neither a minimum quantity nor a stop price nor a display quantity."""
+    conditions = command["stop_price_ticks"] | command["display_quantity_lots"]
+    return conditions | command["minimum_quantity_lots"] == 0
 
 
 @kernel
@@ -197,24 +220,7 @@ def _check_new(
         return int64(Code.INVALID_REQUEST)
     if balances.accounts[account]["is_blocked"] != 0:
         return int64(Code.ACCOUNT_BLOCKED)
-    code = int64(check_phase(instrument))
-    if code != Code.OK:
-        return code
-    code = int64(check_quantity_and_price(instrument, quantity_lots, limit_ticks))
-    if code == Code.OK and command["stop_price_ticks"] != 0:
-        code = int64(
-            check_quantity_and_price(instrument, quantity_lots, command["stop_price_ticks"])
-        )
-    elif code == Code.OK:
-        code = check_contact(
-            arrays,
-            int64(command["instrument"]),
-            side,
-            account,
-            limit_ticks,
-            int64(command["flags"]),
-            int64(command["self_trade_prevention"]),
-        )
+    code = _check_market(arrays, command, limit_ticks)
     if code != Code.OK:
         return code
     if command["purpose"] == Purpose.COMPLIANCE:
@@ -238,6 +244,45 @@ def _check_new(
     if not can_issue_orders(arrays, 1) or (position_row == 0 and not can_add_position(balances)):
         return int64(Code.ENGINE_FULL)
     return int64(Code.OK)
+
+
+@inlined
+def _check_market(arrays: EngineArrays, command: Any, limit_ticks: int) -> Any:
+    """Checks 6 to 10 of NEW_ORDER, and those of TAKE_ORDER in their place."""
+    number = int64(command["instrument"])
+    instrument = arrays.instruments[number]
+    if command["order_type"] >= OrderType.BLOCK:
+        order_type = int64(command["order_type"])
+        return check_off_book(arrays, number, order_type, limit_ticks, command["quantity_lots"])
+    code = int64(check_phase(instrument))
+    if code != Code.OK:
+        return code
+    lots, stop_ticks = command["quantity_lots"], command["stop_price_ticks"]
+    code = int64(check_quantity_and_price(instrument, lots, limit_ticks))
+    if code == Code.OK and stop_ticks != 0:
+        return int64(check_quantity_and_price(instrument, lots, stop_ticks))
+    if code != Code.OK:
+        return code
+    side, account = int64(command["side"]), int64(command["account"])
+    if command["kind"] == CommandKind.TAKE_ORDER:
+        return check_listed(
+            arrays,
+            command["order_id"],
+            number,
+            side,
+            account,
+            limit_ticks,
+            lots,
+        )
+    return check_contact(
+        arrays,
+        number,
+        side,
+        account,
+        limit_ticks,
+        int64(command["flags"]),
+        int64(command["self_trade_prevention"]),
+    )
 
 
 @inlined
@@ -283,7 +328,8 @@ def _fill_slot(
     order["self_trade_prevention"] = command["self_trade_prevention"]
     order["purpose"] = command["purpose"]
     order["gateway"] = command["gateway"]
-    order["resting"] = Resting.BOOK
+    is_off_book = command["order_type"] >= OrderType.BLOCK
+    order["resting"] = int64(Resting.OFF_BOOK if is_off_book else Resting.BOOK)
     if command["stop_price_ticks"] | command["display_quantity_lots"]:
         _write_conditions(arrays.book, command, slot)
     details = arrays.book.details[slot]

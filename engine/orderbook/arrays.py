@@ -114,6 +114,9 @@ BOOK_SIDE = np.dtype(
     align=True,
 )
 
+# One instrument's orders that stand in no price queue, in ascending order of order id.
+OFF_BOOK_QUEUE = np.dtype([("head", "<i4"), ("tail", "<i4")])
+
 # One row of running totals.
 POOL = np.dtype(
     [
@@ -144,6 +147,7 @@ class BookArrays(NamedTuple):
     leaf_words: np.ndarray  # int64; bit n of word w: level 64 * w + n has orders
     middle_words: np.ndarray  # int64, MIDDLE_WORDS for each row of `sides`
     sides: np.ndarray  # BOOK_SIDE
+    off_book: np.ndarray  # OFF_BOOK_QUEUE, by instrument
     pool: np.ndarray  # POOL, one row
 
 
@@ -187,5 +191,6 @@ def allocate_book(limits: EngineLimits) -> BookArrays:
         leaf_words=aligned_zeros(4 * limits.ladder_levels // WORD_BITS, np.int64),
         middle_words=aligned_zeros(4 * limits.instruments * MIDDLE_WORDS, np.int64),
         sides=sides,
+        off_book=aligned_zeros(limits.instruments, OFF_BOOK_QUEUE),
         pool=aligned_zeros(1, POOL),
     )

@@ -1,4 +1,7 @@
-"""All open orders in their canonical order: by instrument, book or stops, side and priority."""
+"""All open orders in their canonical order: by instrument, book or stops, side and priority.
+
+Each instrument's orders off the book come behind its stops, in ascending order of order id.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def open_orders(book: BookArrays, last_instrument: int) -> np.ndarray:
 
 @entry_point
 def list_slots(book: BookArrays, last_instrument: int, slots: np.ndarray) -> Any:
-    """Write the slots of all queued orders into `slots`, best first; how many they are.
+    """Write the slots of all open orders into `slots`, best first; how many they are.
 
     Buy stops stand on a sell side and sell stops on a buy side, hence the turned order there.
 
@@ -56,4 +59,9 @@ def list_slots(book: BookArrays, last_instrument: int, slots: np.ndarray) -> Any
                     listed += 1
                     slot = int64(book.orders[slot]["next"])
                 index = next_level(book, number, side, index)
+        slot = int64(book.off_book[instrument]["head"])
+        while slot != 0 and listed < len(slots):
+            slots[listed] = slot
+            listed += 1
+            slot = int64(book.orders[slot]["next"])
     return listed

@@ -29,6 +29,7 @@ def check_book(book: BookArrays, last_instrument: int) -> None:
                 if book.sides[2 * number + side]["levels"]:
                     queued += _check_side(book, number, side)
         _check_uncrossed(book, instrument)
+        queued += _check_off_book(book, instrument)
     require(sorted(queued) == open_slots, "each open order is in one queue, and no other is")
     _check_account_lists(book, open_slots)
     _check_expiries(book, open_slots)
@@ -118,6 +119,7 @@ def _check_queue(book: BookArrays, level: np.void, place: tuple[int, int, int]) 
             stop_ticks = int(book.conditions[slot]["stop_price_ticks"])
             here = (here[0] + _stop_books(book), 1 - here[1], stop_ticks)
         require(here == place, "an order stands at its own price")
+        require(order["resting"] != Resting.OFF_BOOK, "an order in a price queue says so")
         require(order["remaining_lots"] > 0, "an order without a remainder is closed")
         lots += int(order["remaining_lots"])
         slots.append(slot)
@@ -125,6 +127,25 @@ def _check_queue(book: BookArrays, level: np.void, place: tuple[int, int, int]) 
     require(len(slots) == level["orders"], "a queue is as long as its level says")
     require(level["tail"] == previous, "a queue ends at its tail")
     require(level["quantity_lots"] == lots, "a level's quantity is that of its orders")
+    return slots
+
+
+def _check_off_book(book: BookArrays, instrument: int) -> list[int]:
+    """The slots of an instrument's orders off the book."""
+    slots: list[int] = []
+    order_ids = [0]
+    previous, slot = 0, int(book.off_book[instrument]["head"])
+    while slot:
+        order = book.orders[slot]
+        require(order["resting"] == Resting.OFF_BOOK, "an order off the book says so")
+        require(order["instrument"] == instrument, "an order is among its instrument's")
+        require(order["previous"] == previous, "links back are links forward, reversed")
+        require(order["order_id"] > order_ids[-1], "orders off the book ascend by order id")
+        require(order["remaining_lots"] > 0, "an order without a remainder is closed")
+        order_ids.append(int(order["order_id"]))
+        slots.append(slot)
+        previous, slot = slot, int(order["next"])
+    require(book.off_book[instrument]["tail"] == previous, "a queue ends at its tail")
     return slots
 
 

@@ -141,6 +141,48 @@ def fill_in_queue(book: BookArrays, slot: int, level: Any, lots: int) -> Any:
     return open_lots(book, slot)
 
 
+def join_off_book(book: BookArrays, slot: int) -> None:
+    """Put an order that was just issued at the end of its instrument's orders off the book."""
+    order = book.orders[slot]
+    queue = book.off_book[order["instrument"]]
+    tail = int64(queue["tail"])
+    order["previous"] = tail
+    order["next"] = 0
+    if tail == 0:
+        queue["head"] = slot
+    else:
+        book.orders[tail]["next"] = slot
+    queue["tail"] = slot
+    book.pool[0]["open_orders"] += 1
+
+
+@inlined
+def leave_off_book(book: BookArrays, slot: int) -> None:
+    """Take an order out of its instrument's orders off the book."""
+    order = book.orders[slot]
+    queue = book.off_book[order["instrument"]]
+    following = int64(order["next"])
+    previous = int64(order["previous"])
+    if previous == 0:
+        queue["head"] = following
+    else:
+        book.orders[previous]["next"] = following
+    if following == 0:
+        queue["tail"] = previous
+    else:
+        book.orders[following]["previous"] = previous
+    book.pool[0]["open_orders"] -= 1
+
+
+@inlined
+def leave_place(book: BookArrays, slot: int) -> None:
+    """Take an open order out of wherever it stands."""
+    if book.orders[slot]["resting"] == Resting.OFF_BOOK:
+        leave_off_book(book, slot)
+    else:
+        leave_queue(book, slot)
+
+
 @inlined
 def shrink_in_queue(book: BookArrays, slot: int, lots: int) -> None:
     """Take `lots` off what an order, which keeps its place, has in the queue."""

@@ -6,6 +6,7 @@ from settlement.tables import (
     identity,
     ledger,
     market_rules,
+    negotiated,
     registry,
     trading,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "identity",
     "ledger",
     "market_rules",
+    "negotiated",
     "registry",
     "trading",
 ]

@@ -47,6 +47,9 @@ class ClearingPrice(Base):
     volume_lots: Mapped[int]
     notional_fen: Mapped[int]
     fees_fen: Mapped[int]
+    # Block trades and one-way auctions, which the figures above leave out but for the fees.
+    negotiated_lots: Mapped[int] = mapped_column(default=0, server_default="0")
+    negotiated_fen: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class ClearingNet(Base):

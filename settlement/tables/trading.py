@@ -108,6 +108,7 @@ class Trade(Base):
     maker_fee_fen: Mapped[int]
     taker_fee_fen: Mapped[int]
     taker_side: Mapped[int]
+    trade_type: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class IntakeCheckpoint(Base):

@@ -93,6 +93,18 @@ def books_of(state: EngineState) -> dict[str, tuple[list, list]]:
     return books
 
 
+def listed_of(state: EngineState) -> list[tuple[str, str]]:
+    """The shown orders of the instrument whose orders may be taken by their ids, in their order."""
+    is_shown = (state.orders["instrument"] == 2) & (state.orders["resting"] == Resting.BOOK)
+    return [(str(order["order_id"]), str(order["shown_lots"])) for order in state.orders[is_shown]]
+
+
+def listed(market: Market) -> list[tuple[str, str]]:
+    """The same as the market lists it."""
+    items = market.listings("CREDIT-2", limit=1_000)
+    return [(item["order_id"], item["quantity"]) for item in items]
+
+
 def books_shown(market: Market) -> dict[str, tuple[list, list]]:
     """The same as the market shows it."""
     books = {}
@@ -127,6 +139,7 @@ def test_the_books_are_the_engines(seeds, data):
         market.apply(np.concatenate(answers[:length]))
         answers = answers[length:]
     assert books_shown(market) == books_of(engine.export())
+    assert listed(market) == listed_of(engine.export())
     assert market.sequence == engine.sequence
 
 
@@ -147,7 +160,8 @@ def test_a_market_loaded_anywhere_is_as_good_as_one_that_saw_all(seeds, data):
             each = change.instrument
             if number <= stored_to:
                 past += [
-                    PastTrade(t[0], each.symbol, *t[1:], each.trading_day) for t in change.trades
+                    PastTrade(t[0], each.symbol, *t[1:5], each.trading_day, t[5])
+                    for t in change.trades
                 ]
     engine = ReferenceEngine(ROOMY_LIMITS)
     run_market_flow(engine, seeds[: max(0, loaded_at - (len(answers) - len(seeds)))])

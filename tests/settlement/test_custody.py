@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from failing_port import BrokenLinkError, FailingPort
 from sqlalchemy import select
 
 from engine.codes import Side
@@ -10,27 +11,6 @@ from settlement import blocks, custody, operations
 from settlement.custody import DeliveryError
 from settlement.errors import Refused
 from settlement.tables.registry import Operation
-
-
-class BrokenLinkError(Exception):
-    """What a port raises when it cannot say whether the command arrived."""
-
-
-class FailingPort:
-    """The exchange behind a link that breaks at the given command, before or after it acts."""
-
-    def __init__(self, exchange, breaks_at: int, acts: bool) -> None:
-        self.exchange, self.breaks_at, self.acts = exchange, breaks_at, acts
-        self.account = exchange.account
-        self.balances = exchange.balances
-
-    def submit(self, commands):
-        self.breaks_at -= 1
-        if self.breaks_at >= 0:
-            return self.exchange.submit(commands)
-        if self.acts:
-            self.exchange.submit(commands)
-        raise BrokenLinkError
 
 
 def statuses(credit_registry) -> list[str]:

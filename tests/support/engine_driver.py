@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from engine.codes import (
     EventKind,
     InstrumentFlag,
     OrderFlag,
+    OrderType,
     Purpose,
     Resting,
     Side,
@@ -21,9 +24,11 @@ from engine.records import (
     ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    BLOCK_RULES_EVENT,
     COMMAND,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
+    MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
     QUOTE_COMMAND,
@@ -53,10 +58,13 @@ ORDER_EVENTS = (
 
 def command_layout(kind: int) -> np.dtype:
     """The payload's layout for a kind of command; ADMIN_COMMAND for unknown ones."""
-    if CommandKind.NEW_ORDER <= kind <= CommandKind.CANCEL_ALL:
+    is_of_orders = CommandKind.NEW_ORDER <= kind <= CommandKind.CANCEL_ALL
+    if is_of_orders or kind == CommandKind.TAKE_ORDER:
         return ORDER_COMMAND
     if kind == CommandKind.SET_QUOTE:
         return QUOTE_COMMAND
+    if kind == CommandKind.MATCH_ORDERS:
+        return MATCH_COMMAND
     return INSTRUMENT_COMMAND if kind == CommandKind.DEFINE_INSTRUMENT else ADMIN_COMMAND
 
 
@@ -66,6 +74,8 @@ def event_layout(kind: int) -> np.dtype:
         return ORDER_EVENT
     if kind == EventKind.TRADE:
         return TRADE_EVENT
+    if kind == EventKind.BLOCK_RULES_SET:
+        return BLOCK_RULES_EVENT
     if kind == EventKind.ACCOUNT_LIMITS_SET:
         return ACCOUNT_LIMITS_EVENT
     return INSTRUMENT_EVENT if kind == EventKind.INSTRUMENT_DEFINED else ADMIN_EVENT
@@ -105,6 +115,17 @@ def stamp(command: np.ndarray, sequence: int) -> np.ndarray:
     command["time_ns"] = FIRST_TIME_NS + 1_000 * sequence
     command["request_id"] = 1_000_000 + sequence
     return command
+
+
+def spoil(random: Random, command: np.ndarray, extremes: Sequence[int]) -> None:
+    """Put an extreme value into one field, or change the kind."""
+    layout = command_layout(int(command["kind"][0]))
+    stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
+    name = random.choice([field for field in layout.names or () if field not in stamped])
+    bounds = np.iinfo(layout[name])
+    fitting = [value for value in extremes if bounds.min <= value <= bounds.max]
+    power = 1 << random.randrange(bounds.bits - 1)
+    command.view(layout)[name] = random.choice([random.choice(fitting), power, power - 1])
 
 
 def send(engine: AnyEngine, command: np.ndarray) -> list[dict[str, Any]]:
@@ -218,17 +239,20 @@ def _check_positions(positions: list[dict[str, int]], orders: list[dict[str, int
 
 
 def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]]) -> None:
-    places = [(order["instrument"], order["resting"], order["side"]) for order in orders]
+    places = [_place(order) for order in orders]
     assert places == sorted(places)
     prices: dict[tuple[int, int], list[int]] = defaultdict(list)
     for order in orders:
         instrument = instruments[order["instrument"]]
         price = order["price_ticks"]
-        assert instrument["lower_limit_ticks"] <= price <= instrument["upper_limit_ticks"]
         assert 0 < order["remaining_lots"] <= order["quantity_lots"]
+        if order["resting"] == Resting.OFF_BOOK:
+            assert order["order_type"] >= OrderType.BLOCK
+            continue
         if order["resting"] == Resting.STOPS:
             _check_pending(order, instrument)
             continue
+        assert order["order_type"] < OrderType.BLOCK
         shown_lots = order["display_quantity_lots"] or order["remaining_lots"]
         assert 0 < order["shown_lots"] <= min(shown_lots, order["remaining_lots"])
         prices[order["instrument"], order["side"]].append(price)
@@ -237,6 +261,13 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
         assert bids == sorted(bids, reverse=True)
         assert asks == sorted(asks)
         assert not bids or not asks or bids[0] < asks[0], "the book is crossed"
+
+
+def _place(order: dict[str, int]) -> tuple[int, ...]:
+    """What exported orders ascend by: instrument, book or stops or neither, then side, or id."""
+    is_off_book = order["resting"] == Resting.OFF_BOOK
+    within = order["order_id"] if is_off_book else order["side"]
+    return (order["instrument"], order["resting"], within)
 
 
 def _check_pending(order: dict[str, int], instrument: dict[str, int]) -> None:

@@ -15,12 +15,13 @@ from account_limit_flows import limits_command, passed_ns
 from engine_conditions import add_conditions
 from engine_driver import (
     AnyEngine,
-    command_layout,
     instrument_fields,
     make_command,
     read_events,
+    spoil,
     stamp,
 )
+from engine_negotiations import Known, negotiation, set_block_rules
 from engine_scales import ROOMY, Scale
 from engine_scales import ROOMY_LIMITS as ROOMY_LIMITS  # noqa: PLC0414 - for flows of no scale
 from hypothesis import strategies as st
@@ -102,6 +103,7 @@ class FlowMaker:
             )
         )
         commands.extend(_set_phase(instrument, Phase.CONTINUOUS) for instrument in INSTRUMENTS)
+        commands.extend(set_block_rules(instrument) for instrument in INSTRUMENTS)
         return commands
 
     def next(self, seed: int) -> np.ndarray:
@@ -111,7 +113,7 @@ class FlowMaker:
         command["gateway"] = random.choice((0, 1, 2))
         command["session"] = random.choice((0, 1, 2))
         if random.random() < 0.06:
-            _spoil(random, command)
+            spoil(random, command, _EXTREMES)
         return command
 
     def learn(self, events: list[dict[str, Any]]) -> None:
@@ -230,6 +232,17 @@ class FlowMaker:
             flags=random.choice((0, OrderFlag.CANCEL_ON_DISCONNECT)),
         )
 
+    def negotiate(self, random: Random) -> np.ndarray:
+        known = Known(
+            ACCOUNTS,
+            self._centres,
+            self._scale.lots,
+            self._open,
+            self._closed_ids,
+            self._time_ns,
+        )
+        return negotiation(random, known, self._client_id(random, 0.6))
+
     def move_cash(self, random: Random) -> np.ndarray:
         kind = random.choice((CommandKind.DEPOSIT_CASH, CommandKind.WITHDRAW_CASH))
         accounts = ACCOUNTS if kind == CommandKind.DEPOSIT_CASH else (0, *ACCOUNTS)
@@ -323,6 +336,7 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
     FlowMaker.cancel_all: 2,
     FlowMaker.expire_orders: 3,
     FlowMaker.set_quote: 16,
+    FlowMaker.negotiate: 28,
     FlowMaker.move_cash: 4,
     FlowMaker.move_credits: 4,
     FlowMaker.use_allowance: 3,
@@ -372,14 +386,3 @@ def _define(instrument: int, **changes: int) -> np.ndarray:
 
 def _set_phase(instrument: int, phase: Phase) -> np.ndarray:
     return make_command(CommandKind.SET_PHASE, instrument=instrument, phase=phase)
-
-
-def _spoil(random: Random, command: np.ndarray) -> None:
-    """Put an extreme value into one field, or change the kind."""
-    layout = command_layout(int(command["kind"][0]))
-    stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
-    name = random.choice([field for field in layout.names or () if field not in stamped])
-    bounds = np.iinfo(layout[name])
-    extremes = [value for value in _EXTREMES if bounds.min <= value <= bounds.max]
-    power = 1 << random.randrange(bounds.bits - 1)
-    command.view(layout)[name] = random.choice([random.choice(extremes), power, power - 1])

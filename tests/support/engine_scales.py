@@ -35,7 +35,12 @@ _PLAIN = {
         "taker_fee_ppm": 31_337,
         "flags": InstrumentFlag.RESALE_LOCK,
     },
-    2: {"reference_price_ticks": 1_000, "price_limit_ppm": 20_000, "tick_fen": 7},
+    2: {
+        "reference_price_ticks": 1_000,
+        "price_limit_ppm": 20_000,
+        "tick_fen": 7,
+        "flags": InstrumentFlag.LISTED_SELECTION,
+    },
 }
 # Roomy enough for most flows.
 ROOMY_LIMITS = EngineLimits(
@@ -64,7 +69,7 @@ HUGE = Scale(
             "maximum_holding_lots": MAX_TOTAL_CREDITS_LOTS,
             "maker_fee_ppm": MAX_FEE_PPM,
             "ladder_levels": 65_536,
-            "flags": InstrumentFlag.RESALE_LOCK,
+            "flags": InstrumentFlag.RESALE_LOCK | InstrumentFlag.LISTED_SELECTION,
         },
         2: {
             "reference_price_ticks": 11_000,

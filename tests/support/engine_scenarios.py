@@ -48,6 +48,8 @@ _WORDS: dict[str, dict[str, int]] = {
     "gtc": {"time_in_force": TimeInForce.GTC},
     "ioc": {"time_in_force": TimeInForce.IOC},
     "fok": {"time_in_force": TimeInForce.FOK},
+    "block": {"order_type": OrderType.BLOCK},
+    "bid": {"order_type": OrderType.BID},
     "post-only": {"flags": OrderFlag.POST_ONLY},
     "cancel-on-disconnect": {"flags": OrderFlag.CANCEL_ON_DISCONNECT},
     "event": {"purpose": Purpose.EVENT},
@@ -171,13 +173,17 @@ class Play:
         kind, fields = self._command(verb, words)
         return self._send(kind, {"account": ACCOUNTS[who]} | fields)
 
-    def state_of(self, text: str) -> tuple[str, str] | None:
+    def state_of(  # noqa: PLR0911 - one row for each form of a statement
+        self, text: str
+    ) -> tuple[str, str] | None:
         """What a statement is about and what is true of it; None if `text` is a command."""
         state = self._engine.export()
         match text.split():
             case ["bids" | "asks" as side, *_]:
                 which = Side.BUY if side == "bids" else Side.SELL
                 return side, self._words.orders(state, 1, which)
+            case ["off-book", *_]:
+                return "off-book", self._words.off_book(state, 1)
             case ["stops", *_]:
                 return "stops", self._words.stops(state, 1)
             case [who, "cash", *_]:
@@ -204,13 +210,30 @@ class Play:
         self._words.name_new_orders(events)
         return [self._words.describe(event) for event in events]
 
-    def _command(  # noqa: PLR0911 - one row for each form of a line
+    def _command(  # noqa: PLR0911, PLR0912 - one row for each form of a line
         self, verb: str, words: list[str]
     ) -> tuple[int, dict[str, int]]:
         """The kind and the fields that a line asks for."""
         match [verb, *words]:
             case ["buy" | "sell", quantity, "@", price, *rest]:
                 return CommandKind.NEW_ORDER, self._new_order(verb, quantity, price, rest)
+            case ["take", quantity, "@", price, "of", target, *rest]:
+                return CommandKind.TAKE_ORDER, self._take(quantity, price, target, rest)
+            case ["match", maker, taker, quantity, "@", price, *rest]:
+                return CommandKind.MATCH_ORDERS, {
+                    "instrument": 1,
+                    "maker_order_id": self._target(maker)["order_id"],
+                    "taker_order_id": self._target(taker)["order_id"],
+                    "quantity_lots": int(quantity),
+                    "price_ticks": self._price(price),
+                } | _fields(rest)
+            case ["block-rules", minimum, limit_ppm, window, *rest]:
+                return CommandKind.SET_BLOCK_RULES, {
+                    "instrument": 1,
+                    "quantity_lots": int(minimum),
+                    "block_limit_ppm": int(limit_ppm),
+                    "is_open": int(window == "open"),
+                } | _fields(rest)
             case ["cancel", target, *rest]:
                 return CommandKind.CANCEL_ORDER, self._target(target) | _fields(rest)
             case ["amend" | "replace", target, "to", quantity, "@", price, *rest]:
@@ -258,6 +281,14 @@ class Play:
             "self_trade_prevention": SelfTradePrevention.CANCEL_NEWEST,
             "purpose": Purpose.VOLUNTARY,
         } | _fields(rest)
+
+    def _take(self, quantity: str, price: str, target: str, rest: list[str]) -> dict[str, int]:
+        """An order that takes `target`, on the other side unless the line says otherwise."""
+        named = self._target(target)
+        orders = self._engine.export().orders
+        sides = orders["side"][orders["order_id"] == named["order_id"]].tolist()
+        verb = "sell" if sides == [Side.BUY] else "buy"
+        return self._new_order(verb, quantity, price, ["ioc", *rest]) | named
 
     def _quote(self, words: list[str]) -> dict[str, int]:
         """`5 @ 99.00 / 6 @ 101.00`, with `none` for a side that shall not stand."""

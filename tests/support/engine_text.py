@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import Code, EventKind, OrderType, Phase, Reason, Resting, Side
+from engine.codes import Code, EventKind, OrderType, Phase, Reason, Resting, Side, TradeType
 from engine.decimals import format_fen, format_price
 from engine.records import unpack_text
 from engine.state import EngineState
@@ -48,19 +48,28 @@ class Words:
             return f"{verb} {self._name(event)} {event['remaining_lots']}"
         if kind == EventKind.COMMAND_REFUSED:
             return self._refused(event)
-        if kind == EventKind.QUOTE_SET:
+        if kind in (EventKind.QUOTE_SET, EventKind.ORDERS_MATCHED):
             bid, ask = (self._names.get(event[f"{side}_order_id"], "?") for side in ("bid", "ask"))
-            return f"quote set {bid} / {ask}"
+            return f"{_words(kind)} {bid} / {ask}"
         return f"{_words(kind)}{self._details(kind, event)}"
 
     def orders(self, state: EngineState, instrument: int, side: Side) -> str:
         """One side of a book, the order that trades first coming first."""
         orders = state.orders
-        is_here = (orders["instrument"] == instrument) & (orders["resting"] == Resting.BOOK)
+        is_there = (orders["instrument"] == instrument) & (orders["resting"] == Resting.BOOK)
+        return self._list(orders[is_there & (orders["side"] == side)])
+
+    def off_book(self, state: EngineState, instrument: int) -> str:
+        """The orders off the book, by order id."""
+        orders = state.orders
+        is_there = (orders["instrument"] == instrument) & (orders["resting"] == Resting.OFF_BOOK)
+        return self._list(orders[is_there])
+
+    def _list(self, orders: Any) -> str:
         texts = [
             f"{_size(order)} @ {self._price(int(order['price_ticks']))} "
             f"{self._names[int(order['order_id'])]}"
-            for order in orders[is_here & (orders["side"] == side)]
+            for order in orders
         ]
         return ", ".join(texts) or "none"
 
@@ -83,6 +92,8 @@ class Words:
     def _trade(self, event: dict[str, Any]) -> str:
         maker = self._names[event["maker_order_id"]]
         text = f"trade {event['quantity_lots']} @ {self._price(event['price_ticks'])} with {maker}"
+        if event["trade_type"] != TradeType.CONTINUOUS:
+            text = f"{_words(TradeType(event['trade_type']))} {text}"
         if event["maker_fee_fen"] or event["taker_fee_fen"]:
             maker_fee, taker_fee = (
                 format_fen(event[f"{side}_fee_fen"]) for side in ("maker", "taker")
@@ -106,8 +117,8 @@ class Words:
             lower, upper = (self._price(event[f"{end}_limit_ticks"]) for end in ("lower", "upper"))
             name = "" if kind == EventKind.DAY_ROLLED else f" {_symbol(event)}"
             return f"{name} limits {lower} to {upper}"
-        if kind == EventKind.ACCOUNT_LIMITS_SET:
-            return _limits(event)
+        if kind in _RULES:
+            return _RULES[kind](event)
         if event["amount_fen"]:
             return f" {format_fen(event['amount_fen'])}"
         return f" {event['quantity_lots']}" if event["quantity_lots"] else ""
@@ -157,9 +168,18 @@ def _limits(event: dict[str, Any]) -> str:
     return " " + (", ".join(f"{value} {name}" for value, name in limits if value) or "none")
 
 
+def _block_rules(event: dict[str, Any]) -> str:
+    window = "open" if event["is_open"] else "closed"
+    return f" {event['minimum_block_lots']} {event['block_limit_ppm']} {window}"
+
+
+_RULES = {EventKind.BLOCK_RULES_SET: _block_rules, EventKind.ACCOUNT_LIMITS_SET: _limits}
+
+
 def _size(order: Any) -> str:
     shown_lots, open_lots = int(order["shown_lots"]), int(order["remaining_lots"])
-    return str(open_lots) if shown_lots == open_lots else f"{shown_lots} of {open_lots}"
+    is_whole = shown_lots == open_lots or order["resting"] == Resting.OFF_BOOK
+    return str(open_lots) if is_whole else f"{shown_lots} of {open_lots}"
 
 
 def _symbol(event: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from engine.matching.reference.state import (
     Instrument,
     Market,
     Refusal,
+    price_limits,
     refuse_if,
 )
 from engine.units import (
@@ -27,6 +28,7 @@ from engine.units import (
     ONE_MILLION,
 )
 
+_FLAGS = int(InstrumentFlag.RESALE_LOCK | InstrumentFlag.LISTED_SELECTION)
 _MIN_LADDER_LEVELS = 64
 _LADDER_SIZES = [
     1 << bits for bits in range(_MIN_LADDER_LEVELS.bit_length() - 1, MAX_LADDER_LEVELS.bit_length())
@@ -168,7 +170,7 @@ def roll_day(market: Market, command: Command) -> None:
         is_outside = not instrument.allows_price(order.price_ticks) or (
             order.is_pending and not instrument.allows_price(order.stop_price_ticks)
         )
-        if is_outside:
+        if is_outside and not order.is_off_book:
             orders.cancel(market, order, Reason.PRICE_LIMITS_MOVED)
 
 
@@ -234,13 +236,6 @@ def set_account_limits(market: Market, command: Command) -> None:
     )
 
 
-def price_limits(reference_price_ticks: int, price_limit_ppm: int) -> tuple[int, int]:
-    """The lowest and the highest price allowed, in ticks: never outside the percentage."""
-    lowest = reference_price_ticks * (ONE_MILLION - price_limit_ppm)
-    highest = reference_price_ticks * (ONE_MILLION + price_limit_ppm)
-    return max(1, -(-lowest // ONE_MILLION)), highest // ONE_MILLION
-
-
 def limits_fit(
     lower: int, upper: int, tick_fen: int, maximum_order_lots: int, ladder_levels: int
 ) -> bool:
@@ -263,7 +258,7 @@ def _is_well_defined(command: Command) -> bool:
         and 1 <= command.maximum_order_lots <= MAX_QUANTITY_LOTS
         and 1 <= command.maximum_holding_lots <= MAX_TOTAL_CREDITS_LOTS
         and command.trading_day >= 0
-        and command.flags in (InstrumentFlag.NONE, InstrumentFlag.RESALE_LOCK)
+        and command.flags & ~_FLAGS == 0
     )
     return is_in_bounds and limits_fit(
         *price_limits(command.reference_price_ticks, command.price_limit_ppm),

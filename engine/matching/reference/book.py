@@ -9,7 +9,15 @@ from itertools import groupby
 
 from sortedcontainers import SortedDict
 
-from engine.codes import OrderFlag, Purpose, Resting, SelfTradePrevention, Side, TimeInForce
+from engine.codes import (
+    OrderFlag,
+    OrderType,
+    Purpose,
+    Resting,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from engine.units import ORDER_SLOT_BITS
 
 
@@ -43,14 +51,20 @@ class Order:
 
     @property
     def resting(self) -> int:
+        if self.is_off_book:
+            return Resting.OFF_BOOK
         return Resting.STOPS if self.is_pending else Resting.BOOK
 
     @property
     def shown_lots(self) -> int:
         """What the public book shows of it."""
-        if self.is_pending:
+        if self.resting != Resting.BOOK:
             return 0
         return self.slice_lots if self.display_quantity_lots else self.remaining_lots
+
+    @property
+    def is_off_book(self) -> bool:
+        return self.order_type in (OrderType.BLOCK, OrderType.BID)
 
     @property
     def slot(self) -> int:
@@ -90,15 +104,20 @@ class Book:
     """The queues of both sides.
 
     Each side is a SortedDict whose first key is its best price; bids are keyed by the negated
-    price, so that "best" is the first key on both sides. Pending stops are a plain list.
+    price, so that "best" is the first key on both sides. Pending stops are a plain list, orders off
+    the book a dict by order id.
     """
 
     def __init__(self) -> None:
         self._sides = {Side.BUY: SortedDict(), Side.SELL: SortedDict()}
         self._stops: list[Order] = []
+        self._off_book: dict[int, Order] = {}
 
     def add(self, order: Order) -> None:
         """Let `order` join the end of the queue at its price, an iceberg with its first slice."""
+        if order.is_off_book:
+            self._off_book[order.order_id] = order
+            return
         if order.is_pending:
             self._stops.append(order)
             return
@@ -106,7 +125,10 @@ class Book:
         self._sides[Side(order.side)].setdefault(_key(order), deque()).append(order)
 
     def remove(self, order: Order) -> None:
-        """Take `order` out of its queue. Raises KeyError or ValueError if it is not in the book."""
+        """Take `order` from its place. Raises KeyError or ValueError if it is not there."""
+        if order.is_off_book:
+            del self._off_book[order.order_id]
+            return
         if order.is_pending:
             self._stops.remove(order)
             return
@@ -120,6 +142,17 @@ class Book:
         """All orders of `side`, the one that trades first coming first."""
         for queue in self._sides[side].values():
             yield from queue
+
+    def all_orders(self) -> Iterator[Order]:
+        """The book, the stops, then what is off the book."""
+        for orders in (self.orders, self.stops):
+            for side in (Side.BUY, Side.SELL):
+                yield from orders(side)
+        yield from self.off_book()
+
+    def off_book(self) -> list[Order]:
+        """The orders off the book, by order id."""
+        return list(self._off_book.values())
 
     def stops(self, side: Side) -> list[Order]:
         """The pending stops of `side`, the one that triggers first coming first."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.codes import Code, CommandKind, EventKind
-from engine.matching.reference import administration, orders, quotes, risk, stops
+from engine.matching.reference import administration, negotiated, orders, quotes, risk, stops
 from engine.matching.reference.events import Command, read_command
 from engine.matching.reference.state import Market, Refusal
 from engine.records import ACCOUNT_STATE, COMMAND
@@ -22,6 +22,8 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.CANCEL_ALL: orders.cancel_all,
     CommandKind.SET_QUOTE: quotes.set_quote,
     CommandKind.EXPIRE_ORDERS: orders.expire_orders,
+    CommandKind.MATCH_ORDERS: negotiated.match_orders,
+    CommandKind.TAKE_ORDER: negotiated.take_order,
     CommandKind.DEFINE_INSTRUMENT: administration.define_instrument,
     CommandKind.OPEN_ACCOUNT: administration.open_account,
     CommandKind.DEPOSIT_CASH: administration.deposit_cash,
@@ -34,6 +36,7 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.RECORD_SURRENDER: administration.record_surrender,
     CommandKind.BLOCK_ACCOUNT: administration.block_account,
     CommandKind.UNBLOCK_ACCOUNT: administration.unblock_account,
+    CommandKind.SET_BLOCK_RULES: negotiated.set_block_rules,
     CommandKind.SET_ACCOUNT_LIMITS: administration.set_account_limits,
 }
 

@@ -13,9 +13,11 @@ from engine.records import (
     ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    BLOCK_RULES_EVENT,
     EVENT,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
+    MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
     QUOTE_COMMAND,
@@ -32,10 +34,12 @@ _ORDER_KINDS = (
     CommandKind.AMEND_ORDER,
     CommandKind.REPLACE_ORDER,
     CommandKind.CANCEL_ALL,
+    CommandKind.TAKE_ORDER,
 )
 _LAYOUTS = {
     **dict.fromkeys(_ORDER_KINDS, ORDER_COMMAND),
     CommandKind.SET_QUOTE: QUOTE_COMMAND,
+    CommandKind.MATCH_ORDERS: MATCH_COMMAND,
     CommandKind.DEFINE_INSTRUMENT: INSTRUMENT_COMMAND,
 }
 
@@ -55,7 +59,10 @@ def _names(layout: np.dtype) -> list[str]:
 
 _PACKERS = {
     id(layout): _packer(layout)
-    for layout in (ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT, ACCOUNT_LIMITS_EVENT)
+    for layout in (
+        *(ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT),
+        *(BLOCK_RULES_EVENT, ACCOUNT_LIMITS_EVENT),
+    )
 }
 
 
@@ -102,6 +109,12 @@ class EventWriter:
         """The reply to DEFINE_INSTRUMENT: its payload and the limits that follow from it."""
         limits = {"lower_limit_ticks": lower_limit_ticks, "upper_limit_ticks": upper_limit_ticks}
         self._add(INSTRUMENT_EVENT, EventKind.INSTRUMENT_DEFINED, {**vars(self._command), **limits})
+
+    def set_block_rules(self, **rules: int) -> None:
+        """The reply to SET_BLOCK_RULES."""
+        instrument = self._command.instrument
+        fields = {"instrument": instrument, **rules}
+        self._add(BLOCK_RULES_EVENT, EventKind.BLOCK_RULES_SET, fields)
 
     def set_account_limits(self, **limits: int) -> None:
         """The reply to SET_ACCOUNT_LIMITS."""

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 from engine.codes import (
     Code,
+    CommandKind,
     EventKind,
     OrderFlag,
     OrderType,
@@ -21,8 +22,10 @@ from engine.codes import (
 from engine.matching.reference import risk
 from engine.matching.reference.book import Order
 from engine.matching.reference.events import Command
+from engine.matching.reference.negotiated_checks import check_entry, check_listed
 from engine.matching.reference.state import Instrument, Market, Refusal, refuse_if
-from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES, ORDER_SLOT_BITS
+from engine.matching.reference.trades import trade
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES
 
 # As a plain integer: the complement of an IntFlag has no bits but those that it knows.
 _CLIENT_FLAGS = int(
@@ -32,6 +35,11 @@ _CLIENT_FLAGS = int(
 
 def new_order(market: Market, command: Command) -> None:
     """NEW_ORDER: all its checks, in their order, then entry."""
+    enter(market, accept(market, command), command.minimum_quantity_lots)
+
+
+def accept(market: Market, command: Command) -> Order:
+    """Check the order of NEW_ORDER or TAKE_ORDER and open it, in no book yet. Raises Refusal."""
     refuse_if(not _is_well_formed(command), Code.INVALID_REQUEST)
     account = market.account(command.account)
     instrument = market.instrument(command.instrument)
@@ -40,9 +48,6 @@ def new_order(market: Market, command: Command) -> None:
     is_gtd = command.time_in_force == TimeInForce.GTD
     refuse_if(is_gtd and command.expires_at_ns <= command.time_ns, Code.INVALID_REQUEST)
     refuse_if(account.is_blocked, Code.ACCOUNT_BLOCKED)
-    check_phase(instrument)
-    refuse_if(command.quantity_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
-
     order = _order_from(command)
     if order.price_ticks == 0:  # a market order without protection price
         order.price_ticks = (
@@ -50,10 +55,16 @@ def new_order(market: Market, command: Command) -> None:
             if order.is_buy
             else instrument.lower_limit_ticks
         )
-    refuse_if(not instrument.allows_price(order.price_ticks), Code.PRICE_OUTSIDE_LIMITS)
-    stop_is_allowed = instrument.allows_price(order.stop_price_ticks)
-    refuse_if(order.is_pending and not stop_is_allowed, Code.PRICE_OUTSIDE_LIMITS)
-    check_book(market, order)
+    if order.is_off_book:
+        check_entry(market, order)
+    else:
+        check_instrument(market, order)
+        stop_is_allowed = instrument.allows_price(order.stop_price_ticks)
+        refuse_if(order.is_pending and not stop_is_allowed, Code.PRICE_OUTSIDE_LIMITS)
+        if command.kind == CommandKind.TAKE_ORDER:
+            check_listed(market, order, command.order_id)
+        else:
+            check_book(market, order)
     risk.check_risk(market, order)
     risk.check_account_limits(market, order.account, [order], new_orders=1)
     has_row = market.has_room_for_position(order.account, order.instrument)
@@ -63,7 +74,15 @@ def new_order(market: Market, command: Command) -> None:
     market.register_client_id(*client_id, order.order_id, is_order=True)
     minimum_lots = command.minimum_quantity_lots
     market.events.order(EventKind.ORDER_ACCEPTED, order, minimum_quantity_lots=minimum_lots)
-    enter(market, order, minimum_lots)
+    return order
+
+
+def check_instrument(market: Market, order: Order) -> None:
+    """Checks 6 to 8 of NEW_ORDER. Raises Refusal."""
+    instrument = market.instruments[order.instrument]
+    check_phase(instrument)
+    refuse_if(order.remaining_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
+    refuse_if(not instrument.allows_price(order.price_ticks), Code.PRICE_OUTSIDE_LIMITS)
 
 
 def cancel_order(market: Market, command: Command) -> None:
@@ -211,17 +230,21 @@ def _is_well_formed(command: Command) -> bool:
     is_market = command.order_type == OrderType.MARKET
     rests = command.time_in_force in (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
     is_gtd = command.time_in_force == TimeInForce.GTD
-    is_fok = command.time_in_force == TimeInForce.FOK
     is_post_only = command.flags & OrderFlag.POST_ONLY
-    most_minimum_lots = 0 if is_fok or is_post_only else command.quantity_lots
     is_compliance = command.purpose == Purpose.COMPLIANCE
+    is_off_book = command.order_type in (OrderType.BLOCK, OrderType.BID)
+    is_fok = command.time_in_force == TimeInForce.FOK
+    has_no_minimum = is_fok or is_post_only or is_off_book
+    most_minimum_lots = 0 if has_no_minimum else command.quantity_lots
+    known_flags = int(OrderFlag.CLIENT_ID_IS_UUID) if is_off_book else _CLIENT_FLAGS
     return (
         command.side in (Side.BUY, Side.SELL)
         and command.order_type in list(OrderType)
         and command.time_in_force in list(TimeInForce)
         and command.self_trade_prevention in list(SelfTradePrevention)
         and command.purpose in list(Purpose)
-        and command.flags & ~_CLIENT_FLAGS == 0
+        and command.flags & ~known_flags == 0
+        and (rests or not is_off_book)
         and 1 <= command.quantity_lots <= MAX_QUANTITY_LOTS
         and (0 if is_market else 1) <= command.price_ticks <= MAX_PRICE_TICKS
         and (not is_post_only or (rests and not is_market))
@@ -244,7 +267,7 @@ def _has_known_conditions(command: Command) -> bool:
         and not is_immediate
     )
     is_stop = 0 < stop_ticks <= MAX_PRICE_TICKS and not (
-        is_post_only or command.minimum_quantity_lots
+        is_post_only or command.minimum_quantity_lots or command.order_type >= OrderType.BLOCK
     )
     return (stop_ticks == 0 or is_stop) and (display_lots == 0 or (is_iceberg and not stop_ticks))
 
@@ -252,12 +275,9 @@ def _has_known_conditions(command: Command) -> bool:
 def _order_from(command: Command) -> Order:
     known = {each.name for each in fields(Order)}
     taken = {name: value for name, value in vars(command).items() if name in known}
-    of_its_own = {
-        "order_id": 0,
-        "entered_time_ns": command.time_ns,
-        "remaining_lots": command.quantity_lots,
-    }
-    order = Order(**taken | of_its_own)
+    lots, time_ns = command.quantity_lots, command.time_ns
+    own = {"order_id": 0, "remaining_lots": lots, "entered_time_ns": time_ns}
+    order = Order(**taken | own)
     order.is_pending = order.stop_price_ticks > 0
     order.flags |= OrderFlag.STOP if order.stop_price_ticks else OrderFlag.NONE
     order.flags |= OrderFlag.ICEBERG if order.display_quantity_lots else OrderFlag.NONE
@@ -274,11 +294,7 @@ def _target(market: Market, command: Command) -> Order:
             raise Refusal(Code.ORDER_NOT_FOUND)
         refuse_if(not registered.is_order, Code.ORDER_NOT_OPEN)
         order_id = registered.value
-    number = order_id >> ORDER_SLOT_BITS
-    refuse_if(not 1 <= number < market.next_order_number, Code.ORDER_NOT_FOUND)
-    order = market.orders.get(order_id)
-    if order is None:
-        raise Refusal(Code.ORDER_NOT_OPEN)
+    order = market.order(order_id)
     refuse_if(order.account != command.account, Code.ORDER_NOT_FOUND)
     return order
 
@@ -294,6 +310,7 @@ def _check_amendment(market: Market, command: Command) -> Order:
     account = market.account(command.account)
     order = _target(market, command)
     refuse_if(account.is_blocked, Code.ACCOUNT_BLOCKED)
+    refuse_if(order.is_off_book, Code.INVALID_REQUEST)
     return order
 
 
@@ -306,16 +323,13 @@ def _amend(
     market: Market, order: Order, price_ticks: int, total_lots: int, keeps_priority: bool
 ) -> None:
     """Checks 5 to 9 of AMEND_ORDER, then the amendment."""
-    instrument = market.instruments[order.instrument]
     remaining_lots = total_lots - order.filled_lots
-    check_phase(instrument)
-    refuse_if(remaining_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
-    refuse_if(not instrument.allows_price(price_ticks), Code.PRICE_OUTSIDE_LIMITS)
+    wanted = replace(order, price_ticks=price_ticks, remaining_lots=remaining_lots)
+    check_instrument(market, wanted)
     if keeps_priority:
         risk.check_account_limits(market, order.account, [])
         shrink_in_place(market, order, remaining_lots)
         return
-    wanted = replace(order, price_ticks=price_ticks, remaining_lots=remaining_lots)
     check_book(market, wanted)
     risk.check_risk(market, wanted, standing=order)
     risk.check_account_limits(market, order.account, [wanted])
@@ -334,7 +348,8 @@ def _match(market: Market, taker: Order) -> Reason:
         if maker is None:
             break
         if maker.account != taker.account:
-            _trade(market, maker, taker)
+            quantity_lots = min(maker.shown_lots, taker.remaining_lots)
+            trade(market, maker, taker, maker.price_ticks, quantity_lots)
         elif not _prevent_self_trade(market, maker, taker):
             return Reason.SELF_TRADE_PREVENTION
     if taker.order_type == OrderType.MARKET:
@@ -359,39 +374,6 @@ def _prevent_self_trade(market: Market, resting: Order, taker: Order) -> bool:
         shrink_in_place(market, taker, taker.remaining_lots - own_lots, reason)
         return True
     return mode == SelfTradePrevention.CANCEL_OLDEST
-
-
-def _trade(market: Market, maker: Order, taker: Order) -> None:
-    """One match, at the maker's price. A filled maker leaves the book and gives its slot back."""
-    quantity_lots = min(maker.shown_lots, taker.remaining_lots)
-    maker.slice_lots -= min(maker.slice_lots, quantity_lots)
-    maker_fee_fen, taker_fee_fen = risk.exchange(market, maker, taker, quantity_lots)
-    market.instruments[maker.instrument].last_price_ticks = maker.price_ticks
-    market.events.trade(
-        instrument=maker.instrument,
-        trade_id=market.next_trade_id,
-        maker_order_id=maker.order_id,
-        taker_order_id=taker.order_id,
-        price_ticks=maker.price_ticks,
-        quantity_lots=quantity_lots,
-        maker_remaining_lots=maker.remaining_lots,
-        taker_remaining_lots=taker.remaining_lots,
-        maker_fee_fen=maker_fee_fen,
-        taker_fee_fen=taker_fee_fen,
-        maker_account=maker.account,
-        taker_account=taker.account,
-        taker_side=taker.side,
-        maker_purpose=maker.purpose,
-        taker_purpose=taker.purpose,
-    )
-    market.next_trade_id += 1
-    if maker.shown_lots == 0:
-        market.books[maker.instrument].remove(maker)
-        if maker.remaining_lots == 0:
-            market.close_order(maker)
-        else:
-            market.books[maker.instrument].add(maker)
-            market.events.order(EventKind.ORDER_REFRESHED, maker)
 
 
 def _cancel_unbooked(market: Market, order: Order, reason: Reason) -> None:

@@ -8,7 +8,10 @@ from engine.matching.reference.events import Command
 from engine.matching.reference.state import Instrument, Market, Position, Refusal, refuse_if
 from engine.units import EXCHANGE_ACCOUNT, NANOSECONDS_PER_SECOND, ONE_MILLION
 
-_COUNTED_KINDS = (CommandKind.NEW_ORDER, CommandKind.AMEND_ORDER, CommandKind.REPLACE_ORDER)
+_COUNTED_KINDS = (
+    *(CommandKind.NEW_ORDER, CommandKind.AMEND_ORDER, CommandKind.REPLACE_ORDER),
+    CommandKind.TAKE_ORDER,
+)
 
 
 def notional_fen(instrument: Instrument, price_ticks: int, quantity_lots: int) -> int:
@@ -138,10 +141,12 @@ def shrink(market: Market, order: Order, remaining_lots: int) -> None:
     hold(market, order)
 
 
-def exchange(market: Market, maker: Order, taker: Order, quantity_lots: int) -> tuple[int, int]:
-    """Credits against cash at the maker's price. Returns the maker's and the taker's fee in fen."""
+def exchange(
+    market: Market, maker: Order, taker: Order, price_ticks: int, quantity_lots: int
+) -> tuple[int, int]:
+    """Credits against cash at this price. Returns the maker's and the taker's fee in fen."""
     instrument = market.instruments[maker.instrument]
-    notional = notional_fen(instrument, maker.price_ticks, quantity_lots)
+    notional = notional_fen(instrument, price_ticks, quantity_lots)
     maker_fee = fee_fen(notional, instrument.maker_fee_ppm)
     taker_fee = fee_fen(notional, instrument.taker_fee_ppm)
     for order in (maker, taker):

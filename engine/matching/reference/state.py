@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import Code, InstrumentFlag, Phase, Side
+from engine.codes import Code, InstrumentFlag, Phase
 from engine.matching.reference.book import Book, Order
 from engine.matching.reference.events import EventWriter
 from engine.records import (
@@ -20,7 +20,7 @@ from engine.records import (
     POSITION_STATE,
 )
 from engine.state import EngineLimits, EngineState
-from engine.units import EXCHANGE_ACCOUNT, MAX_ORDER_NUMBER, ORDER_SLOT_BITS
+from engine.units import EXCHANGE_ACCOUNT, MAX_ORDER_NUMBER, ONE_MILLION, ORDER_SLOT_BITS
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
@@ -89,6 +89,7 @@ class Instrument:
     maximum_holding_lots: int = 0
     total_credits_lots: int = 0
     last_price_ticks: int = 0
+    minimum_block_lots: int = 0
     tick_fen: int = 0
     price_limit_ppm: int = 0
     maker_fee_ppm: int = 0
@@ -96,6 +97,8 @@ class Instrument:
     ladder_levels: int = 0
     trading_day: int = 0
     flags: int = 0
+    block_limit_ppm: int = 0
+    is_block_window_open: int = 0
     phase: int = Phase.CLOSED
     is_defined: bool = True
 
@@ -105,6 +108,13 @@ class Instrument:
 
     def allows_price(self, price_ticks: int) -> bool:
         return self.lower_limit_ticks <= price_ticks <= self.upper_limit_ticks
+
+
+def price_limits(reference_price_ticks: int, price_limit_ppm: int) -> tuple[int, int]:
+    """The lowest and the highest price allowed, in ticks: never outside the percentage."""
+    lowest = reference_price_ticks * (ONE_MILLION - price_limit_ppm)
+    highest = reference_price_ticks * (ONE_MILLION + price_limit_ppm)
+    return max(1, -(-lowest // ONE_MILLION)), highest // ONE_MILLION
 
 
 class Registered(NamedTuple):
@@ -147,6 +157,15 @@ class Market:
         if number not in self.instruments:
             raise Refusal(Code.UNKNOWN_INSTRUMENT)
         return self.instruments[number]
+
+    def order(self, order_id: int) -> Order:
+        """The open order of this id, whosever it is. Raises Refusal."""
+        number = order_id >> ORDER_SLOT_BITS
+        refuse_if(not 1 <= number < self.next_order_number, Code.ORDER_NOT_FOUND)
+        order = self.orders.get(order_id)
+        if order is None:
+            raise Refusal(Code.ORDER_NOT_OPEN)
+        return order
 
     def position(self, account: int, instrument: int) -> Position:
         """The position to look at: an empty one if it was never touched."""
@@ -237,14 +256,9 @@ class Market:
         many are cancelled: an account's as they came, else as they stand in the books."""
         if account != 0:
             return [order for order in self.orders.values() if order.account == account]
-        return [
-            order
-            for number, book in sorted(self.books.items())
-            if instrument in (0, number)
-            for orders in (book.orders, book.stops)
-            for side in (Side.BUY, Side.SELL)
-            for order in orders(side)
-        ]
+        books = sorted(self.books.items())
+        chosen = [book for number, book in books if instrument in (0, number)]
+        return [order for book in chosen for order in book.all_orders()]
 
 
 def _numbered(records: dict[int, Any], nothing: object, layout: np.dtype) -> np.ndarray:

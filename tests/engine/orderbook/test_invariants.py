@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from engine_flows import ROOMY_LIMITS, run_flow
 
+from engine.codes import Resting
 from engine.matching.arrays import EngineArrays
 from engine.matching.engine import Engine
 from engine.matching.invariants import check_invariants
@@ -43,7 +44,10 @@ def _busy_arrays() -> EngineArrays:
 
 
 def _first_open(arrays: EngineArrays) -> Any:
-    return arrays.book.orders[np.flatnonzero(arrays.book.orders["order_id"])[0]]
+    orders = arrays.book.orders
+    return orders[
+        np.flatnonzero((orders["order_id"] != 0) & (orders["resting"] == Resting.BOOK))[0]
+    ]
 
 
 def _busy_side(arrays: EngineArrays) -> Any:
