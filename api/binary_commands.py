@@ -12,7 +12,7 @@ import numpy as np
 
 from api.auth import Caller
 from api.binary_records import StreamCode
-from engine.codes import CommandKind, EventKind, OrderFlag, Purpose
+from engine.codes import CommandKind, EventKind, OrderFlag, OrderType, Purpose
 from engine.records import ADMIN_EVENT, COMMAND, ORDER_COMMAND, QUOTE_COMMAND, RAW, RECORD_BYTES
 
 Records = np.ndarray[Any, np.dtype[Any]]
@@ -121,10 +121,11 @@ def _has_wrong_quote_bytes(commands: Records) -> np.ndarray:
 
 
 def _has_wrong_order_fields(orders: Records) -> np.ndarray:
-    """Flags that only the engine sets, and filters by connections, which clients do not know."""
+    """What only the exchange sends: some flags, filters by connection, orders off the book."""
     kinds = orders["kind"]
+    is_off_book = (kinds == _NEW_ORDER) & (orders["order_type"] > OrderType.MARKET)
     is_filtered = (orders["filter_gateway"] != 0) | (orders["filter_session"] != 0)
-    return np.asarray(((orders["flags"] & ~_ALLOWED_FLAGS[kinds]) != 0) | is_filtered)
+    return np.asarray(((orders["flags"] & ~_ALLOWED_FLAGS[kinds]) != 0) | is_filtered | is_off_book)
 
 
 def _is_purpose_forbidden(orders: Records, caller: Caller) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.codes import EventKind, OrderFlag
+from engine.codes import EventKind, OrderFlag, Reason
 from engine.records import ORDER_EVENT, RAW, TRADE_EVENT
 
 # They say what became of a command; what changed is said by the events behind them.
@@ -52,7 +52,7 @@ def without_superseded(events: np.ndarray) -> np.ndarray:
 
 
 def _are_superseded(events: np.ndarray, rows: np.ndarray, is_amendment: np.ndarray) -> np.ndarray:
-    """Of the amendments at `rows`, those behind which the same order is amended at the same time.
+    """Of the amendments at `rows`, those after which the order was entered again at the same time.
 
     Orders that anything else happened to within the batch are left as they are.
     """
@@ -61,6 +61,9 @@ def _are_superseded(events: np.ndarray, rows: np.ndarray, is_amendment: np.ndarr
     by_id = np.argsort(ids, kind="stable")
     following, before = by_id[1:], by_id[:-1]
     is_repeated = (ids[following] == ids[before]) & (times_ns[following] == times_ns[before])
+    # One that keeps its priority says how the order becomes smaller where it stands.
+    reasons = events.view(ORDER_EVENT)["reason"][rows]
+    is_repeated &= reasons[following] == Reason.PRIORITY_LOST
     found = np.zeros(len(rows), np.bool_)
     found[before] = is_repeated
     kinds = events["kind"]

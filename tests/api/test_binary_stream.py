@@ -129,6 +129,8 @@ MALFORMED = {
     "an unknown kind": _of_kind(255),
     "the flag of a quote": new_order(1, 4_900, flags=OrderFlag.QUOTE),
     "the flag of a stop": new_order(1, 4_900, flags=OrderFlag.STOP),
+    "an order off the book": new_order(1, 4_900, order_type=3),
+    "a match": order_command(CommandKind.MATCH_ORDERS, request_id=1),
     "an unknown flag": new_order(1, 4_900, flags=128),
     "a flag of a cancel": order_command(CommandKind.CANCEL_ALL, request_id=1, side=2, flags=2),
     "another connection": order_command(
