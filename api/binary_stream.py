@@ -1,7 +1,8 @@
 """Binary frames of one connection: commands in, checked and forwarded as they are, replies out.
 
 A binary connection is a JSON one (login and everything else are texts) whose binary frames hold
-commands, and whose events come in binary. No step of a frame's way looks at single records.
+commands, and whose events come in binary. No step of a frame's way looks at single records (but
+for cancels: see `_keep_auction_bids`).
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from api.core_client import CoreUnavailable
 from api.errors import Problem
 from api.stream_operations import Operations
 from api.stream_outbox import Closing, Outbox
-from engine.codes import EventKind
+from engine.codes import CommandKind, EventKind, OrderType, Target
 from engine.link import MAX_COMMANDS_BYTES
-from engine.records import COMMAND, RECORD_BYTES
+from engine.records import COMMAND, ORDER_COMMAND, RECORD_BYTES
 
 if TYPE_CHECKING:
     from api.auth import Caller
     from api.gateway import Gateway
 
+_NAMES = ("target", "order_id", "client_id_high", "client_id_low")
 Records = np.ndarray[Any, np.dtype[Any]]
 
 MAX_FRAME_BYTES = MAX_COMMANDS_BYTES
@@ -78,6 +80,7 @@ class BinaryCommands:
             self._refuse(commands, _PROBLEM_CODES.get(problem.code, StreamCode.FORBIDDEN))
             return
         codes = check(commands, caller)
+        self._keep_auction_bids(commands, codes, caller.account)
         self._limit(commands, codes, caller)
         if codes.any():
             self._refuse(select(commands, codes != 0), codes[codes != 0])
@@ -90,6 +93,18 @@ class BinaryCommands:
         """The connection is gone: nobody waits for what is still to come."""
         self._gateway.account_events.disconnect(self.listener)
         self._has_room.set()
+
+    def _keep_auction_bids(self, commands: Records, codes: np.ndarray, account: int) -> None:
+        """Refuse to cancel what binds until its auction withdraws it: it can only be looked up."""
+        rows = np.flatnonzero((commands["kind"] == CommandKind.CANCEL_ORDER) & (codes == 0))
+        orders = commands.view(ORDER_COMMAND)[rows]
+        live = self._gateway.live_orders
+        columns = (orders[name].tolist() for name in _NAMES)
+        for row, target, order_id, high, low in zip(rows.tolist(), *columns, strict=True):
+            is_by_id = target == Target.ORDER_ID
+            view = live.get(order_id) if is_by_id else live.get_by_client_id(account, high, low)
+            if view is not None and view.account == account and view.order_type == OrderType.BID:
+                codes[row] = StreamCode.FORBIDDEN
 
     def _limit(self, commands: Records, codes: np.ndarray, caller: Caller) -> None:
         """Take the frame's orders from the account's rate, all or none."""

@@ -48,7 +48,8 @@ def without_superseded(events: np.ndarray) -> np.ndarray:
     is_left_out[-1] = False
     if not is_left_out.any():
         return events
-    return events.view(RAW)[~is_left_out].view(events.dtype)
+    decisive: np.ndarray = events.view(RAW)[~is_left_out].view(events.dtype)
+    return decisive
 
 
 def _are_superseded(events: np.ndarray, rows: np.ndarray, is_amendment: np.ndarray) -> np.ndarray:
