@@ -27,7 +27,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from api.binary_records import SUBPROTOCOL
-from api.commands import instrument_command, quote_command
+from api.commands import admin_command, instrument_command, quote_command
 from api.core_client import CoreClient
 from benchmarks.measure import percentiles
 from engine.codes import CommandKind, EventKind, Phase
@@ -54,11 +54,12 @@ uvloop.run(main())
 
 
 class Running(NamedTuple):
-    """Where the exchange and the echo listen, and how to log in."""
+    """Where the exchange and the echo listen, how to log in, and who serves."""
 
     exchange: str
     token: str
     echo: str
+    processes: dict[str, int]
 
 
 def _free_port() -> int:
@@ -78,23 +79,27 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "PUHUI_PORT": str(port),
     }
     puhui = [sys.executable, "-m", "api.cli"]
+    processes = {}
     with contextlib.ExitStack() as stack:
-        for arguments in (
-            [*puhui, "core", "--data", str(data)],
-            [*puhui, "gateway", "--data", str(data)],
-            [sys.executable, "-c", ECHO, str(echo_port)],
-        ):
+        for name, arguments in {
+            "core": [*puhui, "core", "--data", str(data)],
+            "gateway": [*puhui, "gateway", "--data", str(data)],
+            "echo": [sys.executable, "-c", ECHO, str(echo_port)],
+        }.items():
             process = subprocess.Popen(
                 arguments,
                 env=environment,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+            processes[name] = process.pid
             stack.callback(process.wait)
             stack.callback(process.terminate)
         token = _log_in(f"http://127.0.0.1:{port}")
         asyncio.run(_define(data))
-        yield Running(f"ws://127.0.0.1:{port}/v1/stream", token, f"ws://127.0.0.1:{echo_port}/")
+        yield Running(
+            f"ws://127.0.0.1:{port}/v1/stream", token, f"ws://127.0.0.1:{echo_port}/", processes
+        )
 
 
 def _log_in(url: str) -> str:
@@ -135,8 +140,6 @@ async def _define(data: Path) -> None:
     assert all(reply["code"][0] == 0 for reply in replies)
     account = await _maker(client)
     more = []
-    from api.commands import admin_command
-
     for number in range(FIRST_INSTRUMENT, FIRST_INSTRUMENT + INSTRUMENTS):
         more.append(admin_command(CommandKind.SET_PHASE, instrument=number, phase=Phase.CONTINUOUS))
         more.append(
@@ -258,6 +261,19 @@ async def _latencies(
     return np.array(found) * 1e9
 
 
+def _busy_seconds(running: Running) -> dict[str, float]:
+    """How long each process, and this one, has kept a processor busy."""
+    found = {"client": time.process_time()}
+    for name, number in running.processes.items():
+        fields = Path(f"/proc/{number}/stat").read_text("ascii").rpartition(")")[2].split()
+        found[name] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
+# Frames a second of the echo, by window; measured first.
+_RATES: dict[tuple[str, int], float] = {}
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("kind", ["echo", "kept", "moved"])
 def test_frames_of_quotes(benchmark: Any, running: Running, kind: str, window: int) -> None:
@@ -267,7 +283,11 @@ def test_frames_of_quotes(benchmark: Any, running: Running, kind: str, window: i
     async def measure() -> tuple[float, np.ndarray]:
         async with _connected(running, kind) as websocket:
             await _throughput(websocket, frames[:200], window, kind)
+            before = _busy_seconds(running)
             rate = await _throughput(websocket, frames, window, kind)
+            for name, seconds in _busy_seconds(running).items():
+                microseconds = round((seconds - before[name]) / len(frames) * 1e6)
+                benchmark.extra_info[f"{name}: processor time of a frame, us"] = microseconds
         async with _connected(running, kind) as websocket:
             return rate, await _latencies(websocket, frames, rate / 2, kind)
 
@@ -278,10 +298,6 @@ def test_frames_of_quotes(benchmark: Any, running: Running, kind: str, window: i
     if kind != "echo" and ("echo", window) in _RATES:
         share = rate / _RATES["echo", window]
         benchmark.extra_info["share of the bare echo"] = round(share, 3)
-    print(kind, window, benchmark.extra_info)
-
-
-_RATES: dict[tuple[str, int], float] = {}
 
 
 def _run(measured: Any) -> Any:
