@@ -47,10 +47,8 @@ MAX_BATCHES_IN_FLIGHT = 2
 # When more commands than this wait, the core stops reading from its gateways until half are done.
 MAX_PENDING_COMMANDS = 16 * MAX_BATCH_COMMANDS
 CLOSING_SECONDS = 5.0
-# The loop's clock and the wall clock drift apart, so a distant expiry is looked at now and then.
-MAX_EXPIRY_WAIT_SECONDS = 60.0
-_EXPIRE_ORDERS = np.zeros(1, ADMIN_COMMAND)
-_EXPIRE_ORDERS["kind"] = CommandKind.EXPIRE_ORDERS
+# The loop's clock and the wall clock drift apart, so a distant time is looked at now and then.
+MAX_WAIT_SECONDS = 60.0
 _log = structlog.get_logger("core")
 
 
@@ -107,8 +105,8 @@ class Core:
         self._is_stopping = False
         self._links: dict[int, ServerLink] = {}
         self._last_number = 0
-        self._awaited_expiry_ns = NEVER_NS
-        self._expiry_timer: asyncio.TimerHandle | None = None
+        self._awaited_ns = NEVER_NS
+        self._timer: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self._commit = GroupCommit(self._journal, self._synced_in_thread, self._failed_in_thread)
@@ -118,7 +116,7 @@ class Core:
     async def start(self) -> None:
         """Take up what the last run left, and listen."""
         self._cancel_orphans()
-        self._expire_orders()
+        self._take_due()
         await self._idle.wait()
         listener = listening_socket(self._data_dir / SOCKET_NAME)
         self._server = await self._loop.create_unix_server(
@@ -129,7 +127,7 @@ class Core:
     async def stop(self) -> None:
         """Finish what has arrived, say goodbye, close. After a failure, only close."""
         self._is_stopping = True
-        self._cancel_expiry_timer()
+        self._cancel_timer()
         if self._server:
             self._server.close()
             (self._data_dir / SOCKET_NAME).unlink(missing_ok=True)
@@ -158,35 +156,50 @@ class Core:
         if (flags & OrderFlag.CANCEL_ON_DISCONNECT).any():
             self._take_own(_cancel_of_gateway(0))
 
-    # --- Orders that expire ---
+    # --- What has its time: orders that expire, interruptions that end ---
 
-    def _expire_orders(self) -> None:
-        """Take off what has expired; nobody else may have sent a command for a long time."""
-        self._cancel_expiry_timer()
-        expiry_ns = self._engine.next_expiry_ns
-        if expiry_ns != NEVER_NS and expiry_ns <= max(self._time_ns, self._clock()):
-            self._take_own(_EXPIRE_ORDERS)
-        else:
-            self._await_expiry()
+    @property
+    def _next_due_ns(self) -> int:
+        """Nothing is due before this time."""
+        return min(self._engine.next_expiry_ns, self._engine.next_interruption_end_ns)
 
-    def _await_expiry(self) -> None:
-        """See to it that the next expiry is noticed even if no command comes."""
-        expiry_ns = self._engine.next_expiry_ns
-        if expiry_ns == self._awaited_expiry_ns or self._is_stopping:
+    def _due(self, time_ns: int) -> list[bytes]:
+        """The core's own commands for this time: an expired order is in no auction that ends."""
+        engine = self._engine
+        due = []
+        if engine.next_expiry_ns <= time_ns:
+            due.append(_own_command(CommandKind.EXPIRE_ORDERS))
+        if engine.next_interruption_end_ns <= time_ns:
+            due.append(_own_command(CommandKind.END_INTERRUPTIONS))
+        return due
+
+    def _take_due(self) -> None:
+        """Do what is due; nobody else may have sent a command for a long time."""
+        self._cancel_timer()
+        if self._next_due_ns == NEVER_NS:
             return
-        self._cancel_expiry_timer()
-        if expiry_ns != NEVER_NS:
-            self._awaited_expiry_ns = expiry_ns
-            seconds = max(expiry_ns - self._clock(), 0) / 1e9
-            self._expiry_timer = self._loop.call_later(
-                min(seconds, MAX_EXPIRY_WAIT_SECONDS), self._expire_orders
-            )
+        due = self._due(max(self._time_ns, self._clock()))
+        for command in due:
+            self._pend(_Part(0, command))
+        if not due:
+            self._await_due()
 
-    def _cancel_expiry_timer(self) -> None:
-        self._awaited_expiry_ns = NEVER_NS
-        if self._expiry_timer is not None:
-            self._expiry_timer.cancel()
-            self._expiry_timer = None
+    def _await_due(self) -> None:
+        """See to it that the next time is noticed even if no command comes."""
+        due_ns = self._next_due_ns
+        if due_ns == self._awaited_ns or self._is_stopping:
+            return
+        self._cancel_timer()
+        if due_ns != NEVER_NS:
+            self._awaited_ns = due_ns
+            seconds = max(due_ns - self._clock(), 0) / 1e9
+            self._timer = self._loop.call_later(min(seconds, MAX_WAIT_SECONDS), self._take_due)
+
+    def _cancel_timer(self) -> None:
+        self._awaited_ns = NEVER_NS
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     # --- What links ask (engine.server_link.LinkOwner) ---
 
@@ -254,7 +267,7 @@ class Core:
                 payload = self._engine.apply(batch).tobytes()
                 last_sequence = int(batch[-1]["sequence"])
                 self._in_flight.append(_InFlight(last_sequence, payload, []))
-                self._await_expiry()
+                self._await_due()
         except Exception as error:
             self._fail(error)
         if self._is_paused and self._pending_commands <= MAX_PENDING_COMMANDS // 2:
@@ -266,12 +279,12 @@ class Core:
     def _take_batch(self) -> np.ndarray:
         """Whole parts, oldest first, stamped with sequence, time and gateway.
 
-        Ahead of them, once an order's expiry has come: no command of that time may still meet it.
+        Ahead of them what is due: no command of that time may still meet an order that expired.
         """
         self._time_ns = max(self._time_ns, self._clock())
-        if self._engine.next_expiry_ns <= self._time_ns:
-            self._pending.appendleft(_Part(0, _EXPIRE_ORDERS.tobytes()))
-            self._pending_commands += 1
+        due = self._due(self._time_ns)
+        self._pending.extendleft(_Part(0, command) for command in reversed(due))
+        self._pending_commands += len(due)
         parts: list[_Part] = []
         count = 0
         while self._pending:
@@ -323,6 +336,13 @@ class Core:
         if not self.failed.done():
             _log.critical("core: failed", why=str(error), exc_info=error)
             self.failed.set_exception(error)
+
+
+def _own_command(kind: CommandKind) -> bytes:
+    """A command of the core itself that has nothing but its kind."""
+    command = np.zeros(1, ADMIN_COMMAND)
+    command["kind"] = kind
+    return command.tobytes()
 
 
 def _cancel_of_gateway(gateway: int) -> np.ndarray:
