@@ -32,7 +32,8 @@ from api.core_client import CoreClient
 from benchmarks.measure import percentiles
 from engine.codes import CommandKind, EventKind, Phase
 from engine.link import SOCKET_NAME
-from engine.records import EVENT, QUOTE_COMMAND, pack_text
+from engine.packed_texts import pack_text
+from engine.records import EVENT, QUOTE_COMMAND
 
 FRAME_QUOTES = 256
 INSTRUMENTS = 8

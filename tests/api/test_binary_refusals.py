@@ -23,7 +23,8 @@ from api.commands import admin_command, order_command, quote_command
 from api.core_client import CoreUnavailable, ExecutionUnknown
 from engine.codes import Code, CommandKind, EventKind, OrderFlag, OrderType, Purpose, Side, Target
 from engine.link import MAX_COMMANDS_BYTES
-from engine.records import RECORD_BYTES, pack_client_id
+from engine.packed_texts import pack_client_id
+from engine.records import RECORD_BYTES
 
 shared_loop = pytest.mark.asyncio(loop_scope="module")
 CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)

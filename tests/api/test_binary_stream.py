@@ -25,7 +25,7 @@ from api.binary_records import BOOK_RECORD, BookFlag, StreamKind, decode_levels
 from api.commands import order_command
 from engine.codes import Code, CommandKind, EventKind, OrderFlag, Side, Target
 from engine.decimals import format_price
-from engine.records import pack_client_id
+from engine.packed_texts import pack_client_id
 
 shared_loop = pytest.mark.asyncio(loop_scope="module")
 CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
