@@ -228,7 +228,24 @@ def get_instrument(symbol: str) -> Call[results.Instrument]:
 
 def get_book(symbol: str, depth: int = 10) -> Call[results.BookSnapshot]:
     """The best levels of both sides."""
-    return get(f"/v1/market/{quote(symbol, safe='')}/book", results.BookSnapshot, depth=depth)
+    return get(_market_path(symbol, "book"), results.BookSnapshot, depth=depth)
+
+
+def get_ticker(symbol: str) -> Call[results.Ticker]:
+    return get(_market_path(symbol, "ticker"), results.Ticker)
+
+
+def list_trades(symbol: str, limit: int | None = None) -> Call[results.Page[results.Trade]]:
+    """The latest trades of everybody."""
+    return get(_market_path(symbol, "trades"), results.Page[results.Trade], limit=limit)
+
+
+def list_candles(
+    symbol: str, interval: str = "1m", limit: int | None = None
+) -> Call[results.Page[results.Candle]]:
+    """Of each interval with trades: `1m`, `5m`, `1h` or `1d`."""
+    path = _market_path(symbol, "candles")
+    return get(path, results.Page[results.Candle], interval=interval, limit=limit)
 
 
 # --- The registry ---
@@ -320,6 +337,10 @@ def _order_path(order_id: str | None, client_order_id: str | None) -> str:
         raise TypeError("either order_id or client_order_id is needed")
     name = order_id if client_order_id is None else f"client:{client_order_id}"
     return f"/v1/orders/{quote(name or '', safe=':')}"
+
+
+def _market_path(symbol: str, name: str) -> str:
+    return f"/v1/market/{quote(symbol, safe='')}/{name}"
 
 
 def read_each(found: list[dict[str, Any]], shape: type[T]) -> list[T | Problem]:

@@ -199,6 +199,49 @@ class BookSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ticker:
+    """Best prices and the rules of the day; what there is not is None."""
+
+    symbol: str
+    sequence: int
+    phase: str
+    trading_day: date
+    reference_price: Decimal
+    lower_limit: Decimal
+    upper_limit: Decimal
+    bid: Decimal | None
+    bid_quantity: Decimal | None
+    ask: Decimal | None
+    ask_quantity: Decimal | None
+    last: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """A trade as everybody sees it; `taker_side` is the side of the order that came in."""
+
+    trade_id: str
+    symbol: str
+    price: Decimal
+    quantity: Decimal
+    taker_side: str
+    type: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candle:
+    time: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    turnover: Decimal
+    trades: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SerialRange:
     start: str
     end: str

@@ -27,9 +27,9 @@ async def url(stream: Connect) -> str:
 
 
 @pytest.fixture
-async def instrument(url: str) -> results.Instrument:
+async def ticker(url: str) -> results.Ticker:
     async with puhui.AsyncExchange(url) as exchange:
-        return await exchange.ask(calls.get_instrument(SYMBOL))
+        return await exchange.ask(calls.get_ticker(SYMBOL))
 
 
 TERMS = Terms(symbol=SYMBOL, skew=Decimal("0.003"), limit=Decimal(250))
@@ -48,10 +48,10 @@ TERMS = Terms(symbol=SYMBOL, skew=Decimal("0.003"), limit=Decimal(250))
     ],
 )
 async def test_a_quote_leans_against_the_inventory(
-    instrument: results.Instrument, inventory: int, bid: str | None, ask: str | None
+    ticker: results.Ticker, inventory: int, bid: str | None, ask: str | None
 ) -> None:
     """Long: cheaper on both sides; at the limit, nothing more on the side that adds to it."""
-    found = quote_around(TERMS, instrument, Decimal("50.00"), Decimal(inventory))
+    found = quote_around(TERMS, Decimal("0.01"), ticker, Decimal(inventory))
     prices = [None if side is None else str(side[0]) for side in found]
     assert prices == [bid, ask]
 
@@ -73,6 +73,15 @@ async def test_the_maker_quotes_again_when_it_traded(exchange: Exchange, url: st
         after = await quotes.get()
     assert after.bid is not None
     assert (after.bid.price, after.ask.remaining_quantity) == (Decimal("50.20"), Decimal(100))
+    # The day's end takes the quote away; in the next one it stands again.
+    day = (await buyer.get(f"/v1/instruments/{SYMBOL}")).json()["trading_day"]
+    body = {"date": day}
+    begun = await exchange.client("operator").post("/v1/operator/settlements", json=body)
+    assert begun.status_code == 202
+    again = await quotes.get()
+    while again.bid is None or again.bid.order_id == after.bid.order_id:
+        again = await quotes.get()
+    assert again.bid.is_open
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     changes: asyncio.Queue[Push] = asyncio.Queue()

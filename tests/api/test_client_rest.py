@@ -247,6 +247,11 @@ async def test_every_call_against_an_exchange(exchange: Exchange) -> None:
         assert [order.order_id for order in listed] == [placed.order_id, bought.order_id]
         (fill,) = (await buyer.ask(calls.list_fills())).items
         assert (fill.order_id, fill.liquidity) == (bought.order_id, "taker")
+        assert (await buyer.ask(calls.get_ticker(SYMBOL))).last == Decimal("51.00")
+        (trade,) = (await buyer.ask(calls.list_trades(SYMBOL))).items
+        assert (trade.trade_id, trade.quantity) == (fill.trade_id, 30)
+        (candle,) = (await buyer.ask(calls.list_candles(SYMBOL, "1d"))).items
+        assert (candle.volume, candle.turnover) == (30, Decimal("1530.00"))
         balances = await buyer.ask(calls.get_balances())
         assert balances.credits[SYMBOL].locked_today == 30
         assert (await buyer.ask(calls.cancel_after(60))).cancel_at is not None

@@ -2,8 +2,8 @@
 
 The middle is the reference price, moved down for every tonne held above the target and up for every
 tonne below it, so that what it has too much of is offered cheaper. A side that would take it beyond
-its limit is withdrawn. It quotes again after each fill, each change of the reference and each new
-connection; when it stops or loses the connection, its quotes go with it.
+its limit is withdrawn. It quotes again after each fill, with each new phase or trading day and each
+new connection; when it stops or loses the connection, its quotes go with it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
+
+import msgspec
 
 from api import client as puhui
 from api.client import calls, results
@@ -31,18 +33,19 @@ class Terms:
     limit: Decimal = Decimal(1_000)
 
 
+_OPEN_PHASES = ("continuous", "call_auction")
 Side = tuple[Decimal, Decimal] | None
 
 
 def quote_around(
-    terms: Terms, instrument: results.Instrument, reference: Decimal, inventory: Decimal
+    terms: Terms, tick: Decimal, ticker: results.Ticker, inventory: Decimal
 ) -> tuple[Side, Side]:
     """Bid and ask for an inventory (tonnes above the target; below it negative)."""
-    middle = reference - terms.skew * inventory
-    bid = _to_tick(middle - terms.half_spread, instrument.tick, ROUND_FLOOR)
-    ask = _to_tick(middle + terms.half_spread, instrument.tick, ROUND_CEILING)
-    may_buy = inventory + terms.quantity <= terms.limit and bid >= instrument.lower_limit
-    may_sell = inventory - terms.quantity >= -terms.limit and ask <= instrument.upper_limit
+    middle = ticker.reference_price - terms.skew * inventory
+    bid = _to_tick(middle - terms.half_spread, tick, ROUND_FLOOR)
+    ask = _to_tick(middle + terms.half_spread, tick, ROUND_CEILING)
+    may_buy = inventory + terms.quantity <= terms.limit and bid >= ticker.lower_limit
+    may_sell = inventory - terms.quantity >= -terms.limit and ask <= ticker.upper_limit
     return (
         (bid, terms.quantity) if may_buy else None,
         (ask, terms.quantity) if may_sell else None,
@@ -60,26 +63,26 @@ class MarketMaker:
     def __init__(self, terms: Terms, instrument: results.Instrument) -> None:
         self.terms = terms
         self.inventory = Decimal(0)
-        self.standing: results.Quote | None = None
-        self._instrument = instrument
-        self._reference = instrument.reference_price
+        self._tick = instrument.tick
+        self._ticker: results.Ticker | None = None
         self._is_due = asyncio.Event()
-
-    def move_reference(self, reference: Decimal) -> None:
-        """The price to quote around is another one now, from wherever the maker has it."""
-        self._reference = reference
-        self._is_due.set()
 
     def connected(self) -> None:
         """The quotes of the last connection went with it."""
         self._is_due.set()
 
+    def hear_ticker(self, push: dict[str, Any]) -> None:
+        """The market: its day's end takes quotes away, the next day has another reference."""
+        before, self._ticker = self._ticker, msgspec.convert(push["data"], results.Ticker)
+        now = self._ticker
+        if before is None or _day_of(before) != _day_of(now):
+            self._is_due.set()
+
     def hear_fill(self, push: dict[str, Any]) -> None:
         """One of its orders traded."""
-        fill = push["data"]
-        if fill["symbol"] == self.terms.symbol:
-            traded = Decimal(fill["quantity"])
-            self.inventory += traded if fill["side"] == "buy" else -traded
+        fill = msgspec.convert(push["data"], results.Fill)
+        if fill.symbol == self.terms.symbol:
+            self.inventory += fill.quantity if fill.side == "buy" else -fill.quantity
             self._is_due.set()
 
     async def run(
@@ -87,25 +90,33 @@ class MarketMaker:
     ) -> None:
         """Quote until cancelled, whenever something calls for another quote."""
         await stream.subscribe("fills", handler=self.hear_fill)
-        self._is_due.set()
+        await stream.subscribe("ticker", self.terms.symbol, handler=self.hear_ticker)
         while True:
             await self._is_due.wait()
             self._is_due.clear()
-            bid, ask = quote_around(self.terms, self._instrument, self._reference, self.inventory)
+            if self._ticker is None or self._ticker.phase not in _OPEN_PHASES:
+                continue
+            bid, ask = quote_around(self.terms, self._tick, self._ticker, self.inventory)
             body = calls.quote_body(self.terms.symbol, bid, ask)
             try:
                 (answer,) = await stream.set_quotes([body])
                 if isinstance(answer, puhui.Problem):
                     raise answer
             except puhui.Problem as problem:
-                # The market may be closed just now, or the connection lost: again, a little later.
+                if problem.code in ("unauthenticated", "forbidden"):
+                    raise
+                # The market may just have closed, or the connection be lost: again, a little later.
                 print(f"not quoted: {problem}", flush=True)
                 await asyncio.sleep((problem.retry_after_ms or 1_000) / 1_000)
                 self._is_due.set()
                 continue
-            self.standing = answer
             if on_quote is not None:
                 on_quote(answer)
+
+
+def _day_of(ticker: results.Ticker) -> tuple[object, ...]:
+    """What calls for another quote when it changes."""
+    return ticker.phase, ticker.trading_day, ticker.reference_price
 
 
 async def run(
