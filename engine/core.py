@@ -38,6 +38,7 @@ from engine.records import ADMIN_COMMAND, COMMAND, EVENT, ORDER_COMMAND, RECORD_
 from engine.replay import replay
 from engine.server_link import MAX_UNSENT_BYTES, ServerLink
 from engine.state import EngineLimits
+from engine.storage import DISK, Storage
 from engine.units import NEVER_NS
 
 EVENTS_FOLDER = "events"
@@ -79,6 +80,7 @@ class Core:
         limits: EngineLimits,
         *,
         clock: Callable[[], int] = time.time_ns,
+        storage: Storage = DISK,
         max_unsent_bytes: int = MAX_UNSENT_BYTES,
     ) -> None:
         """Open the journal and replay it. Raises JournalError."""
@@ -86,8 +88,8 @@ class Core:
         self._data_dir = data_dir
         self._clock = clock
         self._max_unsent_bytes = max_unsent_bytes
-        self._journal = Journal(data_dir / JOURNAL_FOLDER, limits)
-        self._event_log = EventLog(data_dir / EVENTS_FOLDER)
+        self._journal = Journal(data_dir / JOURNAL_FOLDER, limits, storage=storage)
+        self._event_log = EventLog(data_dir / EVENTS_FOLDER, storage=storage)
         try:
             self._engine = make_engine(self._journal.limits)
             replay(self._journal, self._engine, self._event_log)
