@@ -39,7 +39,7 @@ from engine.records import ADMIN_COMMAND, COMMAND, EVENT, ORDER_COMMAND, RECORD_
 from engine.replay import replay
 from engine.server_link import MAX_UNSENT_BYTES, ServerLink
 from engine.state import EngineLimits
-from engine.storage import DISK, Storage
+from engine.storage import DISK, SIZES, Sizes, Storage
 from engine.units import NEVER_NS
 
 EVENTS_FOLDER = "events"
@@ -86,6 +86,7 @@ class Core:
         *,
         clock: Callable[[], int] = time.time_ns,
         storage: Storage = DISK,
+        sizes: Sizes = SIZES,
         make_commit: Callable[..., GroupCommit] = GroupCommit,
         max_unsent_bytes: int = MAX_UNSENT_BYTES,
     ) -> None:
@@ -94,8 +95,20 @@ class Core:
         self._data_dir = data_dir
         self._clock = clock
         self._max_unsent_bytes = max_unsent_bytes
-        self._journal = Journal(data_dir / JOURNAL_FOLDER, limits, storage=storage)
-        self._event_log = EventLog(data_dir / EVENTS_FOLDER, storage=storage)
+        reserve_bytes = sizes.reserve_bytes
+        self._journal = Journal(
+            data_dir / JOURNAL_FOLDER,
+            limits,
+            sizes.journal_segment_bytes,
+            storage=storage,
+            reserve_bytes=reserve_bytes,
+        )
+        self._event_log = EventLog(
+            data_dir / EVENTS_FOLDER,
+            sizes.event_segment_bytes,
+            storage=storage,
+            reserve_bytes=reserve_bytes,
+        )
         try:
             self._engine = make_engine(self._journal.limits)
             replay(self._journal, self._engine, self._event_log)
