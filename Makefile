@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: run test check bench sim lock clean
+.PHONY: run test check bench sim soak lock clean
 
 run: $(VENV)/.runtime
 	$(BIN)/puhui serve --demo
@@ -24,6 +24,9 @@ SEEDS ?= 3000
 sim: $(VENV)/.dev
 	PYTHONPATH=.:tests/support:tests/simulation $(BIN)/python tests/simulation/simulation.py \
 	  $(if $(SEED),$(SEED) 1,$(FIRST) $(SEEDS))
+
+soak: $(VENV)/.dev
+	PUHUI_KILLS=200 $(BIN)/pytest tests/faults/test_kill_core.py -k random_instants
 
 bench: $(VENV)/.bench
 	mkdir -p .benchmarks

@@ -298,7 +298,6 @@ class Core:
         if self.failed.done():
             return
         try:
-            self._watch_space()
             while self._pending and len(self._in_flight) < MAX_BATCHES_IN_FLIGHT:
                 batch = self._take_batch()
                 is_lone = not (self._in_flight or self._pending) and len(batch) <= LONE_COMMANDS
@@ -310,6 +309,7 @@ class Core:
                 self._await_expiry()
                 if is_lone:
                     self._release(self._journal.append(batch))
+            self._watch_space()
         except Exception as error:
             self._fail(error)
         if self._is_paused and self._pending_commands <= MAX_PENDING_COMMANDS // 2:

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import dying_core
+import dying_gateway
 import pytest
 from core_driver import BUYER, order, set_up_commands, start_core_process
 from fault_driver import (
@@ -37,6 +38,11 @@ WIDTH = 64
 def start_dying(data_dir: Path, step: str, countdown: int) -> subprocess.Popen[bytes]:
     arguments = [str(data_dir), step, str(countdown)]
     return subprocess.Popen([sys.executable, dying_core.__file__, *arguments])
+
+
+def _start_gateway(data_dir: Path) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, dying_gateway.__file__, str(data_dir)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE)
 
 
 async def test_ten_thousand_acknowledged_orders_survive_kill_9(tmp_path: Path) -> None:
@@ -149,6 +155,24 @@ async def test_a_quote_goes_with_the_core_that_knew_its_connection(tmp_path: Pat
     with core_process(start_core_process(tmp_path)) as process:
         client = await connect(process, tmp_path)
         assert (await client.market()).orders["client_id_low"].tolist() == [1]
+        await client.close()
+
+
+async def test_a_killed_gateway_takes_its_quotes_along(tmp_path: Path) -> None:
+    """The core cancels what was to go with its connection; everything else stands."""
+    with core_process(start_core_process(tmp_path)) as process:
+        client = await connect(process, tmp_path)
+        await client.submit(set_up_commands())
+        with core_process(_start_gateway(tmp_path)) as gateway:
+            assert gateway.stdout
+            assert await asyncio.to_thread(gateway.stdout.readline) == b"ready\n"
+            assert len((await client.market()).orders) == 2
+            gateway.kill()
+            gateway.stdout.close()
+        # Nothing tells this client that it has happened.
+        while len(orders := (await client.market()).orders) == 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert orders["client_id_low"].tolist() == [1]
         await client.close()
 
 

@@ -122,7 +122,12 @@ class SimulatedSettlement(Exchange):
         async def ask() -> T:
             return await question(await self._connected())
 
-        return self._loop.run_until_complete(ask())
+        asking = self._loop.create_task(ask())
+        try:
+            return self._loop.run_until_complete(asking)
+        except BaseException:
+            asking.cancel()
+            raise
 
     # --- The day ---
 

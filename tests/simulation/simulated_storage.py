@@ -187,10 +187,10 @@ class SimulatedDisk:
         inode = self._shown[path] = _Inode()
         self._unsynced.append((path, path, inode))
         self.after_call(fault)
-        return _SimulatedFile(self, inode)
+        return SimulatedFile(self, inode)
 
     def open(self, path: Path) -> File:
-        return _SimulatedFile(self, self._inode(path))
+        return SimulatedFile(self, self._inode(path))
 
     def map(self, path: Path) -> memoryview:
         return memoryview(bytes(self._inode(path).shown))
@@ -247,7 +247,9 @@ class _SimulatedLock:
         self._locked.discard(self._path)
 
 
-class _SimulatedFile:
+class SimulatedFile:
+    """What `SimulatedDisk` opens."""
+
     def __init__(self, disk: SimulatedDisk, inode: _Inode) -> None:
         self._disk, self._inode = disk, inode
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from simulated_settlement import make_template
-from simulated_storage import SimulatedDisk
+from simulated_storage import SimulatedDisk, SimulatedFile
 from simulation import run_seed, settles
 
 from engine.journal import Journal
@@ -72,7 +72,7 @@ BROKEN: dict[str, tuple[Any, str, Callable[..., Any]]] = {
         lambda *_: None,
     ),
     "names are not synced": (SimulatedDisk, "sync_folder", lambda *_: None),
-    "a torn tail stays": (Journal, "_cut", lambda *_: None),
+    "contents are not synced": (SimulatedFile, "sync", lambda *_: None),
 }
 
 
