@@ -186,7 +186,7 @@ class Journal:
             raise JournalDamagedError(f"{path}: it begins with command {header.first_sequence}")
         self.limits = header.limits
         self.first_sequence = first_sequence_of(paths[0])
-        self.last_sequence = header.first_sequence - 1
+        self.last_sequence, self.last_time_ns = header.first_sequence - 1, header.last_time_ns
         self._chain = header.chain
         self._end = SEGMENT_HEADER_BYTES
         torn: list[Flaw] = []
@@ -258,7 +258,7 @@ class Journal:
         self._end += size
 
     def _start_segment(self, entry_bytes: int) -> None:
-        header = SegmentHeader(self.last_sequence + 1, self._chain, self.limits)
+        header = SegmentHeader(self.last_sequence + 1, self._chain, self.limits, self.last_time_ns)
         size = max(self._segment_bytes, SEGMENT_HEADER_BYTES + entry_bytes)
         file, capacity = self._segments.make(header, size)
         if self._file:

@@ -36,8 +36,9 @@ _SEGMENT_MAGIC = b"PUHUIJNL"
 _BATCH_MAGIC = b"PHBATCH\x01"
 _MARK_MAGIC = b"PHMARK\x01\x01"
 _END_MAGIC = b"PHEND\xff\xff\xff"
-# magic, version, bytes of a record, first sequence, chain so far, the six engine limits
-_SEGMENT = struct.Struct(f"<8sIIq{CHAIN_BYTES}s6q")
+# magic, version, bytes of a record, first sequence, chain so far, the six engine limits, the time
+# of the command before
+_SEGMENT = struct.Struct(f"<8sIIq{CHAIN_BYTES}s6qq")
 _CHECKSUM = struct.Struct("<I")
 # magic, first sequence (of a mark: that of the command before it), time, number of records,
 # checksum of this header
@@ -76,6 +77,7 @@ class SegmentHeader(NamedTuple):
     first_sequence: int
     chain: bytes
     limits: EngineLimits
+    last_time_ns: int  # of the command before the first; 0: there was none
 
 
 class Batch(NamedTuple):
@@ -110,6 +112,7 @@ def encode_segment_header(header: SegmentHeader) -> bytes:
         header.first_sequence,
         header.chain,
         *astuple(header.limits),
+        header.last_time_ns,
     )
     block = fields.ljust(SEGMENT_HEADER_BYTES - _CHECKSUM.size, b"\0")
     return block + _CHECKSUM.pack(zlib.crc32(block))
@@ -120,10 +123,11 @@ def decode_segment_header(data: bytes) -> SegmentHeader:
     block, checksum = data[: -_CHECKSUM.size], data[-_CHECKSUM.size :]
     if len(data) != SEGMENT_HEADER_BYTES or _CHECKSUM.pack(zlib.crc32(block)) != checksum:
         raise JournalDamagedError("the segment's header fails its checksum")
-    magic, version, record_bytes, first_sequence, chain, *limits = _SEGMENT.unpack_from(block)
+    magic, version, record_bytes, first_sequence, chain, *rest = _SEGMENT.unpack_from(block)
     if (magic, version, record_bytes) != (_SEGMENT_MAGIC, VERSION, RECORD_BYTES):
         raise JournalDamagedError(f"the segment is of another format: {magic!r} version {version}")
-    return SegmentHeader(first_sequence, chain, EngineLimits(*limits))
+    *limits, last_time_ns = rest
+    return SegmentHeader(first_sequence, chain, EngineLimits(*limits), last_time_ns)
 
 
 def batch_bytes(count: int) -> int:

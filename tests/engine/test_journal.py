@@ -289,6 +289,18 @@ def test_a_segment_ends_with_its_day(tmp_path: Path) -> None:
     assert len(_read(tmp_path)) == 4
 
 
+def test_a_segment_without_commands_knows_the_time(tmp_path: Path) -> None:
+    """A crash may leave one: the core's time must not begin anew."""
+    _write(tmp_path, (40, 40, 40))
+    newest = max(tmp_path.glob("*.journal"))
+    data = newest.read_bytes()
+    newest.write_bytes(data[:SEGMENT_HEADER_BYTES] + bytes(len(data) - SEGMENT_HEADER_BYTES))
+    journal = _open(tmp_path)
+    assert journal.last_sequence == 80
+    assert journal.last_time_ns == 1_041
+    journal.close()
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_old_segments_are_archived(tmp_path: Path, keep: bool) -> None:
     """What a snapshot covers goes in whole segments; the rest is read as before, and hangs on."""

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -97,6 +97,7 @@ class Simulation:
         self.gateway: SimulatedGateway | None = None
         self._links: list[Link] = []
         self._clients: list[SimulatedCoreClient] = []
+        self._timers: list[asyncio.TimerHandle] = []
         self._skew_ns = 0
         self._commit: _SimulatedCommit | None = None
         self.settlement = folder and SimulatedSettlement(self.loop, folder, self._make_client)
@@ -143,7 +144,7 @@ class Simulation:
     # --- Lives ---
 
     def _live(self, users: asyncio.Future[list[None]]) -> None:
-        self._recover()
+        self._recover(on_full_disk=self.random.random() < 0.1)
         fault = self.random.choice(list(Fault))
         self.disk.plan(fault, self.random.randint(1, 80))
         if self.random.random() < 0.2:
@@ -154,21 +155,29 @@ class Simulation:
             self.loop.run_until_complete(self._some_time(users))
         except Death:
             end = fault.name
+        while self._timers:
+            self._timers.pop().cancel()
         if self.core.failed.done():
             end = f"failed: {self.core.failed.exception()}"
+        if not self.core.has_room:
+            end += ", on a full disk"
         self._end_core(power_cut=self.disk.power_is_cut or self.random.random() < 0.3)
         self.ends.append(end)
         if self.random.random() < 0.1:
             self.disk.damage_journal()
 
     async def _some_time(self, users: asyncio.Future[list[None]]) -> None:
-        if self.random.random() < 0.25:
-            self.loop.call_later(self.random.uniform(0, 0.1), self._fill_disk, True)
-            self.loop.call_later(self.random.uniform(0.1, 2.5), self._fill_disk, False)
-        if self.random.random() < 0.3:
-            self.loop.call_later(self.random.uniform(0, 0.2), self._end_gateway)
-        timeout = self.random.uniform(0.05, 0.4)
-        await asyncio.wait([users], timeout=timeout)
+        random = self.random
+        if random.random() < 0.25:
+            self._later(random.uniform(0, 0.1), self._fill_disk, True)
+            self._later(random.uniform(0.1, 2.5), self._fill_disk, False)
+        if random.random() < 0.3:
+            self._later(random.uniform(0, 0.2), self._end_gateway)
+        await asyncio.wait([users], timeout=random.uniform(0.05, 0.4))
+
+    def _later(self, seconds: float, work: Callable[..., None], *arguments: object) -> None:
+        """Do something in this life; with it goes what has not come by then."""
+        self._timers.append(self.loop.call_later(seconds, work, *arguments))
 
     def _fill_disk(self, is_full: bool) -> None:
         self.disk.is_full = is_full
@@ -189,9 +198,9 @@ class Simulation:
         self.disk.forget_plan()
         settlement.check()
 
-    def _recover(self) -> None:
+    def _recover(self, *, on_full_disk: bool = False) -> None:
         """Start cores until one is there, then a gateway, and check what is promised."""
-        self.disk.is_full = False
+        self.disk.is_full = on_full_disk and bool(self.ends)
         while self.core is None:
             if self.random.random() < 0.2:
                 self.disk.plan(self.random.choice(list(Fault)), self.random.randint(1, 12))
@@ -201,6 +210,7 @@ class Simulation:
                 self._take_refusal(str(error))
             except (Death, JournalError, OSError) as error:
                 self.ends.append(f"died again: {error!r}")
+                self.disk.is_full = False
                 self._end_core(power_cut=self.disk.power_is_cut)
         self.disk.forget_plan()
         self._check()

@@ -54,14 +54,14 @@ def test_a_seed_is_one_run() -> None:
 def test_the_seeds_reach_everything() -> None:
     """Power cuts, kills, failing and short writes, damage, and orders that were entered again."""
     ends, repeated = "", 0
-    for seed in SEEDS[:60]:
+    for seed in SEEDS[:20]:
         _, simulation = run_seed(seed)
         ends += " ".join(simulation.ends)
         repeated += sum(trader.repeated for trader in simulation.traders)
     assert repeated > 0
     for what in (
         *("KILL", "KILL_AFTER", "POWER_CUT", "POWER_CUT_AFTER", "Input/output error"),
-        *("bytes were written", "checksum", "died again", "its time was over"),
+        *("bytes were written", "checksum", "died again", "its time was over", "full disk"),
     ):
         assert what in ends, what
 
