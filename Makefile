@@ -1,10 +1,10 @@
-# CI calls exactly these. Set-up is done once and again only when a lock changes.
+# The commands; CI calls `check` and `test`. Set-up is done once and again only when a lock changes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: run test check bench sim soak lock clean
+.PHONY: run test check coverage bench sim soak lock clean
 
 run: $(VENV)/.runtime
 	$(BIN)/puhui serve --demo
@@ -27,6 +27,11 @@ sim: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	PUHUI_KILLS=200 $(BIN)/pytest tests/faults/test_kill_core.py -k random_instants
+
+# The engine as plain Python: which of its lines no test reaches.
+coverage: $(VENV)/.dev
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/engine --cov=engine --cov-report=term-missing:skip-covered \
+	  --cov-fail-under=95
 
 bench: $(VENV)/.bench
 	mkdir -p .benchmarks
