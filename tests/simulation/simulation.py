@@ -116,6 +116,8 @@ class Simulation:
             else:
                 work.append(self._feeder.feed(COMMANDS, lambda: self.gateway))
             users = asyncio.gather(*(self.loop.create_task(each) for each in work))
+            # Where a promise is broken, nobody asks any more how the users fared.
+            users.add_done_callback(lambda done: done.cancelled() or done.exception())
             for _ in range(self.random.randint(2, 6)):
                 self._live(users)
             self._recover()
