@@ -7,8 +7,6 @@ two differ. Records are of fixed size and sorted by sequence, so a binary search
 
 from __future__ import annotations
 
-import mmap
-import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +15,9 @@ import numpy as np
 import structlog
 
 from engine.records import EVENT, RECORD_BYTES
+from engine.reserve import Reserve
+from engine.storage import DISK, SIZES, File, Storage, is_out_of_space
 
-SEGMENT_BYTES = 256 << 20
 # How many events one step of `read` gives, if its last command does not need more.
 READ_EVENTS = 8192
 _SUFFIX = ".events"
@@ -29,14 +28,25 @@ _log = structlog.get_logger("event_log")
 class EventLog:
     """Events in segment files, each named after the first sequence in it."""
 
-    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(
+        self,
+        folder: Path,
+        segment_bytes: int = SIZES.event_segment_bytes,
+        *,
+        storage: Storage = DISK,
+        reserve_bytes: int = SIZES.reserve_bytes,
+    ) -> None:
+        """Raises OSError."""
+        storage.make_folder(folder)
         self.last_sequence = 0
         self._folder = folder
+        self._storage = storage
+        self._reserve = Reserve(storage, folder, reserve_bytes)
+        self._reserve.find()
         self._segment_bytes = segment_bytes
         self._paths: list[Path] = []
-        self._old_paths = sorted(folder.glob(f"*{_SUFFIX}"))
-        self._descriptor = -1
+        self._old_paths = storage.list(folder, _SUFFIX)
+        self._file: File | None = None
         self._end = 0
         self._old_end = 0
 
@@ -50,11 +60,24 @@ class EventLog:
                 data = data[self._keep_what_agrees(data) :]
                 continue
             # A segment begins with a whole command, so only the first of `data` may begin one.
-            if self._descriptor < 0 or (self._end >= self._segment_bytes and len(data) == total):
-                self._start_segment(_first_sequence(data))
-            written = os.pwrite(self._descriptor, data, self._end)
+            is_full = self._end >= self._segment_bytes and len(data) == total
+            try:
+                if self._file is None or is_full:
+                    self._start_segment(_first_sequence(data))
+                assert self._file
+                written = self._file.write([data], self._end)
+            except OSError as error:
+                if not is_out_of_space(error):
+                    raise
+                data = self._go_on_in_the_reserve(data, error)
+                continue
             self._end += written
             data = data[written:]
+
+    def has_room(self) -> bool:
+        """Whether the disk has room for the events of orders. Where it has not, the reserve is for
+        those of the rest."""
+        return self._reserve.is_ready()
 
     def trim(self) -> None:
         """The replay is over: take off whatever an older log has beyond the journal's end."""
@@ -85,16 +108,13 @@ class EventLog:
                 start = end
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._file:
+            self._file.close()
+            self._file = None
 
     def _map(self, path: Path) -> np.ndarray:
-        is_last = path == self._paths[-1]
-        with path.open("rb") as file:
-            size = self._end if is_last else os.fstat(file.fileno()).st_size
-            data = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-        return np.frombuffer(data, EVENT)
+        data = self._storage.map(path)
+        return np.frombuffer(data[: self._end] if path == self._paths[-1] else data, EVENT)
 
     def _continue_old_segment(self, data: memoryview) -> bool:
         """Go on to the next segment of the older log, if it begins where `data` does."""
@@ -103,17 +123,17 @@ class EventLog:
         if _name_sequence(self._old_paths[0]) != _first_sequence(data):
             self._cut()
             return False
-        self.close()
+        self._finish()
         path = self._old_paths.pop(0)
         self._paths.append(path)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        size = os.fstat(self._descriptor).st_size
-        self._end, self._old_end = 0, size - size % RECORD_BYTES
+        self._file = self._storage.open(path)
+        self._end, self._old_end = 0, _written_bytes(self._storage.map(path))
         return self._old_end > 0
 
     def _keep_what_agrees(self, data: memoryview) -> int:
         """How many bytes of `data` the older log has already; it is cut where it differs."""
-        old = os.pread(self._descriptor, min(len(data), self._old_end - self._end), self._end)
+        assert self._file
+        old = self._file.read(min(len(data), self._old_end - self._end), self._end)
         if old == data[: len(old)]:
             self._end += len(old)
             return len(old)
@@ -122,20 +142,59 @@ class EventLog:
         return 0
 
     def _cut(self) -> None:
-        if self._descriptor >= 0:
-            os.ftruncate(self._descriptor, self._end)
+        if self._file and self._old_end > self._end:
+            self._file.truncate(self._end)
         for path in self._old_paths:
-            path.unlink()
+            self._storage.unlink(path)
         self._old_paths = []
         self._old_end = self._end
 
     def _start_segment(self, first_sequence: int) -> None:
-        self.close()
-        path = self._folder / f"{first_sequence:020}{_SUFFIX}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        self._descriptor = os.open(path, flags, 0o600)
+        self._finish()
+        path = self._path(first_sequence)
+        self._storage.unlink(path)
+        self._file = self._storage.create(path)
         self._paths.append(path)
         self._end = self._old_end = 0
+
+    def _go_on_in_the_reserve(self, data: memoryview, error: OSError) -> memoryview:
+        """Begin a segment where the disk has room for one; what it is to begin with.
+
+        That is `data` and, as a segment begins with a whole command, what was written already of
+        its first one. Raises `error` if there is no reserve.
+        """
+        end = self._end if self._file else 0
+        begin = end - end % RECORD_BYTES
+        rest = self._written(begin, end) + bytes(data)
+        sequence, whole = _first_sequence(rest), begin
+        while begin and _first_sequence(self._written(begin - RECORD_BYTES, begin)) == sequence:
+            begin -= RECORD_BYTES
+        rest = self._written(begin, whole) + rest
+        path = self._path(sequence)
+        if self._file:
+            self._end = begin
+            self._finish()
+            if self._paths[-1] == path:
+                self._paths.pop()
+        if not self._reserve.take(path):
+            raise error
+        _log.warning("event log: the disk is full; the reserve is used", sequence=sequence)
+        self._file = self._storage.open(path)
+        self._paths.append(path)
+        self._end = self._old_end = 0
+        return memoryview(rest)
+
+    def _written(self, start: int, end: int) -> bytes:
+        return self._file.read(end - start, start) if self._file and end > start else b""
+
+    def _finish(self) -> None:
+        """The segment is complete: give up what it has room for beyond its end."""
+        if self._file:
+            self._file.truncate(self._end)
+        self.close()
+
+    def _path(self, first_sequence: int) -> Path:
+        return self._folder / f"{first_sequence:020}{_SUFFIX}"
 
 
 def _sequence(event: np.void) -> int:
@@ -146,5 +205,11 @@ def _name_sequence(path: Path) -> int:
     return int(path.stem)
 
 
-def _first_sequence(data: memoryview) -> int:
+def _written_bytes(data: memoryview) -> int:
+    """Where the zeros begin of a segment that was once the reserve."""
+    events = np.frombuffer(data[: len(data) - len(data) % RECORD_BYTES], EVENT)
+    return RECORD_BYTES * bisect_left(events, True, key=lambda event: _sequence(event) == 0)
+
+
+def _first_sequence(data: memoryview | bytes) -> int:
     return int.from_bytes(data[:_SEQUENCE_BYTES], "little")
