@@ -41,6 +41,8 @@ def run_core(settings: Settings) -> int:
     from engine.core import Core
     from engine.journal_format import JournalDamagedError, JournalError, JournalInUseError
     from engine.matching.engine import Engine
+    from engine.recorded_events import ReplayDivergedError
+    from engine.snapshot_keeper import SnapshotPolicy
 
     set_up_logs(settings.log_format, "core")
     end_with_supervisor()
@@ -53,7 +55,7 @@ def run_core(settings: Settings) -> int:
         return engine
 
     async def run() -> int:
-        core = Core(settings.data_dir, warm_engine, settings.limits)
+        core = Core(settings.data_dir, warm_engine, settings.limits, snapshots=SnapshotPolicy())
         # Only now: until here a signal may end the process at once, and nothing is lost.
         stop = _stop_on_signals()
         # What the replay made stays for good: no collection need look at it again.
@@ -62,12 +64,14 @@ def run_core(settings: Settings) -> int:
         await core.start()
         await asyncio.wait([core.failed, stop], return_when=asyncio.FIRST_COMPLETED)
         await core.stop()
-        return EXIT_FAILED if core.failed.done() else 0
+        if core.failed.done():
+            core.failed.result()
+        return 0
 
     try:
         return uvloop.run(run())
-    except (JournalDamagedError, JournalInUseError) as error:
-        _log.critical("core: cannot start", why=str(error))
+    except (JournalDamagedError, JournalInUseError, ReplayDivergedError) as error:
+        _log.critical("core: cannot go on", why=str(error))
         return EXIT_NEEDS_OPERATOR
     except (JournalError, OSError) as error:
         _log.critical("core: failed", why=str(error))

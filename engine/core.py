@@ -21,7 +21,7 @@ import structlog
 
 from engine import queries
 from engine.codes import CommandKind, OrderFlag, Side
-from engine.event_log import EventLog
+from engine.event_log import EVENTS_FOLDER, EventLog
 from engine.group_commit import GroupCommit
 from engine.journal import JOURNAL_FOLDER, Journal
 from engine.link import (
@@ -35,12 +35,13 @@ from engine.link import (
 )
 from engine.queries import MatchingEngine
 from engine.records import ADMIN_COMMAND, COMMAND, EVENT, ORDER_COMMAND, RECORD_BYTES
-from engine.replay import replay
+from engine.replay import recover
 from engine.server_link import MAX_UNSENT_BYTES, ServerLink
-from engine.state import EngineLimits
+from engine.snapshot import SNAPSHOTS_FOLDER, SnapshotHeader, write_snapshot
+from engine.snapshot_keeper import SnapshotKeeper, SnapshotPolicy
+from engine.state import EngineLimits, state_hash
 from engine.units import NEVER_NS
 
-EVENTS_FOLDER = "events"
 MAX_BATCH_COMMANDS = MAX_FRAME_COMMANDS
 # One batch that is being synced and one behind it, so that the disk never waits for the core.
 MAX_BATCHES_IN_FLIGHT = 2
@@ -80,8 +81,9 @@ class Core:
         *,
         clock: Callable[[], int] = time.time_ns,
         max_unsent_bytes: int = MAX_UNSENT_BYTES,
+        snapshots: SnapshotPolicy | None = None,
     ) -> None:
-        """Open the journal and replay it. Raises JournalError."""
+        """Open the journal and replay it. Raises JournalError, ReplayDivergedError."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._data_dir = data_dir
         self._clock = clock
@@ -89,8 +91,9 @@ class Core:
         self._journal = Journal(data_dir / JOURNAL_FOLDER, limits)
         self._event_log = EventLog(data_dir / EVENTS_FOLDER)
         try:
-            self._engine = make_engine(self._journal.limits)
-            replay(self._journal, self._engine, self._event_log)
+            self._engine = recover(
+                self._journal, make_engine, self._event_log, data_dir / SNAPSHOTS_FOLDER
+            )
         except BaseException:
             self._journal.close()
             self._event_log.close()
@@ -112,6 +115,11 @@ class Core:
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self._commit = GroupCommit(self._journal, self._synced_in_thread, self._failed_in_thread)
+        self._snapshots: SnapshotKeeper | None = None
+        if snapshots and self._engine.memory():
+            self._snapshots = SnapshotKeeper(
+                data_dir, snapshots, lambda: self.released_sequence, self._mark, self._fail
+            )
 
     # --- Life ---
 
@@ -124,12 +132,16 @@ class Core:
         self._server = await self._loop.create_unix_server(
             lambda: ServerLink(self, self._max_unsent_bytes), sock=listener
         )
+        if self._snapshots:
+            self._snapshots.start()
         _log.info("core: ready", sequence=self.released_sequence, data_dir=str(self._data_dir))
 
     async def stop(self) -> None:
         """Finish what has arrived, say goodbye, close. After a failure, only close."""
         self._is_stopping = True
         self._cancel_expiry_timer()
+        if self._snapshots:
+            await self._snapshots.stop()
         if self._server:
             self._server.close()
             (self._data_dir / SOCKET_NAME).unlink(missing_ok=True)
@@ -141,6 +153,8 @@ class Core:
         for link in list(self._links.values()):
             link.abort()
         self._commit.stop()
+        if self._snapshots and not self.failed.done():
+            self._write_last_snapshot(self._snapshots.sequence)
         self._journal.close()
         self._event_log.close()
         _log.info("core: stopped", sequence=self.released_sequence)
@@ -151,6 +165,27 @@ class Core:
             _, late = await asyncio.wait(goodbyes, timeout=CLOSING_SECONDS)
             for goodbye in late:
                 goodbye.cancel()
+
+    def _write_last_snapshot(self, newest_sequence: int) -> None:
+        """Nothing is left to do, so the core may do it itself: the next start is a short one."""
+        if self.released_sequence == newest_sequence:
+            return
+        digest = state_hash(self._engine.export())
+        try:
+            self._event_log.sync()
+            write_snapshot(
+                self._data_dir / SNAPSHOTS_FOLDER,
+                self._engine.memory(),
+                self._journal.limits,
+                self._journal.last_sequence,
+                self._journal.chain,
+                digest,
+            )
+        except OSError as error:
+            _log.error("core: no snapshot", sequence=self.released_sequence, why=str(error))
+
+    def _mark(self, header: SnapshotHeader) -> None:
+        pass
 
     def _cancel_orphans(self) -> None:
         """No connection outlives the core, so orders that go with theirs go at the next start."""

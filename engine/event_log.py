@@ -18,10 +18,11 @@ import structlog
 
 from engine.records import EVENT, RECORD_BYTES
 
+EVENTS_FOLDER = "events"
 SEGMENT_BYTES = 256 << 20
 # How many events one step of `read` gives, if its last command does not need more.
 READ_EVENTS = 8192
-_SUFFIX = ".events"
+SUFFIX = ".events"
 _SEQUENCE_BYTES = 8
 _log = structlog.get_logger("event_log")
 
@@ -35,10 +36,37 @@ class EventLog:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._paths: list[Path] = []
-        self._old_paths = sorted(folder.glob(f"*{_SUFFIX}"))
+        self._old_paths = sorted(folder.glob(f"*{SUFFIX}"))
         self._descriptor = -1
         self._end = 0
         self._old_end = 0
+        self._synced = 0  # so many of the segments will not change any more
+
+    def resume(self, sequence: int) -> bool:
+        """Take the older log's events up to command `sequence` as they are: whether it has them.
+
+        Then go on behind them. For a fresh log, before anything is appended.
+        """
+        position = bisect_right(self._old_paths, sequence, key=name_sequence)
+        if sequence == 0 or position == 0:
+            return sequence == 0
+        path = self._old_paths[position - 1]
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        size = os.fstat(descriptor).st_size
+        size -= size % RECORD_BYTES
+        events = np.frombuffer(os.pread(descriptor, size, 0), EVENT)
+        # What was not synced may be zeros after a power cut: only ascending sequences are events.
+        falls = np.flatnonzero(np.diff(events["sequence"]) < 0)
+        events = events[: falls[0] + 1] if len(falls) else events
+        if not len(events) or _sequence(events[-1]) < sequence:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        self._paths, self._old_paths = self._old_paths[:position], self._old_paths[position:]
+        self._end = RECORD_BYTES * bisect_right(events, sequence, key=_sequence)
+        self._old_end = size
+        self.last_sequence = sequence
+        return True
 
     def append(self, events: np.ndarray) -> None:
         """Add the events of whole commands that follow the last ones. Raises OSError."""
@@ -72,7 +100,7 @@ class EventLog:
         What is appended while the caller reads is given too. Arrays are read-only.
         """
         while first_sequence <= self.last_sequence:
-            position = bisect_right(self._paths, first_sequence, key=_name_sequence) - 1
+            position = bisect_right(self._paths, first_sequence, key=name_sequence) - 1
             events = self._map(self._paths[max(position, 0)])
             start = bisect_left(events, first_sequence, key=_sequence)
             assert start < len(events), f"no events of command {first_sequence}"
@@ -83,6 +111,16 @@ class EventLog:
                 first_sequence = last + 1
                 yield events[start:end]
                 start = end
+
+    def sync(self) -> None:
+        """Have all events on disk: those before a snapshot are not made again. Raises OSError."""
+        for path in self._paths[self._synced :]:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._synced = max(len(self._paths) - 1, 0)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -100,7 +138,7 @@ class EventLog:
         """Go on to the next segment of the older log, if it begins where `data` does."""
         if not self._old_paths:
             return False
-        if _name_sequence(self._old_paths[0]) != _first_sequence(data):
+        if name_sequence(self._old_paths[0]) != _first_sequence(data):
             self._cut()
             return False
         self.close()
@@ -131,7 +169,7 @@ class EventLog:
 
     def _start_segment(self, first_sequence: int) -> None:
         self.close()
-        path = self._folder / f"{first_sequence:020}{_SUFFIX}"
+        path = self._folder / f"{first_sequence:020}{SUFFIX}"
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
         self._paths.append(path)
@@ -142,7 +180,7 @@ def _sequence(event: np.void) -> int:
     return int(event["sequence"])
 
 
-def _name_sequence(path: Path) -> int:
+def name_sequence(path: Path) -> int:
     return int(path.stem)
 
 

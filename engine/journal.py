@@ -68,6 +68,11 @@ class Journal:
             self.close()
             raise
 
+    @property
+    def chain(self) -> bytes:
+        """The chain behind the last command."""
+        return self._chain
+
     def append(self, batch: np.ndarray) -> int:
         """Write a stamped, non-empty batch and sync it; the last sequence that is now safe.
 
@@ -103,27 +108,12 @@ class Journal:
 
         Batches are read-only. Raises JournalDamagedError, naming the segment and the command.
         """
-        if first_sequence > self.last_sequence:
-            return
-        paths = _segments(self._folder)
-        start = bisect_right(paths, max(first_sequence, 1), key=_first_sequence) - 1
-        expected, chain = (1, FIRST_CHAIN) if start <= 0 else (None, b"")
-        for path in paths[max(start, 0) :]:
-            header, data = _map_segment(path)
-            if expected is None:
-                expected, chain = _first_sequence(path), header.chain
-            if header.first_sequence != expected or header.chain != chain:
-                raise JournalDamagedError(
-                    f"{path}: commands from {expected} on are missing before it"
-                )
-            if header.limits != self.limits:
-                raise JournalDamagedError(f"{path}: its limits are not those of the first segment")
-            for batch in _batches(path, data, header):
-                expected, chain = expected + len(batch.records), batch.chain
-                if expected > first_sequence:
-                    yield batch.records
-        if expected != self.last_sequence + 1:
-            raise JournalDamagedError(f"{self._folder}: commands from {expected} on are missing")
+        for batch in read_batches(self._folder, first_sequence, self.last_sequence, self.limits):
+            yield batch.records
+
+    def read_batches(self, first_sequence: int = 1) -> Iterator[Batch]:
+        """`read`, with the chain behind each batch."""
+        return read_batches(self._folder, first_sequence, self.last_sequence, self.limits)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -199,6 +189,44 @@ class Journal:
         self._descriptor = descriptor
         self._end = SEGMENT_HEADER_BYTES
         self._capacity = capacity
+
+
+def read_batches(
+    folder: Path, first_sequence: int, last_sequence: int, limits: EngineLimits
+) -> Iterator[Batch]:
+    """Every batch from the one that holds `first_sequence` to `last_sequence`, checked.
+
+    A core may be appending to the journal meanwhile; `last_sequence` must be on disk already.
+    Raises JournalDamagedError, naming the segment and the command.
+    """
+    if first_sequence > last_sequence:
+        return
+    paths = _segments(folder)
+    start = bisect_right(paths, max(first_sequence, 1), key=_first_sequence) - 1
+    expected, chain = (1, FIRST_CHAIN) if start <= 0 else (None, b"")
+    for path in paths[max(start, 0) :]:
+        header, data = _map_segment(path)
+        if expected is None:
+            expected, chain = _first_sequence(path), header.chain
+        if header.first_sequence != expected or header.chain != chain:
+            raise JournalDamagedError(f"{path}: commands from {expected} on are missing before it")
+        if header.limits != limits:
+            raise JournalDamagedError(f"{path}: its limits are not those of the first segment")
+        for batch in _batches(path, data, header):
+            expected, chain = expected + len(batch.records), batch.chain
+            if expected > first_sequence:
+                yield batch
+            if expected > last_sequence:
+                return
+    raise JournalDamagedError(f"{folder}: commands from {expected} on are missing")
+
+
+def read_limits(folder: Path) -> EngineLimits:
+    """The engine limits in the journal's first bytes. Raises JournalDamagedError."""
+    paths = _segments(folder)
+    if not paths:
+        raise JournalDamagedError(f"{folder}: there is no segment")
+    return _map_segment(paths[0])[0].limits
 
 
 def _batches(

@@ -42,6 +42,12 @@ class MatchingEngine(Protocol):
 
     def export(self) -> EngineState: ...
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """The arrays that are its whole state, by name; none: it takes no snapshots."""
+
+    def restore(self, memory: dict[str, np.ndarray]) -> None:
+        """Go on from the state whose arrays these are."""
+
     def export_account(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One row of ACCOUNT_STATE (zeros for an unknown number), and the account's own rows of
         POSITION_STATE and ALLOWANCE_STATE, as `export` has them."""

@@ -1,0 +1,100 @@
+"""When snapshots are made: by a process of their own while the core runs, and at its clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from engine.recorded_events import ReplayDivergedError
+from engine.snapshot import (
+    SNAPSHOTS_FOLDER,
+    SnapshotHeader,
+    newest_header,
+    remove_unfinished,
+)
+
+# What engine.snapshotter ends with when the replay gave other events than the core.
+EXIT_DIVERGED = 3
+_log = structlog.get_logger("core")
+
+
+class SnapshotPolicy(NamedTuple):
+    """A snapshot is due after so many commands, or after any command and so many seconds."""
+
+    commands: int = 1_000_000
+    seconds: float = 600.0
+    # How often it is looked at whether one is due; so also the least time between two.
+    check_seconds: float = 10.0
+
+
+class SnapshotKeeper:
+    """Has one snapshot after another made, until it is stopped."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        policy: SnapshotPolicy,
+        last_sequence: Callable[[], int],
+        on_made: Callable[[SnapshotHeader], None],
+        on_diverged: Callable[[ReplayDivergedError], None],
+    ) -> None:
+        """`last_sequence()` is the last command that is on disk and whose events are written."""
+        self._data_dir = data_dir
+        self._policy = policy
+        self._last_sequence = last_sequence
+        self._on_made = on_made
+        self._on_diverged = on_diverged
+        self._task: asyncio.Task[None] | None = None
+        newest = newest_header(data_dir / SNAPSHOTS_FOLDER)
+        self.sequence = newest.sequence if newest else 0
+
+    def start(self) -> None:
+        remove_unfinished(self._data_dir / SNAPSHOTS_FOLDER)
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """One that is being made is given up."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        made_at = loop.time()
+        while True:
+            await asyncio.sleep(self._policy.check_seconds)
+            commands = self._last_sequence() - self.sequence
+            is_late = loop.time() - made_at >= self._policy.seconds
+            if commands >= self._policy.commands or (commands and is_late):
+                await self._make(self._last_sequence())
+                made_at = loop.time()
+
+    async def _make(self, sequence: int) -> None:
+        arguments = ("-m", "engine.snapshotter", str(self._data_dir), str(sequence))
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE)
+        try:
+            output, _ = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        why = output.decode("utf-8", "replace").strip()
+        if process.returncode == EXIT_DIVERGED:
+            self._on_diverged(ReplayDivergedError(why))
+        elif process.returncode:
+            # The next one may succeed; until then a start takes longer.
+            _log.error("core: no snapshot", sequence=sequence, why=why, status=process.returncode)
+        else:
+            header = newest_header(self._data_dir / SNAPSHOTS_FOLDER)
+            assert header
+            self.sequence = header.sequence
+            _log.info("core: snapshot made", sequence=self.sequence)
+            self._on_made(header)
