@@ -152,7 +152,7 @@ class EventLog:
     def _keep_what_agrees(self, data: memoryview) -> int:
         """How many bytes of `data` the older log has already; it is cut where it differs."""
         old = os.pread(self._descriptor, min(len(data), self._old_end - self._end), self._end)
-        if old == data[: len(old)]:
+        if old == bytes(data[: len(old)]):  # a memoryview would be compared byte by byte
             self._end += len(old)
             return len(old)
         _log.warning("event log: it differs from the replay, and is written anew from here")

@@ -149,9 +149,12 @@ class _Group(NamedTuple):
 
 
 def _groups(batches: Iterator[Batch]) -> Iterator[_Group]:
-    """The same commands in larger arrays of their own, which the engine may take as writable."""
+    """The same commands in larger arrays, so that small batches cost the engine no more."""
     commands, chain = bytearray(), FIRST_CHAIN
     for batch in batches:
+        if not commands and len(batch.records) >= GROUP_COMMANDS:
+            yield _Group(batch.records, batch.chain)
+            continue
         commands += batch.records.view(np.uint8).data
         chain = batch.chain
         if len(commands) >= GROUP_COMMANDS * COMMAND.itemsize:
