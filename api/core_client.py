@@ -29,6 +29,7 @@ from engine.link import (
     QueryKind,
     connected_socket,
     frame,
+    needs_space,
 )
 from engine.queries import QUESTION, AccountAnswer, BalancesAnswer, MarketAnswer, decode
 from engine.records import COMMAND, EVENT
@@ -91,6 +92,7 @@ class CoreClient:
         self._outgoing: list[tuple[bytes, _Submission]] = []
         self._delivered_sequence = 0
         self._has_subscribed = False
+        self._has_space = True
         self._is_closing = False
         self._lost = asyncio.Event()
 
@@ -130,12 +132,11 @@ class CoreClient:
         """
         assert self._link is None
         self._lost.clear()
+        self._has_space = True
         link = _ClientLink(self)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self._loop.create_unix_connection(
-                    lambda: link, sock=connected_socket(self._socket_path)
-                )
+                await self._dial(link)
                 link.send(frame(FrameKind.HELLO, PROTOCOL_VERSION, self._name.encode()))
                 last_sequence = await link.welcome
         except (OSError, LinkError, TimeoutError) as error:
@@ -188,6 +189,8 @@ class CoreClient:
             return []
         raw = bytearray(np.atleast_1d(commands).tobytes())
         records = np.frombuffer(raw, COMMAND)
+        if not self._has_space and needs_space(records):
+            raise CoreUnavailable("the core's disk is full: it takes no orders")
         first_id, count = self._next_request_id, len(records)
         self._next_request_id += count
         records["request_id"] = np.arange(first_id, first_id + count)
@@ -217,6 +220,10 @@ class CoreClient:
         if self._link:
             self._link.close()
             await self._lost.wait()
+
+    async def _dial(self, link: asyncio.Protocol) -> None:
+        sock = connected_socket(self._socket_path)
+        await self._loop.create_unix_connection(lambda: link, sock=sock)
 
     def _need_link(self) -> _ClientLink:
         if self._link is None:
@@ -275,6 +282,9 @@ class CoreClient:
                 self._waiting.popleft()
                 if not submission.done.done():
                     submission.done.set_result(None)
+
+    def take_space(self, has_space: bool) -> None:
+        self._has_space = has_space
 
     def take_answer(self, tag: int, payload: bytes) -> None:
         kind, future = self._asked.pop(tag)
@@ -347,6 +357,8 @@ class _ClientLink(asyncio.Protocol):
         elif kind is FrameKind.WELCOME and not self.welcome.done():
             self.number = payload[0]
             self.welcome.set_result(tag)
+        elif kind is FrameKind.SPACE:
+            self._client.take_space(tag != 0)
         elif kind is FrameKind.GOODBYE:
             _log.info("core: it is shutting down")
         else:

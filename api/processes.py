@@ -24,6 +24,8 @@ from engine.state import EngineLimits
 SUPERVISOR_VARIABLE = "PUHUI_SUPERVISOR_PID"
 # A start that will fail in the same way again: sysexits.h calls it a configuration error.
 EXIT_NEEDS_OPERATOR = 78
+# The disk failed a write or a sync: the next start recovers from what is on it.
+EXIT_DISK_FAILED = 74
 EXIT_FAILED = 1
 # A thread that waits for the interpreter (the journal's, when a sync is done) waits at most this.
 CORE_SWITCH_SECONDS = 0.0002
@@ -39,9 +41,14 @@ def run_core(settings: Settings) -> int:
     """Run the core until it is told to stop; the exit status."""
     # Here, because the compiled engine is of no use to any other process.
     from engine.core import Core
-    from engine.journal_format import JournalDamagedError, JournalError, JournalInUseError
+    from engine.journal_format import (
+        JournalDamagedError,
+        JournalError,
+        JournalFailedError,
+        JournalInUseError,
+        ReplayDivergedError,
+    )
     from engine.matching.engine import Engine
-    from engine.recorded_events import ReplayDivergedError
     from engine.snapshot_keeper import SnapshotPolicy
 
     set_up_logs(settings.log_format, "core")
@@ -64,9 +71,12 @@ def run_core(settings: Settings) -> int:
         await core.start()
         await asyncio.wait([core.failed, stop], return_when=asyncio.FIRST_COMPLETED)
         await core.stop()
-        if core.failed.done():
-            core.failed.result()
-        return 0
+        if not core.failed.done():
+            return 0
+        why = core.failed.exception()
+        if isinstance(why, ReplayDivergedError):
+            return EXIT_NEEDS_OPERATOR
+        return EXIT_DISK_FAILED if isinstance(why, JournalFailedError) else EXIT_FAILED
 
     try:
         return uvloop.run(run())

@@ -3,8 +3,9 @@
 Commands of all gateways are gathered into one batch, stamped, and given to the journal's thread
 and to the engine at once. While one batch is being synced, the next may be written and matched,
 and a third forms from what arrives: so a lone command never waits for company, and the busier the
-core, the larger the groups that share a sync. Events, and answers to queries, leave only once
-their commands are on disk.
+core, the larger the groups that share a sync. A few commands that are alone are synced without the
+thread: to wake it, and to be woken by it, would take as long as the disk. Events, and answers to
+queries, leave only once their commands are on disk.
 """
 
 from __future__ import annotations
@@ -40,16 +41,21 @@ from engine.server_link import MAX_UNSENT_BYTES, ServerLink
 from engine.snapshot import SNAPSHOTS_FOLDER, SnapshotHeader, write_snapshot
 from engine.snapshot_keeper import SnapshotKeeper, SnapshotPolicy
 from engine.state import EngineLimits, state_hash
+from engine.storage import DISK, Storage
 from engine.units import NEVER_NS
 
 MAX_BATCH_COMMANDS = MAX_FRAME_COMMANDS
 # One batch that is being synced and one behind it, so that the disk never waits for the core.
 MAX_BATCHES_IN_FLIGHT = 2
+# So few commands, when nothing else is on the way, are synced by the loop's own thread.
+LONE_COMMANDS = 256
 # When more commands than this wait, the core stops reading from its gateways until half are done.
 MAX_PENDING_COMMANDS = 16 * MAX_BATCH_COMMANDS
 CLOSING_SECONDS = 5.0
 # The loop's clock and the wall clock drift apart, so a distant expiry is looked at now and then.
 MAX_EXPIRY_WAIT_SECONDS = 60.0
+# How often a core whose disk is full looks whether it still is.
+SPACE_SECONDS = 1.0
 _EXPIRE_ORDERS = np.zeros(1, ADMIN_COMMAND)
 _EXPIRE_ORDERS["kind"] = CommandKind.EXPIRE_ORDERS
 _log = structlog.get_logger("core")
@@ -80,19 +86,22 @@ class Core:
         limits: EngineLimits,
         *,
         clock: Callable[[], int] = time.time_ns,
+        storage: Storage = DISK,
+        make_commit: Callable[..., GroupCommit] = GroupCommit,
         max_unsent_bytes: int = MAX_UNSENT_BYTES,
         snapshots: SnapshotPolicy | None = None,
     ) -> None:
         """Open the journal and replay it. Raises JournalError, ReplayDivergedError."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._data_dir = data_dir
+        self._storage = storage
         self._clock = clock
         self._max_unsent_bytes = max_unsent_bytes
-        self._journal = Journal(data_dir / JOURNAL_FOLDER, limits)
-        self._event_log = EventLog(data_dir / EVENTS_FOLDER)
+        self._journal = Journal(data_dir / JOURNAL_FOLDER, limits, storage=storage)
+        self._event_log = EventLog(data_dir / EVENTS_FOLDER, storage=storage)
         try:
             self._engine = recover(
-                self._journal, make_engine, self._event_log, data_dir / SNAPSHOTS_FOLDER
+                self._journal, make_engine, self._event_log, data_dir / SNAPSHOTS_FOLDER, storage
             )
         except BaseException:
             self._journal.close()
@@ -114,20 +123,21 @@ class Core:
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
-        self._commit = GroupCommit(self._journal, self._synced_in_thread, self._failed_in_thread)
+        self._has_room = True
+        self._space_timer: asyncio.TimerHandle | None = None
+        self._commit = make_commit(self._journal, self._synced_in_thread, self._failed_in_thread)
+        self._due_mark: SnapshotHeader | None = None
         self._snapshots: SnapshotKeeper | None = None
         if snapshots and self._engine.memory():
             self._snapshots = SnapshotKeeper(
-                data_dir, snapshots, lambda: self.released_sequence, self._mark, self._fail
+                data_dir, snapshots, lambda: self.released_sequence, self._note_state, self._fail
             )
 
     # --- Life ---
 
     async def start(self) -> None:
         """Take up what the last run left, and listen."""
-        self._cancel_orphans()
-        self._expire_orders()
-        await self._idle.wait()
+        await self.take_up()
         listener = listening_socket(self._data_dir / SOCKET_NAME)
         self._server = await self._loop.create_unix_server(
             lambda: ServerLink(self, self._max_unsent_bytes), sock=listener
@@ -136,12 +146,21 @@ class Core:
             self._snapshots.start()
         _log.info("core: ready", sequence=self.released_sequence, data_dir=str(self._data_dir))
 
+    async def take_up(self) -> None:
+        """Do what fell due while there was no core."""
+        self._watch_space()
+        self._cancel_orphans()
+        self._expire_orders()
+        await self._idle.wait()
+
     async def stop(self) -> None:
         """Finish what has arrived, say goodbye, close. After a failure, only close."""
         self._is_stopping = True
         self._cancel_expiry_timer()
         if self._snapshots:
             await self._snapshots.stop()
+        if self._space_timer:
+            self._space_timer.cancel()
         if self._server:
             self._server.close()
             (self._data_dir / SOCKET_NAME).unlink(missing_ok=True)
@@ -180,12 +199,23 @@ class Core:
                 self._journal.last_sequence,
                 self._journal.chain,
                 digest,
+                self._storage,
             )
+            self._journal.mark(self._journal.last_sequence, digest)
         except OSError as error:
             _log.error("core: no snapshot", sequence=self.released_sequence, why=str(error))
 
-    def _mark(self, header: SnapshotHeader) -> None:
-        pass
+    def _note_state(self, header: SnapshotHeader) -> None:
+        """A snapshot was made: its state hash goes into the journal, once no batch is on its way
+        there."""
+        self._due_mark = header
+        if not self._in_flight:
+            self._release(self.released_sequence)
+
+    def _write_mark(self) -> None:
+        mark, self._due_mark = self._due_mark, None
+        if mark:
+            self._journal.mark(mark.sequence, mark.state_hash)
 
     def _cancel_orphans(self) -> None:
         """No connection outlives the core, so orders that go with theirs go at the next start."""
@@ -223,11 +253,31 @@ class Core:
             self._expiry_timer.cancel()
             self._expiry_timer = None
 
+    # --- Room on the disk ---
+
+    def _watch_space(self) -> None:
+        """Tell the gateways when the disk has no room for orders, and when it has again."""
+        if self._space_timer:
+            self._space_timer.cancel()
+            self._space_timer = None
+        has_room = all([self._journal.has_room(), self._event_log.has_room()])
+        if has_room != self._has_room:
+            self._has_room = has_room
+            _log.error("core: the disk has room again" if has_room else "core: the disk is full")
+            for link in self._links.values():
+                link.send_space(has_room)
+        if not has_room:
+            self._space_timer = self._loop.call_later(SPACE_SECONDS, self._watch_space)
+
     # --- What links ask (engine.server_link.LinkOwner) ---
 
     @property
     def released_sequence(self) -> int:
         return self._event_log.last_sequence
+
+    @property
+    def has_room(self) -> bool:
+        return self._has_room
 
     def open_link(self, link: ServerLink) -> int:
         if len(self._links) >= MAX_GATEWAY or self._is_stopping:
@@ -283,13 +333,18 @@ class Core:
         if self.failed.done():
             return
         try:
-            while self._pending and len(self._in_flight) < MAX_BATCHES_IN_FLIGHT:
+            self._watch_space()
+            while self._pending and len(self._in_flight) < self._batches_at_once():
                 batch = self._take_batch()
-                self._commit.put(batch)
+                is_lone = not (self._in_flight or self._pending) and len(batch) <= LONE_COMMANDS
+                if not is_lone:
+                    self._commit.put(batch)
                 payload = self._engine.apply(batch).tobytes()
                 last_sequence = int(batch[-1]["sequence"])
                 self._in_flight.append(_InFlight(last_sequence, payload, []))
                 self._await_expiry()
+                if is_lone:
+                    self._release(self._journal.append(batch))
         except Exception as error:
             self._fail(error)
         if self._is_paused and self._pending_commands <= MAX_PENDING_COMMANDS // 2:
@@ -297,6 +352,10 @@ class Core:
             if not self._is_stopping:
                 for link in self._links.values():
                     link.resume_reading()
+
+    def _batches_at_once(self) -> int:
+        """None, while a mark waits for the journal: it goes in between two batches."""
+        return 0 if self._due_mark else MAX_BATCHES_IN_FLIGHT
 
     def _take_batch(self) -> np.ndarray:
         """Whole parts, oldest first, stamped with sequence, time and gateway.
@@ -346,6 +405,8 @@ class Core:
                 for link, tag, answer in batch.answers:
                     link.send_answer(tag, answer)
                 self._event_log.append(events)
+            if not self._in_flight:
+                self._write_mark()
         except Exception as error:
             self._fail(error)
         if self._pending:

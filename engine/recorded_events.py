@@ -15,11 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.event_log import SUFFIX, name_sequence
+from engine.journal_format import ReplayDivergedError
 from engine.records import EVENT, RECORD_BYTES
-
-
-class ReplayDivergedError(Exception):
-    """The journal's commands do not give again what they gave the first time."""
 
 
 class RecordedEvents:

@@ -21,7 +21,13 @@ from rich.progress import Progress
 
 from engine.event_log import EventLog
 from engine.journal import Journal
-from engine.journal_format import FIRST_CHAIN, Batch, JournalDamagedError
+from engine.journal_format import (
+    FIRST_CHAIN,
+    Batch,
+    JournalDamagedError,
+    Mark,
+    ReplayDivergedError,
+)
 from engine.queries import MatchingEngine
 from engine.records import COMMAND
 from engine.snapshot import (
@@ -30,9 +36,11 @@ from engine.snapshot import (
     fingerprint,
     list_snapshots,
     load_snapshot,
+    newest_header,
     read_header,
 )
-from engine.state import EngineLimits
+from engine.state import EngineLimits, state_hash
+from engine.storage import DISK, Storage
 
 # Journal batches may hold one command each; the engine gets them in groups of about this many.
 GROUP_COMMANDS = 4096
@@ -42,34 +50,52 @@ _log = structlog.get_logger("core")
 
 MakeEngine = Callable[[EngineLimits], MatchingEngine]
 TakeEvents = Callable[[np.ndarray], None]
+Entry = Batch | Mark
+# State hashes by the sequence of the command that they are the state after.
+Marks = dict[int, str]
 
 
 def recover(
-    journal: Journal, make_engine: MakeEngine, event_log: EventLog, snapshots: Path
+    journal: Journal,
+    make_engine: MakeEngine,
+    event_log: EventLog,
+    snapshots: Path,
+    storage: Storage = DISK,
 ) -> MatchingEngine:
     """The engine as it was after the journal's last command; `event_log` then agrees with it.
 
-    Raises JournalDamagedError.
+    Raises JournalDamagedError, ReplayDivergedError.
     """
     engine = make_engine(journal.limits)
-    header = restore(engine, journal.limits, snapshots, journal.last_sequence, event_log.resume)
+    last_sequence = journal.last_sequence
+    header = restore(engine, journal.limits, snapshots, last_sequence, event_log.resume, storage)
     sequence, chain = (header.sequence, header.chain) if header else (0, FIRST_CHAIN)
+    newest = newest_header(snapshots, storage)
+    # A mark is made with a snapshot, so there is none behind the newest one.
+    has_marks = newest is None or newest.sequence != sequence
+    marks = read_marks(journal, sequence) if has_marks else {}
     began = time.monotonic()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Replaying the journal", total=journal.last_sequence)
+        task = progress.add_task("Replaying the journal", total=last_sequence)
 
         def take(events: np.ndarray) -> None:
             event_log.append(events)
             progress.update(task, completed=engine.sequence)
 
-        replay(following(journal.read_batches(max(sequence, 1)), sequence, chain), engine, take)
+        entries = journal.read_entries(max(sequence, 1))
+        try:
+            replay(following(entries, sequence, chain), engine, take, marks)
+        except ReplayDivergedError as error:
+            first = event_log.first_difference
+            which = f"command {first} is the first" if first else "no command is known"
+            raise ReplayDivergedError(f"{error}; {which} whose events are others now") from error
     event_log.trim()
-    assert engine.sequence == journal.last_sequence
+    assert engine.sequence == last_sequence
     _log.info(
         "core: journal replayed",
         snapshot=sequence,
-        commands=journal.last_sequence - sequence,
+        commands=last_sequence - sequence,
         seconds=round(time.monotonic() - began, 3),
     )
     return engine
@@ -81,19 +107,20 @@ def restore(
     snapshots: Path,
     last_sequence: int,
     is_usable: Callable[[int], bool],
+    storage: Storage = DISK,
 ) -> SnapshotHeader | None:
-    """Give a fresh engine the newest sound snapshot up to `last_sequence` that `is_usable`.
+    """Give a fresh engine the newest sound snapshot that `is_usable`.
 
     None: there is none, and the engine is as it was. Every one that is passed over is named.
-    Raises JournalDamagedError if one is ahead of the journal.
+    Raises JournalDamagedError if one is ahead of the journal, which ends with `last_sequence`.
     """
     memory = engine.memory()
-    for path in list_snapshots(snapshots) if memory else []:
+    for path in list_snapshots(snapshots, storage) if memory else []:
         try:
-            header = read_header(path)
+            header = read_header(path, storage)
             if header.fingerprint != fingerprint(memory, limits):
                 raise SnapshotError(f"{path}: it is of an engine with another layout")
-            loaded = load_snapshot(path, header, memory)
+            loaded = load_snapshot(path, header, memory, storage)
         except (SnapshotError, OSError) as error:
             _log.error("core: snapshot passed over", why=str(error))
             continue
@@ -112,34 +139,54 @@ def restore(
     return None
 
 
-def following(batches: Iterator[Batch], sequence: int, chain: bytes) -> Iterator[Batch]:
-    """The batches after `sequence`, of those from the one that holds it (or from the first).
+def read_marks(journal: Journal, sequence: int) -> Marks:
+    """The state hashes noted of commands after `sequence`. Raises JournalDamagedError."""
+    marks = journal.read_marks(sequence + 1)
+    return {mark.sequence: mark.state_hash for mark in marks if mark.sequence > sequence}
 
-    Raises JournalDamagedError unless the journal's chain behind it is `chain`.
+
+def following(entries: Iterator[Entry], sequence: int, chain: bytes) -> Iterator[Batch]:
+    """The batches after `sequence`, of entries from the one that holds it (or from the first).
+
+    Raises JournalDamagedError unless the journal's chain behind it, or behind one of the marks that
+    follow it, is `chain`.
     """
-    if sequence:
-        first = next(batches)
-        if int(first.records[-1]["sequence"]) != sequence or first.chain != chain:
-            raise JournalDamagedError(
-                f"the snapshot of command {sequence} does not belong to this journal, or the"
-                " journal was changed before it"
-            )
-    yield from batches
+    is_known = sequence == 0
+    for entry in entries:
+        if isinstance(entry, Mark) or int(entry.records[-1]["sequence"]) == sequence:
+            is_known |= entry.chain == chain
+        elif is_known:
+            yield entry
+        else:
+            break
+    if not is_known:
+        raise JournalDamagedError(
+            f"the snapshot of command {sequence} does not belong to this journal, or the journal"
+            " was changed before it"
+        )
 
 
-def replay(batches: Iterator[Batch], engine: MatchingEngine, take: TakeEvents) -> bytes:
+def replay(
+    batches: Iterator[Batch], engine: MatchingEngine, take: TakeEvents, marks: Marks | None = None
+) -> bytes:
     """Apply all commands and give their events to `take`; the journal's chain behind the last.
 
-    Another thread reads and checks ahead, so checking the journal costs the engine no time.
+    Another thread reads and checks ahead, so checking the journal costs the engine no time. Raises
+    ReplayDivergedError where the state is not the one that was noted.
     """
-    chain = FIRST_CHAIN
-    groups = _groups(batches)
+    chain, marks = FIRST_CHAIN, marks or {}
+    groups = _groups(batches, marks)
     with ThreadPoolExecutor(1, "replay") as reader:
         ahead = deque(reader.submit(next, groups, None) for _ in range(_GROUPS_AHEAD))
         while group := ahead.popleft().result():
             ahead.append(reader.submit(next, groups, None))
             take(engine.apply(group.commands))
             chain = group.chain
+            noted = marks.get(engine.sequence)
+            if noted and state_hash(engine.export()) != noted:
+                raise ReplayDivergedError(
+                    f"the state after command {engine.sequence} is not the one noted then"
+                )
     return chain
 
 
@@ -148,16 +195,18 @@ class _Group(NamedTuple):
     chain: bytes
 
 
-def _groups(batches: Iterator[Batch]) -> Iterator[_Group]:
-    """The same commands in larger arrays, so that small batches cost the engine no more."""
+def _groups(batches: Iterator[Batch], marks: Marks) -> Iterator[_Group]:
+    """The same commands in larger arrays, so that small batches cost the engine no more. One ends
+    with each command that has a mark."""
     commands, chain = bytearray(), FIRST_CHAIN
     for batch in batches:
+        chain = batch.chain
         if not commands and len(batch.records) >= GROUP_COMMANDS:
-            yield _Group(batch.records, batch.chain)
+            yield _Group(batch.records, chain)
             continue
         commands += batch.records.view(np.uint8).data
-        chain = batch.chain
-        if len(commands) >= GROUP_COMMANDS * COMMAND.itemsize:
+        is_marked = int(batch.records[-1]["sequence"]) in marks
+        if is_marked or len(commands) >= GROUP_COMMANDS * COMMAND.itemsize:
             yield _Group(np.frombuffer(commands, COMMAND), chain)
             commands = bytearray()
     if commands:

@@ -31,6 +31,9 @@ class LinkOwner(Protocol):
     @property
     def released_sequence(self) -> int: ...
 
+    @property
+    def has_room(self) -> bool: ...
+
     def open_link(self, link: ServerLink) -> int:
         """Give the link its number, or raise LinkError."""
 
@@ -100,6 +103,9 @@ class ServerLink(asyncio.Protocol):
     def send_answer(self, tag: int, payload: bytes) -> None:
         self._send(frame(FrameKind.ANSWER, tag, payload))
 
+    def send_space(self, has_room: bool) -> None:
+        self._send(frame(FrameKind.SPACE, int(has_room)))
+
     def pause_reading(self) -> None:
         if self._transport and not self._transport.is_closing():
             self._transport.pause_reading()
@@ -145,6 +151,8 @@ class ServerLink(asyncio.Protocol):
         self.number = self._owner.open_link(self)
         welcome = bytes([self.number])
         self._send(frame(FrameKind.WELCOME, self._owner.released_sequence, welcome))
+        if not self._owner.has_room:
+            self.send_space(False)
 
     def _subscribe(self, first_sequence: int) -> None:
         following = self._owner.released_sequence + 1

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import mmap
 import os
 import struct
 import zlib
@@ -27,6 +26,7 @@ import numpy as np
 
 from engine.orderbook.arrays import aligned_zeros
 from engine.state import EngineLimits
+from engine.storage import DISK, Bytes, File, Storage
 
 SNAPSHOTS_FOLDER = "snapshots"
 # The newest, and some before it in case it is damaged.
@@ -70,88 +70,78 @@ def fingerprint(memory: Memory, limits: EngineLimits) -> bytes:
 
 
 def write_snapshot(
-    folder: Path, memory: Memory, limits: EngineLimits, sequence: int, chain: bytes, digest: str
+    folder: Path,
+    memory: Memory,
+    limits: EngineLimits,
+    sequence: int,
+    chain: bytes,
+    digest: str,
+    storage: Storage = DISK,
 ) -> Path:
     """Write the arrays, which are those after command `sequence`; the new file.
 
     `chain` is the journal's behind that command and `digest` the state hash. Raises OSError.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    storage.make_folder(folder)
     path = folder / f"{sequence:020}{_SUFFIX}"
     unfinished = path.with_suffix(f".{os.getpid()}{_UNFINISHED}")
-    body = hashlib.sha256()
+    storage.unlink(unfinished)
+    file = storage.create(unfinished)
     try:
-        with unfinished.open("xb") as file:
-            file.seek(HEADER_BYTES)
-            for part in _body(memory):
-                body.update(part)
-                file.write(part)
-            header = SnapshotHeader(
-                sequence,
-                file.tell() - HEADER_BYTES,
-                chain,
-                digest,
-                fingerprint(memory, limits),
-                body.digest(),
-            )
-            file.seek(0)
-            file.write(_encode(header))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
+        body, end = hashlib.sha256(), HEADER_BYTES
+        for part in _body(memory):
+            body.update(part)
+            end += _write(file, part, end)
+        print_ = fingerprint(memory, limits)
+        header = SnapshotHeader(sequence, end - HEADER_BYTES, chain, digest, print_, body.digest())
+        _write(file, _encode(header), 0)
+        file.sync()
+        storage.rename(unfinished, path)
+    except OSError:
+        storage.unlink(unfinished)
         raise
-    _sync_folder(folder)
-    for old in list_snapshots(folder)[KEPT_SNAPSHOTS:]:
-        old.unlink(missing_ok=True)
+    finally:
+        file.close()
+    storage.sync_folder(folder)
+    for old in list_snapshots(folder, storage)[KEPT_SNAPSHOTS:]:
+        storage.unlink(old)
     return path
 
 
-def list_snapshots(folder: Path) -> list[Path]:
+def list_snapshots(folder: Path, storage: Storage = DISK) -> list[Path]:
     """All snapshots, newest first; whether they are sound is not asked."""
-    return sorted(folder.glob(f"*{_SUFFIX}"), reverse=True)
+    return storage.list(folder, _SUFFIX)[::-1]
 
 
-def remove_unfinished(folder: Path) -> None:
+def remove_unfinished(folder: Path, storage: Storage = DISK) -> None:
     """Take away what a writer left that was killed. No other writer may be at work."""
-    for path in folder.glob(f"*{_UNFINISHED}"):
-        path.unlink(missing_ok=True)
+    for path in storage.list(folder, _UNFINISHED):
+        storage.unlink(path)
 
 
-def read_header(path: Path) -> SnapshotHeader:
-    """Raises SnapshotError."""
-    with path.open("rb") as file:
-        data = file.read(HEADER_BYTES)
-    block, checksum = data[: -_CHECKSUM.size], data[-_CHECKSUM.size :]
-    if len(data) != HEADER_BYTES or _CHECKSUM.pack(zlib.crc32(block)) != checksum:
-        raise SnapshotError(f"{path}: its header fails its checksum")
-    magic, version, sequence, body_bytes, chain, state_hash, print_, digest = _HEADER.unpack_from(
-        block
-    )
-    if (magic, version) != (_MAGIC, _VERSION):
-        raise SnapshotError(f"{path}: it is of another format: {magic!r} version {version}")
-    return SnapshotHeader(sequence, body_bytes, chain, state_hash.hex(), print_, digest)
+def read_header(path: Path, storage: Storage = DISK) -> SnapshotHeader:
+    """Raises SnapshotError, OSError."""
+    return _decode(path, storage.map(path))
 
 
-def newest_header(folder: Path) -> SnapshotHeader | None:
+def newest_header(folder: Path, storage: Storage = DISK) -> SnapshotHeader | None:
     """The header of the newest snapshot that has a sound one."""
-    for path in list_snapshots(folder):
+    for path in list_snapshots(folder, storage):
         with contextlib.suppress(SnapshotError, OSError):
-            return read_header(path)
+            return read_header(path, storage)
     return None
 
 
-def load_snapshot(path: Path, header: SnapshotHeader, memory: Memory) -> Memory:
+def load_snapshot(
+    path: Path, header: SnapshotHeader, memory: Memory, storage: Storage = DISK
+) -> Memory:
     """The snapshot's arrays, new ones with the names and layouts of those in `memory`.
 
-    Raises SnapshotError.
+    Raises SnapshotError, OSError.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size != HEADER_BYTES + header.body_bytes:
-            raise SnapshotError(f"{path}: it has {size} bytes and is cut off or too long")
-        data = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+    data = storage.map(path)
+    if len(data) != HEADER_BYTES + header.body_bytes:
+        raise SnapshotError(f"{path}: it has {len(data)} bytes and is cut off or too long")
     body = data[HEADER_BYTES:]
     if hashlib.sha256(body).digest() != header.digest:
         raise SnapshotError(f"{path}: it fails its checksum")
@@ -170,6 +160,28 @@ def load_snapshot(path: Path, header: SnapshotHeader, memory: Memory) -> Memory:
     return loaded
 
 
+def _write(file: File, part: Bytes, offset: int) -> int:
+    """All of `part`, however little the disk takes at a time; how many bytes it has."""
+    rest = memoryview(part)
+    while rest:
+        written = file.write([rest], offset)
+        offset, rest = offset + written, rest[written:]
+    return len(part)
+
+
+def _decode(path: Path, data: memoryview) -> SnapshotHeader:
+    block = bytes(data[: HEADER_BYTES - _CHECKSUM.size])
+    checksum = bytes(data[HEADER_BYTES - _CHECKSUM.size : HEADER_BYTES])
+    if _CHECKSUM.pack(zlib.crc32(block)) != checksum:
+        raise SnapshotError(f"{path}: its header fails its checksum")
+    magic, version, sequence, body_bytes, chain, state_hash, print_, digest = _HEADER.unpack_from(
+        block
+    )
+    if (magic, version) != (_MAGIC, _VERSION):
+        raise SnapshotError(f"{path}: it is of another format: {magic!r} version {version}")
+    return SnapshotHeader(sequence, body_bytes, chain, state_hash.hex(), print_, digest)
+
+
 def _encode(header: SnapshotHeader) -> bytes:
     fields = _HEADER.pack(
         _MAGIC,
@@ -185,7 +197,7 @@ def _encode(header: SnapshotHeader) -> bytes:
     return block + _CHECKSUM.pack(zlib.crc32(block))
 
 
-def _body(memory: Memory) -> Iterator[bytes | memoryview]:
+def _body(memory: Memory) -> Iterator[Bytes]:
     yield np.array([len(array) for array in memory.values()], np.int64).tobytes()
     for number, array in enumerate(memory.values()):
         data = array.view(np.uint8)
@@ -202,11 +214,3 @@ def _runs(data: np.ndarray) -> Iterator[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(used, prepend=False, append=False))
     for first, end in edges.reshape(-1, 2).tolist():
         yield first * BLOCK_BYTES, min(end * BLOCK_BYTES, len(data))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import structlog
 
-from engine.recorded_events import ReplayDivergedError
+from engine.journal_format import ReplayDivergedError
 from engine.snapshot import (
     SNAPSHOTS_FOLDER,
     SnapshotHeader,

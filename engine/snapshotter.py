@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from engine.event_log import EVENTS_FOLDER
-from engine.journal import JOURNAL_FOLDER, read_batches, read_limits
-from engine.journal_format import FIRST_CHAIN, JournalError
+from engine.journal import JOURNAL_FOLDER, open_segments, read_entries
+from engine.journal_format import FIRST_CHAIN, JournalError, ReplayDivergedError
 from engine.matching.engine import Engine
 from engine.queries import MatchingEngine
-from engine.recorded_events import RecordedEvents, ReplayDivergedError
+from engine.recorded_events import RecordedEvents
 from engine.replay import following, replay, restore
 from engine.snapshot import SNAPSHOTS_FOLDER, SnapshotHeader, read_header, write_snapshot
 from engine.snapshot_keeper import EXIT_DIVERGED
@@ -41,7 +41,7 @@ def make_snapshot(
     Raises JournalError, ReplayDivergedError, OSError.
     """
     folder, snapshots = data_dir / JOURNAL_FOLDER, data_dir / SNAPSHOTS_FOLDER
-    limits = read_limits(folder)
+    segments, limits = open_segments(folder)
     engine = make_engine(limits)
     header = restore(engine, limits, snapshots, sequence, lambda _: True)
     if header and header.sequence == sequence:
@@ -53,8 +53,8 @@ def make_snapshot(
         recorded.compare(events)
         on_progress(engine.sequence)
 
-    batches = read_batches(folder, max(begin, 1), sequence, limits)
-    chain = replay(following(batches, begin, chain), engine, take)
+    entries = read_entries(segments, max(begin, 1), sequence)
+    chain = replay(following(entries, begin, chain), engine, take)
     recorded.sync()
     digest = state_hash(engine.export())
     return read_header(

@@ -21,14 +21,15 @@ from structlog.testing import capture_logs
 from engine.codes import Side
 from engine.core import Core
 from engine.event_log import EVENTS_FOLDER
-from engine.journal import JOURNAL_FOLDER
-from engine.journal_format import JournalDamagedError
+from engine.journal import JOURNAL_FOLDER, Journal
+from engine.journal_format import JournalDamagedError, ReplayDivergedError
 from engine.matching.engine import Engine
 from engine.matching.reference import ReferenceEngine
-from engine.recorded_events import ReplayDivergedError
+from engine.records import RECORD_BYTES
 from engine.snapshot import SNAPSHOTS_FOLDER, list_snapshots, read_header
 from engine.snapshot_keeper import SnapshotPolicy
 from engine.snapshotter import make_snapshot
+from engine.state import EngineState, state_hash
 
 NEVER = SnapshotPolicy(check_seconds=3_600)
 
@@ -89,6 +90,27 @@ def grown(tmp_path: Path) -> tuple[Path, bytes, str]:
 
 def _snapshots(data_dir: Path) -> list[int]:
     return [read_header(path).sequence for path in list_snapshots(data_dir / SNAPSHOTS_FOLDER)]
+
+
+def _marks(data_dir: Path) -> dict[int, str]:
+    journal = Journal(data_dir / JOURNAL_FOLDER, LIMITS)
+    marks = {mark.sequence: mark.state_hash for mark in journal.read_marks()}
+    journal.close()
+    return marks
+
+
+def _lose_snapshots(data_dir: Path) -> None:
+    for path in list_snapshots(data_dir / SNAPSHOTS_FOLDER):
+        path.unlink()
+
+
+def _change_event(data_dir: Path, sequence: int) -> None:
+    """Let the log have another event than the core gave."""
+    (path,) = (data_dir / EVENTS_FOLDER).glob("*.events")
+    sequences = np.frombuffer(path.read_bytes(), np.int64).reshape(-1, 16)[:, 0]
+    with path.open("r+b") as file:
+        file.seek(RECORD_BYTES * int(np.flatnonzero(sequences == sequence)[0]) + 60)
+        file.write(b"\x99")
 
 
 def _damage(path: Path) -> None:
@@ -191,6 +213,46 @@ async def test_another_journal_under_a_snapshot_halts(
         Core(data_dir, Engine, LIMITS)
 
 
+@pytest.mark.parametrize(
+    ("changed", "expected"), [(0, "no command is known whose"), (50, "command 50 is the first")]
+)
+def test_a_state_other_than_the_marked_one_halts(
+    grown: tuple[Path, bytes, str], changed: int, expected: str
+) -> None:
+    """A replay that comes to another state than the core did is believed by nobody."""
+    data_dir, _, _ = grown
+    journal = Journal(data_dir / JOURNAL_FOLDER, LIMITS)
+    journal.mark(106, "ab" * 32)
+    journal.close()
+    if changed:
+        _change_event(data_dir, changed)
+    _lose_snapshots(data_dir)
+
+    async def start() -> None:
+        Core(data_dir, Engine, LIMITS)
+
+    with pytest.raises(ReplayDivergedError, match=rf"after command 106 .*; {expected}"):
+        asyncio.run(start())
+
+
+def test_a_replay_in_full_meets_every_mark(
+    grown: tuple[Path, bytes, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without snapshots the hash at each mark is compared, and each is right."""
+    data_dir, events, digest = grown
+    _lose_snapshots(data_dir)
+    hashed: list[str] = []
+
+    def note(state: EngineState) -> str:
+        hashed.append(state_hash(state))
+        return hashed[-1]
+
+    monkeypatch.setattr("engine.replay.state_hash", note)
+    assert asyncio.run(_history(data_dir)) == (events, digest)
+    assert hashed == list(_marks(data_dir).values())
+    assert list(_marks(data_dir)) == [6, 106, 206]
+
+
 def test_a_snapshot_beside_a_core_is_that_of_the_core(grown: tuple[Path, bytes, str]) -> None:
     """The second engine comes to the same hash, and what it writes is the next start's."""
     data_dir, events, digest = grown
@@ -206,11 +268,7 @@ def test_other_events_than_the_recorded_ones_name_the_command(
 ) -> None:
     """A core that did something else than its journal says is found out, and at which command."""
     data_dir, _, _ = grown
-    (path,) = (data_dir / EVENTS_FOLDER).glob("*.events")
-    sequences = np.frombuffer(path.read_bytes(), np.int64).reshape(-1, 16)[:, 0]
-    with path.open("r+b") as file:
-        file.seek(128 * int(np.searchsorted(sequences, 231)) + 60)
-        file.write(b"\x99")
+    _change_event(data_dir, 231)
     with pytest.raises(ReplayDivergedError, match=r"command 231 is the first"):
         make_snapshot(data_dir, 256)
     assert _snapshots(data_dir) == [206, 106, 6]
@@ -226,9 +284,14 @@ async def test_snapshots_are_made_while_the_core_runs(tmp_path: Path) -> None:
         await client.submit(set_up_commands())
         await client.submit(_orders(1, 60))
         await asyncio.to_thread(wait_until, lambda: _snapshots(tmp_path) == [66])
-        await client.submit(_orders(61, 70))
+        await client.submit(_orders(61, 120))
+        await asyncio.to_thread(wait_until, lambda: _snapshots(tmp_path) == [126, 66])
+        await client.submit(_orders(121, 130))
         digest = (await client.state_hash())[1]
-    assert _snapshots(tmp_path) == [76, 66], "and one at the clean stop"
+    assert _snapshots(tmp_path) == [136, 126, 66], "and one at the clean stop"
+    marks = _marks(tmp_path)
+    assert {66, 136} <= set(marks), "the state is noted in the journal"
+    assert marks[136] == digest
     assert read_header(list_snapshots(tmp_path / SNAPSHOTS_FOLDER)[0]).state_hash == digest
 
 
@@ -239,10 +302,7 @@ async def test_a_core_that_diverges_from_its_journal_stops(tmp_path: Path) -> No
     await core.start()
     async with connected(tmp_path) as client:
         await client.submit(set_up_commands())
-        (path,) = (tmp_path / EVENTS_FOLDER).glob("*.events")
-        with path.open("r+b") as file:
-            file.seek(2 * 128 + 60)
-            file.write(b"\x99")
+        _change_event(tmp_path, 3)
         await client.submit(_orders(1, 60))
         with pytest.raises(ReplayDivergedError, match=r"command 3 is the first"):
             await core.failed

@@ -136,7 +136,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", fail)
+        patch.setattr("os.fdatasync", fail)
         with pytest.raises(OSError, match="No space"):
             _write(tmp_path, engine, 2)
     assert [read_header(path).sequence for path in tmp_path.iterdir()] == [1]
