@@ -31,6 +31,11 @@ class RecordedEvents:
         begin = bisect_left(self._rest, first_sequence, key=lambda event: int(event["sequence"]))
         self._rest = self._rest[begin:]
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there are any left; where the log is lost there is nothing to compare."""
+        return len(self._rest) > 0
+
     def compare(self, events: np.ndarray) -> None:
         """Take events that follow the last ones.
 

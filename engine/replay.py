@@ -73,7 +73,7 @@ def recover(
     newest = newest_header(snapshots, storage)
     # A mark is made with a snapshot, so there is none behind the newest one.
     has_marks = newest is None or newest.sequence != sequence
-    marks = read_marks(journal, sequence) if has_marks else {}
+    marks = marks_of(journal.read_entries(sequence + 1), sequence) if has_marks else {}
     began = time.monotonic()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -108,16 +108,20 @@ def restore(
     last_sequence: int,
     is_usable: Callable[[int], bool],
     storage: Storage = DISK,
+    *,
+    may_be_ahead: bool = False,
 ) -> SnapshotHeader | None:
-    """Give a fresh engine the newest sound snapshot that `is_usable`.
+    """Give a fresh engine the newest sound snapshot up to `last_sequence` that `is_usable`.
 
     None: there is none, and the engine is as it was. Every one that is passed over is named.
-    Raises JournalDamagedError if one is ahead of the journal, which ends with `last_sequence`.
+    Unless it `may_be_ahead`, JournalDamagedError is raised for one of a later command.
     """
     memory = engine.memory()
     for path in list_snapshots(snapshots, storage) if memory else []:
         try:
             header = read_header(path, storage)
+            if may_be_ahead and header.sequence > last_sequence:
+                continue
             if header.fingerprint != fingerprint(memory, limits):
                 raise SnapshotError(f"{path}: it is of an engine with another layout")
             loaded = load_snapshot(path, header, memory, storage)
@@ -139,9 +143,9 @@ def restore(
     return None
 
 
-def read_marks(journal: Journal, sequence: int) -> Marks:
+def marks_of(entries: Iterator[Entry], sequence: int) -> Marks:
     """The state hashes noted of commands after `sequence`. Raises JournalDamagedError."""
-    marks = journal.read_marks(sequence + 1)
+    marks = (entry for entry in entries if isinstance(entry, Mark))
     return {mark.sequence: mark.state_hash for mark in marks if mark.sequence > sequence}
 
 

@@ -43,7 +43,7 @@ def make_snapshot(
     folder, snapshots = data_dir / JOURNAL_FOLDER, data_dir / SNAPSHOTS_FOLDER
     segments, limits = open_segments(folder)
     engine = make_engine(limits)
-    header = restore(engine, limits, snapshots, sequence, lambda _: True)
+    header = restore(engine, limits, snapshots, sequence, lambda _: True, may_be_ahead=True)
     if header and header.sequence == sequence:
         return header
     begin, chain = (header.sequence, header.chain) if header else (0, FIRST_CHAIN)
