@@ -7,6 +7,7 @@ in engine/segments.py.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ from engine.journal_format import (
 from engine.reserve import RESERVE_BYTES
 from engine.segments import Segments, first_sequence_of
 from engine.state import EngineLimits
+from engine.status import Durations
 from engine.storage import DISK, Bytes, File, Lock, Storage
 
 JOURNAL_FOLDER = "journal"
@@ -64,6 +66,7 @@ class Journal:
         self.first_sequence = 1  # earlier ones are archived
         self.last_sequence = 0
         self.last_time_ns = 0
+        self.syncing = Durations()
         self._folder = folder
         self._segments = Segments(storage, folder, reserve_bytes)
         self._segment_bytes = segment_bytes
@@ -214,10 +217,12 @@ class Journal:
             if self._end + size > self._capacity or is_old:
                 self._start_segment(size)
             assert self._file
+            began_ns = time.perf_counter_ns()
             written = self._file.write(parts, self._end)
             if written != size:
                 raise OSError(f"only {written} of {size} bytes were written")
             self._file.sync()
+            self.syncing.note(time.perf_counter_ns() - began_ns)
         except OSError as error:
             self._has_failed = True
             raise JournalFailedError(

@@ -12,13 +12,19 @@ from typing import NamedTuple
 
 import structlog
 
+from engine.event_log import EventLog
+from engine.journal import Journal
 from engine.journal_format import ReplayDivergedError
+from engine.queries import MatchingEngine
 from engine.snapshot import (
     SNAPSHOTS_FOLDER,
     SnapshotHeader,
     newest_header,
     remove_unfinished,
+    write_snapshot,
 )
+from engine.state import state_hash
+from engine.storage import DISK, Storage
 
 # What engine.snapshotter ends with when the replay gave other events than the core.
 EXIT_DIVERGED = 3
@@ -44,6 +50,7 @@ class SnapshotKeeper:
         last_sequence: Callable[[], int],
         on_made: Callable[[SnapshotHeader], None],
         on_diverged: Callable[[ReplayDivergedError], None],
+        storage: Storage = DISK,
     ) -> None:
         """`last_sequence()` is the last command that is on disk and whose events are written."""
         self._data_dir = data_dir
@@ -51,9 +58,11 @@ class SnapshotKeeper:
         self._last_sequence = last_sequence
         self._on_made = on_made
         self._on_diverged = on_diverged
+        self._storage = storage
         self._task: asyncio.Task[None] | None = None
         newest = newest_header(data_dir / SNAPSHOTS_FOLDER)
         self.sequence = newest.sequence if newest else 0
+        self.failures = 0
 
     def start(self) -> None:
         remove_unfinished(self._data_dir / SNAPSHOTS_FOLDER)
@@ -65,6 +74,24 @@ class SnapshotKeeper:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    def write_last(self, engine: MatchingEngine, journal: Journal, event_log: EventLog) -> None:
+        """At a clean stop nobody waits for the engine: the snapshot is made of it directly, so the
+        next start is a short one. Raises JournalFailedError."""
+        sequence = journal.last_sequence
+        if sequence == self.sequence:
+            return
+        digest = state_hash(engine.export())
+        folder, memory = self._data_dir / SNAPSHOTS_FOLDER, engine.memory()
+        try:
+            event_log.sync()
+            write_snapshot(
+                folder, memory, journal.limits, sequence, journal.chain, digest, self._storage
+            )
+        except OSError as error:
+            _log.error("core: no snapshot", sequence=sequence, why=str(error))
+        else:
+            journal.mark(sequence, digest)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -91,6 +118,7 @@ class SnapshotKeeper:
             self._on_diverged(ReplayDivergedError(why))
         elif process.returncode:
             # The next one may succeed; until then a start takes longer.
+            self.failures += 1
             _log.error("core: no snapshot", sequence=sequence, why=why, status=process.returncode)
         else:
             header = newest_header(self._data_dir / SNAPSHOTS_FOLDER)
