@@ -18,7 +18,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import astuple
-from hashlib import blake2b
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ import numpy as np
 from engine.records import COMMAND, RECORD_BYTES
 from engine.state import EngineLimits
 
-VERSION = 1
+VERSION = 2
 SEGMENT_HEADER_BYTES = 4096
 BATCH_ALIGNMENT_BYTES = 64
 SECTOR_BYTES = 512
@@ -166,7 +166,7 @@ def _encode_header(magic: bytes, first_sequence: int, time_ns: int, count: int) 
 
 
 def _encode_footer(header: bytes, body: memoryview | bytes, chain: bytes) -> bytes:
-    digest = blake2b(chain, digest_size=CHAIN_BYTES)
+    digest = sha256(chain)
     digest.update(header)
     digest.update(body)
     new_chain = digest.digest()
