@@ -1,10 +1,10 @@
-# The five commands; CI calls exactly these. Set-up is done once and again only when a lock changes.
+# CI calls exactly these. Set-up is done once and again only when a lock changes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: run test check bench lock clean
+.PHONY: run test check bench sim lock clean
 
 run: $(VENV)/.runtime
 	$(BIN)/puhui serve --demo
@@ -17,6 +17,13 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# One seed: make sim SEED=7. Else SEEDS of them from FIRST on, the first failure ends it.
+FIRST ?= 1
+SEEDS ?= 3000
+sim: $(VENV)/.dev
+	PYTHONPATH=.:tests/support:tests/simulation $(BIN)/python tests/simulation/simulation.py \
+	  $(if $(SEED),$(SEED) 1,$(FIRST) $(SEEDS))
 
 bench: $(VENV)/.bench
 	mkdir -p .benchmarks

@@ -43,7 +43,7 @@ from engine.snapshot import SNAPSHOTS_FOLDER, SnapshotHeader
 from engine.snapshot_keeper import SnapshotKeeper, SnapshotPolicy
 from engine.state import EngineLimits
 from engine.status import Durations, status_row
-from engine.storage import DISK, Storage
+from engine.storage import DISK, SIZES, Sizes, Storage
 from engine.units import NEVER_NS
 
 # One batch that is being synced and one behind it, so that the disk never waits for the core.
@@ -81,20 +81,39 @@ class Core:
         *,
         clock: Callable[[], int] = time.time_ns,
         storage: Storage = DISK,
+        sizes: Sizes = SIZES,
         make_commit: Callable[..., GroupCommit] = GroupCommit,
         max_unsent_bytes: int = MAX_UNSENT_BYTES,
         snapshots: SnapshotPolicy | None = None,
+        read_ahead: bool = True,
     ) -> None:
         """Open the journal and replay it. Raises JournalError, ReplayDivergedError."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._data_dir = data_dir
         self._clock = clock
         self._max_unsent_bytes = max_unsent_bytes
-        self._journal = Journal(data_dir / JOURNAL_FOLDER, limits, storage=storage)
-        self._event_log = EventLog(data_dir / EVENTS_FOLDER, storage=storage)
+        reserve_bytes = sizes.reserve_bytes
+        self._journal = Journal(
+            data_dir / JOURNAL_FOLDER,
+            limits,
+            sizes.journal_segment_bytes,
+            storage=storage,
+            reserve_bytes=reserve_bytes,
+        )
+        self._event_log = EventLog(
+            data_dir / EVENTS_FOLDER,
+            sizes.event_segment_bytes,
+            storage=storage,
+            reserve_bytes=reserve_bytes,
+        )
         try:
             self._engine = recover(
-                self._journal, make_engine, self._event_log, data_dir / SNAPSHOTS_FOLDER, storage
+                self._journal,
+                make_engine,
+                self._event_log,
+                data_dir / SNAPSHOTS_FOLDER,
+                storage,
+                read_ahead=read_ahead,
             )
         except BaseException:
             self._journal.close()
@@ -122,12 +141,7 @@ class Core:
         self._snapshots: SnapshotKeeper | None = None
         if snapshots and self._engine.memory():
             self._snapshots = SnapshotKeeper(
-                data_dir,
-                snapshots,
-                lambda: self.released_sequence,
-                self._note_state,
-                self._fail,
-                storage,
+                data_dir, snapshots, self, self._note_state, self._fail, storage
             )
 
     # --- Life ---
@@ -317,7 +331,9 @@ class Core:
             return
         try:
             self._watch_space()
-            while self._pending and len(self._in_flight) < self._batches_at_once():
+            # A mark that waits for the journal goes in between two batches.
+            at_once = 0 if self._due_mark else MAX_BATCHES_IN_FLIGHT
+            while self._pending and len(self._in_flight) < at_once:
                 batch = self._take_batch()
                 is_lone = not (self._in_flight or self._pending) and len(batch) <= LONE_COMMANDS
                 if not is_lone:
@@ -336,10 +352,6 @@ class Core:
             self._is_paused = False
             if not self._is_stopping:
                 self._links.resume_reading()
-
-    def _batches_at_once(self) -> int:
-        """None, while a mark waits for the journal: it goes in between two batches."""
-        return 0 if self._due_mark else MAX_BATCHES_IN_FLIGHT
 
     def _take_batch(self) -> np.ndarray:
         """The oldest commands, stamped.

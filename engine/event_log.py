@@ -15,11 +15,10 @@ import numpy as np
 import structlog
 
 from engine.records import EVENT, RECORD_BYTES
-from engine.reserve import RESERVE_BYTES, Reserve
-from engine.storage import DISK, File, Storage, is_out_of_space
+from engine.reserve import Reserve
+from engine.storage import DISK, SIZES, File, Storage, is_out_of_space
 
 EVENTS_FOLDER = "events"
-SEGMENT_BYTES = 256 << 20
 # How many events one step of `read` gives, if its last command does not need more.
 READ_EVENTS = 8192
 SUFFIX = ".events"
@@ -33,10 +32,10 @@ class EventLog:
     def __init__(
         self,
         folder: Path,
-        segment_bytes: int = SEGMENT_BYTES,
+        segment_bytes: int = SIZES.event_segment_bytes,
         *,
         storage: Storage = DISK,
-        reserve_bytes: int = RESERVE_BYTES,
+        reserve_bytes: int = SIZES.reserve_bytes,
     ) -> None:
         """Raises OSError."""
         storage.make_folder(folder)

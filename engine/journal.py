@@ -32,14 +32,12 @@ from engine.journal_format import (
     encode_mark,
     length_without_zeros,
 )
-from engine.reserve import RESERVE_BYTES
 from engine.segments import Segments, first_sequence_of
 from engine.state import EngineLimits
 from engine.status import Durations
-from engine.storage import DISK, Bytes, File, Lock, Storage
+from engine.storage import DISK, SIZES, Bytes, File, Lock, Storage
 
 JOURNAL_FOLDER = "journal"
-SEGMENT_BYTES = 64 << 20
 # A new segment is begun when the present one is full, or its first command as old as this.
 SEGMENT_NS = 24 * 3_600 * 1_000_000_000
 _log = structlog.get_logger("journal")
@@ -55,10 +53,10 @@ class Journal:
         self,
         folder: Path,
         limits: EngineLimits,
-        segment_bytes: int = SEGMENT_BYTES,
+        segment_bytes: int = SIZES.journal_segment_bytes,
         *,
         storage: Storage = DISK,
-        reserve_bytes: int = RESERVE_BYTES,
+        reserve_bytes: int = SIZES.reserve_bytes,
     ) -> None:
         """Raises JournalInUseError, JournalDamagedError, JournalFailedError."""
         storage.make_folder(folder)
@@ -176,6 +174,7 @@ class Journal:
         self._chain = header.chain
         self._end = SEGMENT_HEADER_BYTES
         torn: list[Flaw] = []
+        last = SEGMENT_HEADER_BYTES
         for found in _entries(path, data, header, torn):
             if isinstance(found, Batch):
                 self.last_sequence += len(found.records)
@@ -183,11 +182,12 @@ class Journal:
                 if self._began_ns is None:
                     self._began_ns = int(found.records[0]["time_ns"])
             self._chain = found.chain
-            self._end = found.end
+            last, self._end = self._end, found.end
         self._file = self._segments.open(path)
         self._capacity = self._file.size()
         if torn:
             self._cut(path, data[self._end :], torn[0])
+        self._sync_again(bytes(data[last : self._end]), last)
 
     def _cut(self, path: Path, rest: memoryview, flaw: Flaw) -> None:
         """Take off an unfinished entry, which was never acknowledged.
@@ -206,6 +206,18 @@ class Journal:
         if self._file.write([zeros], self._end) != len(zeros):
             raise JournalFailedError(f"{path}: the torn tail could not be cut")
         self._file.sync()
+
+    def _sync_again(self, entry: bytes, offset: int) -> None:
+        """Make durable what may only seem to be: the last entry, and the segment's name.
+
+        A process that was killed, or whose sync failed, may have left it in the system's memory
+        alone, and there even marked as written; so it is written once more.
+        """
+        assert self._file
+        if self._file.write([entry], offset) != len(entry):
+            raise JournalFailedError(f"{self._folder}: the last entry could not be synced again")
+        self._file.sync()
+        self._segments.sync()
 
     def _write(self, parts: tuple[bytes, Bytes, bytes], time_ns: int, what: str) -> None:
         """Add a batch or a mark, in a new segment if it is time for one, and sync it."""
@@ -285,7 +297,7 @@ def open_segments(folder: Path) -> tuple[Segments, EngineLimits]:
 
     Raises JournalDamagedError.
     """
-    segments = Segments(DISK, folder, RESERVE_BYTES)
+    segments = Segments(DISK, folder, SIZES.reserve_bytes)
     paths = segments.paths()
     if not paths:
         raise JournalDamagedError(f"{folder}: there is no segment")

@@ -61,6 +61,8 @@ def recover(
     event_log: EventLog,
     snapshots: Path,
     storage: Storage = DISK,
+    *,
+    read_ahead: bool = True,
 ) -> MatchingEngine:
     """The engine as it was after the journal's last command; `event_log` then agrees with it.
 
@@ -85,7 +87,8 @@ def recover(
 
         entries = journal.read_entries(max(sequence, 1))
         try:
-            replay(following(entries, sequence, chain), engine, take, marks)
+            batches = following(entries, sequence, chain)
+            replay(batches, engine, take, marks, read_ahead=read_ahead)
         except ReplayDivergedError as error:
             first = event_log.first_difference
             which = f"command {first} is the first" if first else "no command is known"
@@ -171,32 +174,42 @@ def following(entries: Iterator[Entry], sequence: int, chain: bytes) -> Iterator
 
 
 def replay(
-    batches: Iterator[Batch], engine: MatchingEngine, take: TakeEvents, marks: Marks | None = None
+    batches: Iterator[Batch],
+    engine: MatchingEngine,
+    take: TakeEvents,
+    marks: Marks | None = None,
+    *,
+    read_ahead: bool = True,
 ) -> bytes:
     """Apply all commands and give their events to `take`; the journal's chain behind the last.
 
-    Another thread reads and checks ahead, so checking the journal costs the engine no time. Raises
-    ReplayDivergedError where the state is not the one that was noted.
+    With `read_ahead` another thread reads and checks the journal, which then costs the engine no
+    time. Raises ReplayDivergedError where the state is not the one that was noted.
     """
     chain, marks = FIRST_CHAIN, marks or {}
     groups = _groups(batches, marks)
-    with ThreadPoolExecutor(1, "replay") as reader:
-        ahead = deque(reader.submit(next, groups, None) for _ in range(_GROUPS_AHEAD))
-        while group := ahead.popleft().result():
-            ahead.append(reader.submit(next, groups, None))
-            take(engine.apply(group.commands))
-            chain = group.chain
-            noted = marks.get(engine.sequence)
-            if noted and state_hash(engine.export()) != noted:
-                raise ReplayDivergedError(
-                    f"the state after command {engine.sequence} is not the one noted then"
-                )
+    for group in _ahead(groups) if read_ahead else groups:
+        take(engine.apply(group.commands))
+        chain = group.chain
+        noted = marks.get(engine.sequence)
+        if noted and state_hash(engine.export()) != noted:
+            raise ReplayDivergedError(
+                f"the state after command {engine.sequence} is not the one noted then"
+            )
     return chain
 
 
 class _Group(NamedTuple):
     commands: np.ndarray
     chain: bytes
+
+
+def _ahead(groups: Iterator[_Group]) -> Iterator[_Group]:
+    with ThreadPoolExecutor(1, "replay") as reader:
+        ahead = deque(reader.submit(next, groups, None) for _ in range(_GROUPS_AHEAD))
+        while group := ahead.popleft().result():
+            ahead.append(reader.submit(next, groups, None))
+            yield group
 
 
 def _groups(batches: Iterator[Batch], marks: Marks) -> Iterator[_Group]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from engine.storage import Storage
 
-RESERVE_BYTES = 8 << 20
 # With less than this left on the disk no new orders are taken, though nothing has failed yet:
 # other files grow too.
 MINIMUM_FREE_BYTES = 96 << 20

@@ -37,6 +37,10 @@ class Segments:
     def paths(self) -> list[Path]:
         return self._storage.list(self._folder, _SUFFIX)
 
+    def sync(self) -> None:
+        """Make the segments' names durable."""
+        self._storage.sync_folder(self._folder)
+
     def open(self, path: Path) -> File:
         return self._storage.open(path)
 

@@ -8,7 +8,7 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -40,6 +40,14 @@ class SnapshotPolicy(NamedTuple):
     check_seconds: float = 10.0
 
 
+class ReleasedCore(Protocol):
+    """Whoever writes the journal and the event log."""
+
+    @property
+    def released_sequence(self) -> int:
+        """The last command that is on disk and whose events are written."""
+
+
 class SnapshotKeeper:
     """Has one snapshot after another made, until it is stopped."""
 
@@ -47,15 +55,14 @@ class SnapshotKeeper:
         self,
         data_dir: Path,
         policy: SnapshotPolicy,
-        last_sequence: Callable[[], int],
+        core: ReleasedCore,
         on_made: Callable[[SnapshotHeader], None],
         on_diverged: Callable[[ReplayDivergedError], None],
         storage: Storage = DISK,
     ) -> None:
-        """`last_sequence()` is the last command that is on disk and whose events are written."""
         self._data_dir = data_dir
         self._policy = policy
-        self._last_sequence = last_sequence
+        self._core = core
         self._on_made = on_made
         self._on_diverged = on_diverged
         self._storage = storage
@@ -98,10 +105,10 @@ class SnapshotKeeper:
         made_at = loop.time()
         while True:
             await asyncio.sleep(self._policy.check_seconds)
-            commands = self._last_sequence() - self.sequence
+            commands = self._core.released_sequence - self.sequence
             is_late = loop.time() - made_at >= self._policy.seconds
             if commands >= self._policy.commands or (commands and is_late):
-                await self._make(self._last_sequence())
+                await self._make(self._core.released_sequence)
                 made_at = loop.time()
 
     async def _make(self, sequence: int) -> None:

@@ -13,10 +13,20 @@ import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Bytes = bytes | bytearray | memoryview
 
+
+class Sizes(NamedTuple):
+    """How large the files are that a core makes."""
+
+    journal_segment_bytes: int = 64 << 20
+    event_segment_bytes: int = 256 << 20
+    reserve_bytes: int = 8 << 20
+
+
+SIZES = Sizes()
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 

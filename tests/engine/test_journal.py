@@ -233,6 +233,7 @@ def test_a_short_write_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(JournalFailedError, match="only 200 of"):
         journal.append(_batch(2, 2))
     journal.close()
+    monkeypatch.undo()
     assert [len(batch) for batch in _read(tmp_path)] == [1]
 
 
