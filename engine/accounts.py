@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.compiled import inlined, int64
+from engine.compiled import inlined, int64, kernel
 from engine.orderbook.arrays import aligned_zeros
 from engine.orderbook.bits import mix
 from engine.records import ACCOUNT_STATE, ALLOWANCE_STATE, POSITION_STATE
@@ -32,6 +32,9 @@ class BalanceArrays(NamedTuple):
 
     accounts: np.ndarray  # ACCOUNT_STATE, by number
     positions: np.ndarray  # POSITION_STATE, by order of first touch, from row 1
+    # The positions with locked credits as one list for each instrument, in no particular order.
+    first_locked: np.ndarray  # int32 rows of positions, by instrument
+    next_locked: np.ndarray  # int32, by row of position
     position_index: np.ndarray  # int32: open-addressing table of rows by (account, instrument)
     allowances: np.ndarray  # ALLOWANCE_STATE, by order of first touch, from row 1
     allowance_index: np.ndarray  # int32: rows by (account, scheme)
@@ -43,6 +46,8 @@ def allocate_balances(limits: EngineLimits) -> BalanceArrays:
     return BalanceArrays(
         accounts=aligned_zeros(limits.accounts, ACCOUNT_STATE),
         positions=aligned_zeros(limits.positions + 1, POSITION_STATE),
+        first_locked=aligned_zeros(limits.instruments, np.int32),
+        next_locked=aligned_zeros(limits.positions + 1, np.int32),
         position_index=aligned_zeros(_index_size(limits.positions), np.int32),
         allowances=aligned_zeros(limits.allowances + 1, ALLOWANCE_STATE),
         allowance_index=aligned_zeros(_index_size(limits.allowances), np.int32),
@@ -98,6 +103,28 @@ def add_position(balances: BalanceArrays, account: int, instrument: int) -> Any:
     position["account"] = account
     position["instrument"] = instrument
     return row
+
+
+@inlined
+def lock_credits(balances: BalanceArrays, position_row: int, quantity_lots: int) -> None:
+    """Add credits that may not be sold before the next day."""
+    position = balances.positions[position_row]
+    if position["locked_lots"] == 0:
+        balances.next_locked[position_row] = balances.first_locked[position["instrument"]]
+        balances.first_locked[position["instrument"]] = position_row
+    position["locked_lots"] += quantity_lots
+
+
+@kernel
+def unlock_credits(balances: BalanceArrays, instrument: int) -> None:
+    """What was bought on an earlier day may be sold from now on."""
+    row = int64(balances.first_locked[instrument])
+    balances.first_locked[instrument] = 0
+    while row != 0:
+        position = balances.positions[row]
+        position["available_lots"] += position["locked_lots"]
+        position["locked_lots"] = 0
+        row = int64(balances.next_locked[row])
 
 
 @inlined

@@ -47,6 +47,9 @@ class EventKind(IntEnum):
     ORDER_AMENDED = 3
     # Layout TRADE_EVENT.
     TRADE = 4
+    # Layout ORDER_EVENT again.
+    ORDER_TRIGGERED = 5  # a stop order's price was reached: it enters the book now
+    ORDER_REFRESHED = 6  # an iceberg's slice was filled: the next one is shown
     # Layout ADMIN_EVENT.
     COMMAND_REFUSED = 8
     ORDERS_CANCELLED = 9  # reply to CANCEL_ALL, EXPIRE_ORDERS; quantity_lots: how many orders
@@ -144,6 +147,16 @@ class OrderFlag(IntFlag):
     CANCEL_ON_DISCONNECT = 2
     QUOTE = 4  # a side of a two-sided quote; set by the engine
     CLIENT_ID_IS_UUID = 8  # how to write the 16 raw bytes of the client's id as text
+    STOP = 16  # it has a stop price; set by the engine
+    ICEBERG = 32  # it has a display quantity; set by the engine
+
+
+class Resting(IntEnum):
+    """Where an open order rests."""
+
+    BOOK = 0
+    STOPS = 1  # until its stop price is reached
+    OFF_BOOK = 2
 
 
 class Target(IntEnum):

@@ -229,7 +229,8 @@ ADMIN_EVENT = _record(
 
 # --- The exported state: what is hashed, asked for over the link, and put in snapshots. ---
 
-# Orders by instrument, buy side then sell side, best price first, then time priority.
+# Orders by instrument, buy side then sell side, best price first, then time priority; then the buy
+# stops and the sell stops, the one that triggers first coming first.
 ORDER_STATE = np.dtype(
     [
         ("order_id", "<i8"),
@@ -250,8 +251,11 @@ ORDER_STATE = np.dtype(
         ("self_trade_prevention", "u1"),
         ("purpose", "u1"),
         ("gateway", "u1"),
-        ("reserved", "u1"),
+        ("resting", "u1"),
         ("expires_at_ns", "<i8"),  # with time in force GTD
+        ("stop_price_ticks", "<i8"),
+        ("display_quantity_lots", "<i8"),
+        ("shown_lots", "<i8"),  # what the public book shows of it
     ],
     align=True,
 )

@@ -18,6 +18,8 @@ MAX_TOTAL_CASH_FEN = 2**60
 # The whole of one instrument's credits in the engine.
 MAX_TOTAL_CREDITS_LOTS = 2**45
 MAX_LADDER_LEVELS = 2**18
+# How many times its display quantity an iceberg may have open: what bounds one command's events.
+MAX_SLICES = 100
 
 # Later than every expiry: no order expires.
 NEVER_NS = 2**63 - 1

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import Code, CommandKind, EventKind, Purpose, Reason
+from engine.codes import Code, CommandKind, EventKind, OrderFlag, Purpose, Reason, Resting
 from engine.compiled import inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_reply, describe_order, refuse
 from engine.matching.identity import find_target
 from engine.matching.lifecycle import cancel, leave_book, shrink
 from engine.matching.orders import check_contact
+from engine.orderbook.queues import open_lots
 from engine.risk import (
     check_allowance,
     check_means,
@@ -22,7 +23,9 @@ from engine.risk import (
     check_quantity_and_price,
     hold_of,
 )
-from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES
+
+_ICEBERG = int(OrderFlag.ICEBERG)
 
 
 @inlined
@@ -48,31 +51,30 @@ def amend_order(arrays: EngineArrays, row: int) -> Any:
     if not is_in_bounds:
         code = int64(Code.INVALID_REQUEST)
     order = arrays.book.orders[slot]
-    filled_lots = order["quantity_lots"] - order["remaining_lots"]
-    open_lots = wanted_lots - filled_lots if is_amend else wanted_lots
-    keeps_priority = (
-        is_amend and price_ticks == order["price_ticks"] and open_lots <= order["remaining_lots"]
-    )
+    own_lots = open_lots(arrays.book, slot)
+    filled_lots = order["quantity_lots"] - own_lots
+    new_lots = wanted_lots - filled_lots if is_amend else wanted_lots
+    keeps_priority = is_amend and price_ticks == order["price_ticks"] and new_lots <= own_lots
     if code == Code.OK:
-        code = _check_amended(arrays, slot, price_ticks, open_lots, keeps_priority)
+        code = _check_amended(arrays, slot, price_ticks, new_lots, keeps_priority)
     if code != Code.OK:
         refuse(arrays, row, code, 0)
         return int64(0), price_ticks
 
     # Nothing can fail from here on.
     if keeps_priority:
-        shrink(arrays, slot, open_lots)
+        shrink(arrays, slot, new_lots)
     else:
-        take_out_to_enter(arrays, row, slot, price_ticks, open_lots)
+        take_out_to_enter(arrays, row, slot, price_ticks, new_lots)
     reason = int64(Reason.PRIORITY_KEPT) if keeps_priority else int64(Reason.PRIORITY_LOST)
     place = add_reply(arrays, row, EventKind.ORDER_AMENDED, order["instrument"])
-    describe_order(arrays, place, slot, price_ticks, open_lots, reason)
+    describe_order(arrays, place, slot, price_ticks, new_lots, reason)
     return int64(0) if keeps_priority else slot, price_ticks
 
 
 @inlined
 def _check_amended(
-    arrays: EngineArrays, slot: int, price_ticks: int, open_lots: int, keeps_priority: bool
+    arrays: EngineArrays, slot: int, price_ticks: int, new_lots: int, keeps_priority: bool
 ) -> Any:
     """Checks 3 to 9 of AMEND_ORDER."""
     balances = arrays.balances
@@ -80,34 +82,38 @@ def _check_amended(
     instrument = arrays.instruments[order["instrument"]]
     account = int64(order["account"])
     side = int64(order["side"])
-    own_lots = int64(order["remaining_lots"])
+    own_lots = open_lots(arrays.book, slot)
+    flags = int64(order["flags"])
+    most_lots = int64(MAX_QUANTITY_LOTS)
+    if flags & _ICEBERG:
+        most_lots = MAX_SLICES * int64(arrays.book.conditions[slot]["display_quantity_lots"])
     if balances.accounts[account]["is_blocked"] != 0:
         return int64(Code.ACCOUNT_BLOCKED)
-    if open_lots <= 0:
+    if not 0 < new_lots <= most_lots:
         return int64(Code.INVALID_REQUEST)
     code = int64(check_phase(instrument))
     if code != Code.OK:
         return code
-    code = int64(check_quantity_and_price(instrument, open_lots, price_ticks))
+    code = int64(check_quantity_and_price(instrument, new_lots, price_ticks))
     if code != Code.OK or keeps_priority:
         return code
-    flags = int64(order["flags"])
-    code = check_contact(
-        arrays,
-        int64(order["instrument"]),
-        side,
-        account,
-        price_ticks,
-        flags,
-        int64(order["self_trade_prevention"]),
-    )
+    if order["resting"] == Resting.BOOK:
+        code = check_contact(
+            arrays,
+            int64(order["instrument"]),
+            side,
+            account,
+            price_ticks,
+            flags,
+            int64(order["self_trade_prevention"]),
+        )
     if code != Code.OK:
         return code
     if order["purpose"] == Purpose.COMPLIANCE:
-        code = int64(check_allowance(balances, int64(order["allowance"]), open_lots, own_lots))
+        code = int64(check_allowance(balances, int64(order["allowance"]), new_lots, own_lots))
         if code != Code.OK:
             return code
-    hold_fen = hold_of(instrument, price_ticks, open_lots)
+    hold_fen = hold_of(instrument, price_ticks, new_lots)
     return int64(
         check_means(
             balances,
@@ -115,7 +121,7 @@ def _check_amended(
             side,
             account,
             int64(order["position"]),
-            open_lots,
+            new_lots,
             hold_fen,
             own_lots,
             order["held_fen"],
@@ -125,13 +131,12 @@ def _check_amended(
 
 @inlined
 def take_out_to_enter(
-    arrays: EngineArrays, row: int, slot: int, price_ticks: int, open_lots: int
+    arrays: EngineArrays, row: int, slot: int, price_ticks: int, new_lots: int
 ) -> None:
     """Take an open order out of the book, with the price and quantity that it shall enter with."""
     order = arrays.book.orders[slot]
-    filled_lots = order["quantity_lots"] - order["remaining_lots"]
     leave_book(arrays, slot)
     order["price_ticks"] = price_ticks
-    order["quantity_lots"] = filled_lots + open_lots
-    order["remaining_lots"] = open_lots
+    order["quantity_lots"] += new_lots - order["remaining_lots"]
+    order["remaining_lots"] = new_lots
     arrays.book.details[slot]["entered_time_ns"] = arrays.commands.headers[row]["time_ns"]

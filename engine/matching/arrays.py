@@ -25,7 +25,7 @@ from engine.records import (
     TRADE_EVENT,
 )
 from engine.state import EngineLimits
-from engine.units import NEVER_NS
+from engine.units import MAX_SLICES
 
 EVENT_WORDS = RECORD_BYTES // 8
 # SET_QUOTE gives the most events that take no resting order out of the book: its reply, and for
@@ -35,6 +35,11 @@ EVENTS_PER_COMMAND = 7
 # when self-trade prevention makes an incoming order smaller by it, one of that order's.
 ORDERS_PER_COMMAND = 2
 EVENTS_PER_ORDER = 2
+# A stop that was open before and triggers says so, and is then entered: one trade that leaves the
+# maker's rest, and the cancelled remainder.
+EVENTS_PER_STOP = 3
+# A hidden slice follows on a trade that filled the one before it.
+EVENTS_PER_SLICE = 2
 # A power of two, more than the batch loop looks ahead.
 FIRST_ROWS = 32
 
@@ -45,7 +50,6 @@ PROGRESS = np.dtype(
         ("time_ns", "<i8"),
         ("instruments", "<i8"),  # the highest number that was defined
         ("events", "<i8"),  # written by this batch
-        ("next_expiry_ns", "<i8"),  # no open order expires before; NEVER_NS: none does
     ],
     align=True,
 )
@@ -146,10 +150,20 @@ def event_views(buffer: np.ndarray) -> EventArrays:
     )
 
 
-def event_bound(commands: int, open_orders: int) -> int:
-    """How many events a batch can give at most, whatever it asks for, and one for SET_QUOTE."""
-    leaving = ORDERS_PER_COMMAND * commands + open_orders
-    return EVENTS_PER_COMMAND * commands + EVENTS_PER_ORDER * leaving + 1
+def event_bound(commands: int, pool: np.void) -> int:
+    """How many events a batch can give at most, whatever it asks for, and one for SET_QUOTE.
+
+    `pool` is the row of POOL as it stands before the batch.
+    """
+    leaving = ORDERS_PER_COMMAND * commands + int(pool["open_orders"])
+    slices = MAX_SLICES * commands + int(pool["hidden_slices"])
+    return (
+        EVENTS_PER_COMMAND * commands
+        + EVENTS_PER_ORDER * leaving
+        + EVENTS_PER_STOP * int(pool["pending_stops"])
+        + EVENTS_PER_SLICE * slices
+        + 1
+    )
 
 
 def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
@@ -165,7 +179,6 @@ def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
         commands=command_views(aligned_zeros(0, COMMAND)),
         events=event_views(aligned_zeros(0, EVENT)),
     )
-    arrays.progress["next_expiry_ns"] = NEVER_NS
     arrays.counters["next_order_number"] = 1
     arrays.counters["next_trade_id"] = 1
     return arrays

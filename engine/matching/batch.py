@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import Code, CommandKind
+from engine.codes import Code, CommandKind, Resting
 from engine.compiled import entry_point, inlined, int64
 from engine.matching.administration import administer
 from engine.matching.amendments import amend_order, cancel_order
@@ -13,9 +13,11 @@ from engine.matching.continuous import enter
 from engine.matching.descriptors import load_arrays
 from engine.matching.events import refuse
 from engine.matching.identity import fetch_client_id, fetch_order
+from engine.matching.lifecycle import rest
 from engine.matching.mass_cancel import cancel_all, expire_orders
 from engine.matching.orders import new_order
 from engine.matching.quotes import set_quote
+from engine.matching.stops import trigger_stops
 
 # So many commands ahead of the one in hand, memory that they will need is asked for.
 _FAR_AHEAD = 16
@@ -66,7 +68,12 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:
         else:
             slot, limit_ticks = amend_order(arrays, row)
         if slot != 0:
-            enter(arrays, row, slot, limit_ticks, minimum_lots)
+            order = arrays.book.orders[slot]
+            if order["resting"] == Resting.BOOK:
+                enter(arrays, row, slot, limit_ticks, minimum_lots)
+            else:
+                rest(arrays, slot, int64(order["remaining_lots"]))
+            trigger_stops(arrays, row, int64(order["instrument"]))
     elif kind == CommandKind.SET_QUOTE:
         set_quote(arrays, row)
     elif kind == CommandKind.CANCEL_ALL:

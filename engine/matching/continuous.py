@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from engine.accounts import lock_credits
 from engine.codes import (
     EventKind,
     InstrumentFlag,
@@ -21,10 +22,10 @@ from engine.codes import (
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
-from engine.matching.lifecycle import add_cancelled, cancel, close_filled, rest, shrink
+from engine.matching.lifecycle import add_cancelled, cancel, close_filled, refresh, rest, shrink
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.ladder import ladder_index, ladder_price, next_level
-from engine.orderbook.queues import give_slot_back
+from engine.orderbook.queues import give_slot_back, open_lots
 from engine.risk import fee_of, hold_of
 from engine.units import EXCHANGE_ACCOUNT
 
@@ -36,6 +37,7 @@ class Trade(NamedTuple):
 
     price_ticks: int
     quantity_lots: int
+    maker_remaining_lots: int
     taker_remaining_lots: int
     maker_fee_fen: int
     taker_fee_fen: int
@@ -64,26 +66,37 @@ def could_trade(book: BookArrays, slot: int, limit_ticks: int, wanted_lots: int)
     opposite = book.sides[2 * instrument + opposite_side]
     reach = ladder_index(book, instrument, opposite_side, limit_ticks)
     mode = order["self_trade_prevention"]
-    open_lots = int64(order["remaining_lots"])
+    remaining_lots = int64(order["remaining_lots"])
     missing_lots = int64(wanted_lots)
     index = opposite["best"]
     while index <= reach:
-        resting_slot = book.levels[opposite["first_level"] + index]["head"]
+        # What icebergs hide comes behind the whole queue.
+        hidden_lots = int64(0)
+        resting_slot = int64(book.levels[opposite["first_level"] + index]["head"])
         while resting_slot != 0:
             resting = book.orders[resting_slot]
-            lots = min(open_lots, int64(resting["remaining_lots"]))
+            whole_lots = open_lots(book, resting_slot)
             if resting["account"] != order["account"]:
+                lots = min(remaining_lots, int64(resting["remaining_lots"]))
+                hidden_lots += whole_lots - resting["remaining_lots"]
                 missing_lots -= lots
-                open_lots -= lots
+                remaining_lots -= lots
             elif mode == SelfTradePrevention.DECREMENT:
-                open_lots -= lots
+                remaining_lots -= min(remaining_lots, whole_lots)
             elif mode != SelfTradePrevention.CANCEL_OLDEST:
                 return False
             if missing_lots <= 0:
                 return True
-            if open_lots == 0:
+            if remaining_lots == 0:
                 return False
-            resting_slot = resting["next"]
+            resting_slot = int64(resting["next"])
+        lots = min(remaining_lots, hidden_lots)
+        missing_lots -= lots
+        remaining_lots -= lots
+        if missing_lots <= 0:
+            return True
+        if remaining_lots == 0:
+            return False
         index = next_level(book, instrument, opposite_side, index)
     return False
 
@@ -162,17 +175,18 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         taker_fees_fen += taker_fee_fen
         maker["remaining_lots"] -= traded_lots
         level["quantity_lots"] -= traded_lots
+        maker_lots = open_lots(book, maker_slot)
         instrument["last_price_ticks"] = price_ticks
-        _settle_maker(arrays, maker, instrument, traded_lots, trade_fen, maker_fee_fen)
-        _tell_trade(
-            arrays,
-            row,
-            maker,
-            order,
-            Trade(price_ticks, traded_lots, remaining_lots, maker_fee_fen, taker_fee_fen),
+        trade = Trade(
+            price_ticks, traded_lots, maker_lots, remaining_lots, maker_fee_fen, taker_fee_fen
         )
+        _settle_maker(arrays, maker, instrument, trade, trade_fen)
+        _tell_trade(arrays, row, maker, order, trade)
         if maker["remaining_lots"] == 0:
-            close_filled(arrays, maker_slot)
+            if maker_lots == 0:
+                close_filled(arrays, maker_slot)
+            else:
+                refresh(arrays, row, maker_slot)
     traded_lots = quantity_lots - remaining_lots
     if traded_lots > 0:
         exchange = arrays.balances.accounts[EXCHANGE_ACCOUNT]
@@ -197,7 +211,7 @@ def _prevent_self_trade(
     """
     order = arrays.book.orders[slot]
     resting = arrays.book.orders[resting_slot]
-    own_lots = int64(resting["remaining_lots"])
+    own_lots = open_lots(arrays.book, resting_slot)
     mode = order["self_trade_prevention"]
     reason = int64(Reason.SELF_TRADE_PREVENTION)
     if mode == SelfTradePrevention.CANCEL_NEWEST:
@@ -231,7 +245,7 @@ def _tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: T
     event["taker_order_id"] = taker["order_id"]
     event["price_ticks"] = trade.price_ticks
     event["quantity_lots"] = trade.quantity_lots
-    event["maker_remaining_lots"] = maker["remaining_lots"]
+    event["maker_remaining_lots"] = trade.maker_remaining_lots
     event["taker_remaining_lots"] = trade.taker_remaining_lots
     event["maker_fee_fen"] = trade.maker_fee_fen
     event["taker_fee_fen"] = trade.taker_fee_fen
@@ -244,27 +258,23 @@ def _tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: T
 
 @inlined
 def _settle_maker(
-    arrays: EngineArrays,
-    maker: Any,
-    instrument: Any,
-    traded_lots: int,
-    notional_fen: int,
-    fee_fen: int,
+    arrays: EngineArrays, maker: Any, instrument: Any, trade: Trade, notional_fen: int
 ) -> None:
-    """Book one trade for the resting order, whose `remaining_lots` is already what is left."""
+    """Book one trade for the resting order."""
+    traded_lots, fee_fen = trade.quantity_lots, trade.maker_fee_fen
     account = arrays.balances.accounts[maker["account"]]
     position = arrays.balances.positions[maker["position"]]
     if maker["side"] == Side.SELL:
         position["held_lots"] -= traded_lots
         account["available_fen"] += notional_fen - fee_fen
         return
-    hold_fen = hold_of(instrument, int64(maker["price_ticks"]), int64(maker["remaining_lots"]))
+    hold_fen = hold_of(instrument, int64(maker["price_ticks"]), trade.maker_remaining_lots)
     released_fen = maker["held_fen"] - hold_fen
     maker["held_fen"] = hold_fen
     account["held_fen"] -= released_fen
     account["available_fen"] += released_fen - notional_fen - fee_fen
     position["buying_lots"] -= traded_lots
-    _deliver(position, instrument, traded_lots)
+    _deliver(arrays, int64(maker["position"]), instrument, traded_lots)
     if maker["allowance"] != 0:
         allowance = arrays.balances.allowances[maker["allowance"]]
         allowance["open_lots"] -= traded_lots
@@ -288,15 +298,15 @@ def _settle_taker(
         account["available_fen"] += notional_fen - fees_fen
         return
     account["available_fen"] -= notional_fen + fees_fen
-    _deliver(position, instrument, traded_lots)
+    _deliver(arrays, int64(order["position"]), instrument, traded_lots)
     if order["allowance"] != 0:
         arrays.balances.allowances[order["allowance"]]["held_lots"] += traded_lots
 
 
 @inlined
-def _deliver(position: Any, instrument: Any, traded_lots: int) -> None:
+def _deliver(arrays: EngineArrays, position_row: int, instrument: Any, traded_lots: int) -> None:
     """Credits that were bought: to be sold at once, or from the next day on."""
     if instrument["flags"] & _RESALE_LOCK:
-        position["locked_lots"] += traded_lots
+        lock_credits(arrays.balances, position_row, traded_lots)
     else:
-        position["available_lots"] += traded_lots
+        arrays.balances.positions[position_row]["available_lots"] += traded_lots

@@ -24,6 +24,7 @@ from engine.orderbook.client_ids import copy_client_ids, grown_client_ids
 from engine.orderbook.export import open_orders
 from engine.records import COMMAND, EVENT, RAW
 from engine.state import EngineLimits, EngineState
+from engine.units import NEVER_NS
 
 # What a busy day touches: warm_up has this much memory committed.
 WARM_CLIENT_IDS = 1 << 20
@@ -69,7 +70,7 @@ class Engine:
     def _commit_busy_day(self) -> None:
         book, balances = self._arrays.book, self._arrays.balances
         commit(self._arrays.client_ids.entries)
-        for pool in (book.orders, book.details, book.free_slots):
+        for pool in (book.orders, book.details, book.account_links, book.free_slots):
             commit(pool[:WARM_ORDERS])
         for rows in (balances.accounts, balances.positions):
             commit(rows[:WARM_ACCOUNTS])
@@ -81,8 +82,10 @@ class Engine:
 
     @property
     def next_expiry_ns(self) -> int:
-        """No order expires before this time; NEVER_NS if none does at all."""
-        return int(self._arrays.progress[0]["next_expiry_ns"])
+        """When the next order expires; NEVER_NS if none does."""
+        book = self._arrays.book
+        first = book.expiry_heap[1]
+        return int(book.expiries[first]["expires_at_ns"]) if first else NEVER_NS
 
     @property
     def arrays(self) -> EngineArrays:
@@ -133,7 +136,7 @@ class Engine:
             self._commands = buffer.view(RAW)
             arrays = arrays._replace(commands=command_views(buffer))
         # What the batches on the way open, a later one among them may close.
-        bound = event_bound(to_come, int(arrays.book.pool[0]["open_orders"]))
+        bound = event_bound(to_come, arrays.book.pool[0])
         if bound > len(self._events):
             self._events = aligned_zeros(_rounded_up(bound), EVENT)
             arrays = arrays._replace(events=event_views(self._events))

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import EventKind, TimeInForce
-from engine.compiled import inlined, kernel
+from engine.codes import EventKind, OrderFlag, TimeInForce
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EVENT_WORDS, EngineArrays
+
+# An order with any of these has a row of its own in `conditions`.
+CONDITIONAL = int(OrderFlag.STOP | OrderFlag.ICEBERG)
 
 
 @inlined
@@ -102,7 +105,11 @@ def describe_order(
     event["quantity_lots"] = order["quantity_lots"]
     event["remaining_lots"] = remaining_lots
     if order["time_in_force"] == TimeInForce.GTD:
-        event["expires_at_ns"] = arrays.book.expiries[slot]
+        event["expires_at_ns"] = arrays.book.expiries[slot]["expires_at_ns"]
+    if int64(order["flags"]) & CONDITIONAL:
+        conditions = arrays.book.conditions[slot]
+        event["stop_price_ticks"] = conditions["stop_price_ticks"]
+        event["display_quantity_lots"] = conditions["display_quantity_lots"]
     event["account"] = order["account"]
     event["scheme"] = details["scheme"]
     event["session"] = details["session"]

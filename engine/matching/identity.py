@@ -8,6 +8,7 @@ from engine.accounts import is_open_account
 from engine.codes import Code, Target
 from engine.compiled import inlined, int64
 from engine.matching.arrays import FIRST_ROWS, EngineArrays
+from engine.orderbook.account_lists import join_account
 from engine.orderbook.bits import prefetch
 from engine.orderbook.client_ids import BLOCK_ENTRIES, find_from, first_row, write_client_id
 from engine.orderbook.queues import has_free_slots, take_slot
@@ -58,6 +59,7 @@ def fetch_order(arrays: EngineArrays, row: int) -> None:
         order_id = entry["value"]
     prefetch(arrays.book.orders, order_id & _SLOT_MASK)
     prefetch(arrays.book.details, order_id & _SLOT_MASK)
+    prefetch(arrays.book.account_links, order_id & _SLOT_MASK)
 
 
 @inlined
@@ -97,12 +99,13 @@ def can_issue_orders(arrays: EngineArrays, count: int) -> Any:
 
 
 @inlined
-def issue_order(arrays: EngineArrays) -> Any:
-    """Take a slot and give it the next order id; the slot."""
+def issue_order(arrays: EngineArrays, account: int) -> Any:
+    """Take a slot for an order of the account and give it the next order id; the slot."""
     slot = take_slot(arrays.book)
     counters = arrays.counters[0]
     arrays.book.orders[slot]["order_id"] = (counters["next_order_number"] << ORDER_SLOT_BITS) | slot
     counters["next_order_number"] += 1
+    join_account(arrays.book, slot, account)
     return slot
 
 

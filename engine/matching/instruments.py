@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.accounts import unlock_credits
 from engine.codes import Code, EventKind, InstrumentFlag, Phase, Reason, Side, TimeInForce
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
@@ -90,7 +91,7 @@ def define_instrument(arrays: EngineArrays, row: int) -> None:
             code = Code.OK
     if code == Code.OK and is_defined(arrays, number):
         code = Code.CONFLICT
-    levels_free = len(arrays.book.levels) // 2 - arrays.book.pool[0]["levels_used"]
+    levels_free = len(arrays.book.levels) // 4 - arrays.book.pool[0]["levels_used"]
     if code == Code.OK and levels > levels_free:
         code = Code.ENGINE_FULL
     if code != Code.OK:
@@ -186,7 +187,7 @@ def roll_day(arrays: EngineArrays, row: int) -> None:
     instrument["lower_limit_ticks"] = lower_ticks
     instrument["upper_limit_ticks"] = upper_ticks
     instrument["trading_day"] = command["trading_day"]
-    _unlock_credits(arrays, number)
+    unlock_credits(arrays.balances, number)
 
 
 @inlined
@@ -204,13 +205,3 @@ def _orders_of(instrument: int, time_in_force: int, prices: tuple[int, int]) -> 
         int64(prices[0]),
         int64(prices[1]),
     )
-
-
-@inlined
-def _unlock_credits(arrays: EngineArrays, instrument: int) -> None:
-    """What was bought on an earlier day may be sold from now on."""
-    for position_row in range(1, arrays.balances.used[0]["positions"] + 1):
-        position = arrays.balances.positions[position_row]
-        if position["instrument"] == instrument:
-            position["available_lots"] += position["locked_lots"]
-            position["locked_lots"] = 0

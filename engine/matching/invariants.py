@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import Side, TimeInForce
+from engine.codes import OrderFlag, Side
 from engine.matching.arrays import EngineArrays
 from engine.orderbook.invariants import check_book, require
 from engine.units import ONE_MILLION
@@ -20,6 +20,7 @@ def check_invariants(arrays: EngineArrays) -> None:
     check_book(arrays.book, int(arrays.progress[0]["instruments"]))
     _check_holds(arrays)
     _check_conservation(arrays)
+    _check_locked(arrays)
 
 
 def _check_holds(arrays: EngineArrays) -> None:
@@ -29,17 +30,16 @@ def _check_holds(arrays: EngineArrays) -> None:
     for slot in np.flatnonzero(arrays.book.orders["order_id"][: _slots_used(arrays) + 1]):
         order = arrays.book.orders[slot]
         account, lots = int(order["account"]), int(order["remaining_lots"])
+        if order["flags"] & OrderFlag.ICEBERG:
+            lots += int(arrays.book.conditions[slot]["hidden_lots"])
         totals["account_orders"][account] += 1
         position = balances.positions[order["position"]]
         owner = (int(position["account"]), int(position["instrument"]))
         require(owner == (account, order["instrument"]), "an order's position is its owner's")
-        if order["time_in_force"] == TimeInForce.GTD:
-            is_awaited = arrays.book.expiries[slot] >= arrays.progress[0]["next_expiry_ns"]
-            require(is_awaited, "no order expires before the next expiry")
         if order["side"] == Side.SELL:
             totals["position_held"][int(order["position"])] += lots
             continue
-        hold_fen = _hold_fen(arrays.instruments[order["instrument"]], order)
+        hold_fen = _hold_fen(arrays.instruments[order["instrument"]], order, lots)
         require(order["held_fen"] == hold_fen, "an order holds what its remainder may cost")
         totals["account_fen"][account] += hold_fen
         totals["position_buying"][int(order["position"])] += lots
@@ -56,9 +56,8 @@ def _check_holds(arrays: EngineArrays) -> None:
             require(total == totals[name][row], f"{field} of row {row} is that of the open orders")
 
 
-def _hold_fen(instrument: Any, order: Any) -> int:
-    price_ticks, lots = int(order["price_ticks"]), int(order["remaining_lots"])
-    notional_fen = price_ticks * int(instrument["tick_fen"]) * lots
+def _hold_fen(instrument: Any, order: Any, lots: int) -> int:
+    notional_fen = int(order["price_ticks"]) * int(instrument["tick_fen"]) * lots
     fee_ppm = max(int(instrument["maker_fee_ppm"]), int(instrument["taker_fee_ppm"]))
     return notional_fen + notional_fen * fee_ppm // ONE_MILLION
 
@@ -78,6 +77,22 @@ def _check_conservation(arrays: EngineArrays) -> None:
         credits_lots = owned_lots[positions["instrument"] == number].sum()
         expected_lots = arrays.instruments[number]["total_credits_lots"]
         require(credits_lots == expected_lots, f"credits of instrument {number} are conserved")
+
+
+def _check_locked(arrays: EngineArrays) -> None:
+    """The positions with locked credits are in their instrument's list, once each."""
+    balances = arrays.balances
+    listed: list[int] = []
+    for number in range(1, int(arrays.progress[0]["instruments"]) + 1):
+        row = int(balances.first_locked[number])
+        while row:
+            require(len(listed) <= len(balances.positions), "a list of locked credits ends")
+            is_of_it = balances.positions[row]["instrument"] == number
+            require(is_of_it, "locked credits are listed by their own instrument")
+            listed.append(row)
+            row = int(balances.next_locked[row])
+    locked = np.flatnonzero(balances.positions["locked_lots"])
+    require(sorted(listed) == list(locked), "locked credits are listed, and no others")
 
 
 def _slots_used(arrays: EngineArrays) -> int:

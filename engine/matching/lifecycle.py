@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import EventKind, OrderFlag, Side
-from engine.compiled import inlined, int64
+from engine.codes import EventKind, OrderFlag, Reason, Side
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
-from engine.orderbook.queues import give_slot_back, join_queue, leave_queue, shrink_in_queue
+from engine.orderbook.queues import (
+    give_slot_back,
+    hide,
+    join_queue,
+    leave_queue,
+    open_lots,
+    show_slice,
+    shrink_in_queue,
+)
 from engine.risk import hold_of
 
 _QUOTE = int(OrderFlag.QUOTE)
+_ICEBERG = int(OrderFlag.ICEBERG)
 
 
 @inlined
 def rest(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
-    """Put what is left of an order in the book and hold what it needs."""
+    """Put what is left of an order where it shall rest and hold what it needs."""
     book, balances = arrays.book, arrays.balances
     order = book.orders[slot]
     account = balances.accounts[order["account"]]
     position = balances.positions[order["position"]]
     order["remaining_lots"] = remaining_lots
+    if int64(order["flags"]) & _ICEBERG:
+        show_slice(book, slot, remaining_lots)
     account["open_orders"] += 1
     if order["side"] == Side.BUY:
         instrument = arrays.instruments[order["instrument"]]
@@ -42,13 +53,19 @@ def rest(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
 
 @inlined
 def leave_book(arrays: EngineArrays, slot: int) -> None:
-    """Take an open order out of the book and give back all that it holds; its slot stays taken."""
+    """Take an open order from where it rests and give back all that it holds.
+
+    Its slot stays taken, with all that is open in `remaining_lots`.
+    """
     book, balances = arrays.book, arrays.balances
     order = book.orders[slot]
     account = balances.accounts[order["account"]]
     position = balances.positions[order["position"]]
-    remaining_lots = int64(order["remaining_lots"])
+    remaining_lots = open_lots(book, slot)
     leave_queue(book, slot)
+    if int64(order["flags"]) & _ICEBERG:
+        hide(book, slot, int64(0))
+        order["remaining_lots"] = remaining_lots
     account["open_orders"] -= 1
     if order["side"] == Side.BUY:
         account["available_fen"] += order["held_fen"]
@@ -65,20 +82,23 @@ def leave_book(arrays: EngineArrays, slot: int) -> None:
 
 
 @inlined
-def shrink(arrays: EngineArrays, slot: int, open_lots: int) -> None:
-    """Make an open order smaller where it stands."""
+def shrink(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
+    """Make an open order smaller where it stands, what it hides first."""
     order = arrays.book.orders[slot]
     position = arrays.balances.positions[order["position"]]
-    lots = order["remaining_lots"] - open_lots
+    lots = open_lots(arrays.book, slot) - remaining_lots
     order["quantity_lots"] -= lots
-    shrink_in_queue(arrays.book, slot, lots)
+    shown_lots = int64(order["remaining_lots"])
+    if int64(order["flags"]) & _ICEBERG:
+        hide(arrays.book, slot, max(remaining_lots - shown_lots, 0))
+    shrink_in_queue(arrays.book, slot, max(shown_lots - remaining_lots, 0))
     if order["side"] == Side.SELL:
         position["held_lots"] -= lots
         position["available_lots"] += lots
         return
     instrument = arrays.instruments[order["instrument"]]
     account = arrays.balances.accounts[order["account"]]
-    hold_fen = hold_of(instrument, int64(order["price_ticks"]), open_lots)
+    hold_fen = hold_of(instrument, int64(order["price_ticks"]), remaining_lots)
     account["available_fen"] += order["held_fen"] - hold_fen
     account["held_fen"] -= order["held_fen"] - hold_fen
     order["held_fen"] = hold_fen
@@ -97,6 +117,20 @@ def close_filled(arrays: EngineArrays, slot: int) -> None:
     if int64(order["flags"]) & _QUOTE:
         _note_quote(balances.positions[order["position"]], int64(order["side"]), 0)
     give_slot_back(book, slot)
+
+
+@kernel
+def refresh(arrays: EngineArrays, row: int, slot: int) -> None:
+    """Show the next slice of an iceberg, whose last one was just filled, at the queue's end."""
+    book = arrays.book
+    order = book.orders[slot]
+    lots = open_lots(book, slot)
+    leave_queue(book, slot)
+    show_slice(book, slot, lots)
+    join_queue(book, slot)
+    place = add_event(arrays, row, EventKind.ORDER_REFRESHED, order["instrument"])
+    price_ticks = int64(order["price_ticks"])
+    describe_order(arrays, place, slot, price_ticks, lots, int64(Reason.NONE))
 
 
 @inlined
@@ -122,7 +156,7 @@ def add_cancelled(
 def cancel(arrays: EngineArrays, row: int, slot: int, reason: int) -> None:
     """Close an open order before it is filled, with its event."""
     order = arrays.book.orders[slot]
-    price_ticks, lots = int64(order["price_ticks"]), int64(order["remaining_lots"])
+    price_ticks, lots = int64(order["price_ticks"]), open_lots(arrays.book, slot)
     add_cancelled(arrays, row, slot, price_ticks, lots, reason)
     leave_book(arrays, slot)
     give_slot_back(arrays.book, slot)

@@ -1,17 +1,21 @@
-"""Taking many orders off at once, in ascending order of slot."""
+"""Taking many orders off at once: an account's in the order of their ids, or an instrument's as
+they stand in its book. What is looked at are open orders of that account, or of those instruments,
+and no others.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from engine.accounts import is_open_account
-from engine.codes import Code, EventKind, OrderFlag, Reason, Side, TimeInForce
+from engine.codes import Code, EventKind, OrderFlag, Reason, Resting, Side, TimeInForce
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_admin_reply, refuse
 from engine.matching.identity import is_defined
 from engine.matching.lifecycle import cancel
-from engine.units import NEVER_NS
+from engine.orderbook.arrays import NO_LEVEL
+from engine.orderbook.ladder import next_level, stop_book
 
 _CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
 # Orders at all prices lie outside a range that is empty.
@@ -27,8 +31,8 @@ class Filter(NamedTuple):
     gateway: int
     session: int
     flags: int  # all of these must be set
-    time_in_force: int
-    # Only orders outside these prices.
+    time_in_force: int  # DAY: those that end with the day
+    # Only orders outside these prices, with their limit or with the stop price they wait for.
     lower_ticks: int
     upper_ticks: int
 
@@ -42,10 +46,19 @@ def _takes(wanted: int, value: int) -> Any:
 
 
 @inlined
+def _ends_with_day(order: Any) -> Any:
+    """Whether an order goes when the market closes: a stop may be ioc or fok as well as day."""
+    return order["time_in_force"] != TimeInForce.GTC and order["time_in_force"] != TimeInForce.GTD
+
+
+@inlined
 def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
     """Whether the filter takes the open order in this slot."""
     order = arrays.book.orders[slot]
-    price_ticks = order["price_ticks"]
+    price_ticks = int64(order["price_ticks"])
+    stop_ticks = price_ticks
+    if order["resting"] == Resting.STOPS:
+        stop_ticks = int64(arrays.book.conditions[slot]["stop_price_ticks"])
     return (
         _takes(wanted.account, order["account"])
         and _takes(wanted.instrument, order["instrument"])
@@ -53,30 +66,63 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
         and _takes(wanted.gateway, order["gateway"])
         and _takes(wanted.session, arrays.book.details[slot]["session"])
         and int64(order["flags"]) & wanted.flags == wanted.flags
-        and _takes(wanted.time_in_force, order["time_in_force"])
-        and (price_ticks < wanted.lower_ticks or price_ticks > wanted.upper_ticks)
+        and (wanted.time_in_force == 0 or _ends_with_day(order))
+        and (
+            min(price_ticks, stop_ticks) < wanted.lower_ticks
+            or max(price_ticks, stop_ticks) > wanted.upper_ticks
+        )
     )
 
 
 @kernel
 def cancel_matching(arrays: EngineArrays, row: int, wanted: Filter, reason: int) -> Any:
     """Cancel all open orders that the filter takes, each with its event; how many they were."""
+    if wanted.account != 0:
+        return _cancel_of_account(arrays, row, wanted, reason)
+    if wanted.instrument != 0:
+        return _cancel_of_instrument(arrays, row, wanted.instrument, wanted, reason)
+    cancelled = int64(0)
+    for instrument in range(1, arrays.progress[0]["instruments"] + 1):
+        cancelled += _cancel_of_instrument(arrays, row, int64(instrument), wanted, reason)
+    return cancelled
+
+
+@kernel
+def _cancel_of_account(arrays: EngineArrays, row: int, wanted: Filter, reason: int) -> Any:
+    """`cancel_matching` along the list of the account's open orders."""
     book = arrays.book
     cancelled = int64(0)
-    # Nothing is left to find once all open orders (of the account) have been looked at.
-    if wanted.account != 0:
-        unseen = int64(arrays.balances.accounts[wanted.account]["open_orders"])
-    else:
-        unseen = int64(book.pool[0]["open_orders"])
-    slot = int64(1)
-    while unseen > 0:
-        order = book.orders[slot]
-        if order["order_id"] != 0 and _takes(wanted.account, order["account"]):
-            unseen -= 1
-            if _matches(arrays, slot, wanted):
-                cancel(arrays, row, slot, reason)
-                cancelled += 1
-        slot += 1
+    slot = int64(book.account_ends[wanted.account]["first"])
+    while slot != 0:
+        following = int64(book.account_links[slot]["next"])
+        if _matches(arrays, slot, wanted):
+            cancel(arrays, row, slot, reason)
+            cancelled += 1
+        slot = following
+    return cancelled
+
+
+@kernel
+def _cancel_of_instrument(
+    arrays: EngineArrays, row: int, instrument: int, wanted: Filter, reason: int
+) -> Any:
+    """`cancel_matching` through the book, then the stops: buy side, then sell side, best first."""
+    book = arrays.book
+    cancelled = int64(0)
+    stops = stop_book(book, instrument)
+    # Buy stops stand on a sell side and sell stops on a buy side.
+    for number, side in ((instrument, 0), (instrument, 1), (stops, 1), (stops, 0)):
+        book_side = book.sides[2 * number + side]
+        index = book_side["best"]
+        while index != NO_LEVEL:
+            slot = int64(book.levels[book_side["first_level"] + index]["head"])
+            while slot != 0:
+                following = int64(book.orders[slot]["next"])
+                if _matches(arrays, slot, wanted):
+                    cancel(arrays, row, slot, reason)
+                    cancelled += 1
+                slot = following
+            index = next_level(book, number, int64(side), index)
     return cancelled
 
 
@@ -115,25 +161,14 @@ def cancel_all(arrays: EngineArrays, row: int) -> None:
 
 @kernel
 def expire_orders(arrays: EngineArrays, row: int) -> None:
-    """EXPIRE_ORDERS; finds the next expiry on the way."""
+    """EXPIRE_ORDERS."""
     book = arrays.book
     time_ns = arrays.commands.headers[row]["time_ns"]
     place = add_admin_reply(arrays, row, EventKind.ORDERS_CANCELLED)
-    next_expiry_ns = int64(NEVER_NS)
     cancelled = int64(0)
-    unseen = int64(book.pool[0]["open_orders"])
-    slot = int64(1)
-    while unseen > 0:
-        order = book.orders[slot]
-        if order["order_id"] != 0:
-            unseen -= 1
-            if order["time_in_force"] == TimeInForce.GTD:
-                expires_at_ns = book.expiries[slot]
-                if expires_at_ns <= time_ns:
-                    cancel(arrays, row, slot, int64(Reason.EXPIRED))
-                    cancelled += 1
-                else:
-                    next_expiry_ns = min(next_expiry_ns, expires_at_ns)
-        slot += 1
+    slot = int64(book.expiry_heap[1])
+    while slot != 0 and book.expiries[slot]["expires_at_ns"] <= time_ns:
+        cancel(arrays, row, slot, int64(Reason.EXPIRED))
+        cancelled += 1
+        slot = int64(book.expiry_heap[1])
     arrays.events.admin[place]["quantity_lots"] = cancelled
-    arrays.progress[0]["next_expiry_ns"] = next_expiry_ns

@@ -22,11 +22,12 @@ from engine.codes import (
     OrderType,
     Purpose,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     TimeInForce,
 )
-from engine.compiled import inlined, int64
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.continuous import best_is_reached, first_opposite
 from engine.matching.events import add_reply, describe_order, refuse
@@ -37,6 +38,8 @@ from engine.matching.identity import (
     look_up_client_id,
     register_client_id,
 )
+from engine.orderbook.arrays import BookArrays
+from engine.orderbook.expiries import await_expiry
 from engine.risk import (
     check_allowance,
     check_means,
@@ -44,9 +47,11 @@ from engine.risk import (
     check_quantity_and_price,
     hold_of,
 )
-from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS
+from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES
 
 _POST_ONLY = int(OrderFlag.POST_ONLY)
+_STOP = int(OrderFlag.STOP)
+_ICEBERG = int(OrderFlag.ICEBERG)
 _NEW_ORDER_FLAGS = int(
     OrderFlag.POST_ONLY | OrderFlag.CANCEL_ON_DISCONNECT | OrderFlag.CLIENT_ID_IS_UUID
 )
@@ -72,7 +77,7 @@ def new_order(arrays: EngineArrays, row: int) -> Any:
         entry, first_id = look_up_client_id(arrays, row)
         instrument = arrays.instruments[command["instrument"]]
         if limit_ticks == 0 and command["side"] == Side.BUY:
-            limit_ticks = instrument["upper_limit_ticks"]
+            limit_ticks = min(instrument["upper_limit_ticks"], MAX_PRICE_TICKS)
         elif limit_ticks == 0:
             limit_ticks = instrument["lower_limit_ticks"]
         position_row = find_position(
@@ -95,7 +100,7 @@ def new_order(arrays: EngineArrays, row: int) -> Any:
         position_row = add_position(
             arrays.balances, int64(command["account"]), int64(command["instrument"])
         )
-    slot = _fill_slot(arrays, command, position_row, allowance_row)
+    slot = _fill_slot(arrays, command, limit_ticks, position_row, allowance_row)
     order_id = arrays.book.orders[slot]["order_id"]
     register_client_id(arrays, row, entry, order_id)
     place = add_reply(arrays, row, EventKind.ORDER_ACCEPTED, command["instrument"])
@@ -126,7 +131,8 @@ def _is_well_formed(command: Any) -> Any:
     lowest_ticks = 0 if is_market else 1
     if not lowest_ticks <= command["price_ticks"] <= MAX_PRICE_TICKS:
         return False
-    if command["stop_price_ticks"] | command["display_quantity_lots"]:
+    has_conditions = command["stop_price_ticks"] | command["display_quantity_lots"]
+    if has_conditions and not _has_known_conditions(command):
         return False
     if not _has_known_terms(command):
         return False
@@ -154,6 +160,24 @@ def _has_known_terms(command: Any) -> Any:
     return 0 <= command["minimum_quantity_lots"] <= most_minimum_lots
 
 
+@kernel
+def _has_known_conditions(command: Any) -> Any:
+    """The part of check 1 that is about a stop price or a display quantity."""
+    display_lots = command["display_quantity_lots"]
+    if display_lots == 0:
+        is_entered_later = int64(command["flags"]) & _POST_ONLY == 0
+        is_in_bounds = 1 <= command["stop_price_ticks"] <= MAX_PRICE_TICKS
+        return is_entered_later and is_in_bounds and command["minimum_quantity_lots"] == 0
+    time_in_force = int64(command["time_in_force"])
+    if command["order_type"] != OrderType.LIMIT or command["stop_price_ticks"] != 0:
+        return False
+    if time_in_force == TimeInForce.IOC or time_in_force == TimeInForce.FOK:
+        return False
+    if not 1 <= display_lots < command["quantity_lots"]:
+        return False
+    return command["quantity_lots"] <= MAX_SLICES * display_lots
+
+
 @inlined
 def _check_new(
     arrays: EngineArrays, command: Any, limit_ticks: int, position_row: int, allowance_row: int
@@ -173,17 +197,20 @@ def _check_new(
     if code != Code.OK:
         return code
     code = int64(check_quantity_and_price(instrument, quantity_lots, limit_ticks))
-    if code != Code.OK:
-        return code
-    code = check_contact(
-        arrays,
-        int64(command["instrument"]),
-        side,
-        account,
-        limit_ticks,
-        int64(command["flags"]),
-        int64(command["self_trade_prevention"]),
-    )
+    if code == Code.OK and command["stop_price_ticks"] != 0:
+        code = int64(
+            check_quantity_and_price(instrument, quantity_lots, command["stop_price_ticks"])
+        )
+    elif code == Code.OK:
+        code = check_contact(
+            arrays,
+            int64(command["instrument"]),
+            side,
+            account,
+            limit_ticks,
+            int64(command["flags"]),
+            int64(command["self_trade_prevention"]),
+        )
     if code != Code.OK:
         return code
     if command["purpose"] == Purpose.COMPLIANCE:
@@ -225,14 +252,16 @@ def check_contact(
 
 
 @inlined
-def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_row: int) -> Any:
+def _fill_slot(
+    arrays: EngineArrays, command: Any, limit_ticks: int, position_row: int, allowance_row: int
+) -> Any:
     """Write an accepted order into the pool; its slot. All but the links, which resting sets."""
-    slot = issue_order(arrays)
+    slot = issue_order(arrays, int64(command["account"]))
     order = arrays.book.orders[slot]
     order["quantity_lots"] = command["quantity_lots"]
     order["remaining_lots"] = command["quantity_lots"]
     order["held_fen"] = 0
-    order["price_ticks"] = command["price_ticks"]
+    order["price_ticks"] = limit_ticks
     order["account"] = command["account"]
     order["instrument"] = command["instrument"]
     order["position"] = position_row
@@ -244,6 +273,9 @@ def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_
     order["self_trade_prevention"] = command["self_trade_prevention"]
     order["purpose"] = command["purpose"]
     order["gateway"] = command["gateway"]
+    order["resting"] = Resting.BOOK
+    if command["stop_price_ticks"] | command["display_quantity_lots"]:
+        _write_conditions(arrays.book, command, slot)
     details = arrays.book.details[slot]
     details["client_id_high"] = command["client_id_high"]
     details["client_id_low"] = command["client_id_low"]
@@ -251,7 +283,20 @@ def _fill_slot(arrays: EngineArrays, command: Any, position_row: int, allowance_
     details["session"] = command["session"]
     details["scheme"] = command["scheme"]
     if command["time_in_force"] == TimeInForce.GTD:
-        arrays.book.expiries[slot] = command["expires_at_ns"]
-        progress = arrays.progress[0]
-        progress["next_expiry_ns"] = min(progress["next_expiry_ns"], command["expires_at_ns"])
+        await_expiry(arrays.book, slot, command["expires_at_ns"])
     return slot
+
+
+@kernel
+def _write_conditions(book: BookArrays, command: Any, slot: int) -> None:
+    """Note a stop price or a display quantity, and mark the order as one that has it."""
+    order = book.orders[slot]
+    conditions = book.conditions[slot]
+    conditions["stop_price_ticks"] = command["stop_price_ticks"]
+    conditions["display_quantity_lots"] = command["display_quantity_lots"]
+    conditions["hidden_lots"] = 0
+    if command["stop_price_ticks"] != 0:
+        order["flags"] = int64(order["flags"]) | _STOP
+        order["resting"] = Resting.STOPS
+    else:
+        order["flags"] = int64(order["flags"]) | _ICEBERG

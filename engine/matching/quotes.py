@@ -16,6 +16,7 @@ from engine.codes import (
     OrderType,
     Purpose,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -27,6 +28,7 @@ from engine.matching.continuous import enter
 from engine.matching.events import add_admin_reply, add_event, describe_order, refuse
 from engine.matching.identity import can_issue_orders, is_defined, issue_order
 from engine.matching.lifecycle import cancel, shrink
+from engine.matching.stops import trigger_stops
 from engine.risk import check_means, check_phase, check_quantity_and_price, hold_of
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ORDER_SLOT_BITS
 
@@ -89,6 +91,7 @@ def set_quote(arrays: EngineArrays, row: int) -> None:
     event = arrays.events.admin[reply]
     event["bid_order_id"] = position["bid_quote_order_id"]
     event["ask_order_id"] = position["ask_quote_order_id"]
+    trigger_stops(arrays, row, instrument)
 
 
 @inlined
@@ -238,7 +241,7 @@ def _bring_in(
 def _fill_slot(arrays: EngineArrays, row: int, wanted: QuoteSide, position_row: int) -> Any:
     """Write a new order of the quote into the pool; its slot."""
     command = arrays.commands.quotes[row]
-    slot = issue_order(arrays)
+    slot = issue_order(arrays, int64(command["account"]))
     order = arrays.book.orders[slot]
     order["quantity_lots"] = wanted.quantity_lots
     order["remaining_lots"] = wanted.quantity_lots
@@ -255,6 +258,7 @@ def _fill_slot(arrays: EngineArrays, row: int, wanted: QuoteSide, position_row: 
     order["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
     order["purpose"] = Purpose.MARKET_MAKING
     order["gateway"] = command["gateway"]
+    order["resting"] = Resting.BOOK
     details = arrays.book.details[slot]
     details["client_id_high"] = 0
     details["client_id_low"] = 0

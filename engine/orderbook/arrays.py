@@ -28,7 +28,7 @@ ORDER = np.dtype(
         ("quantity_lots", "<i8"),  # filled + remaining
         ("held_fen", "<i8"),  # of a buy order
         ("price_ticks", "<i4"),
-        ("remaining_lots", "<i4"),
+        ("remaining_lots", "<i4"),  # of an iceberg in the book only what it shows
         ("next", "<i4"),  # slots of the neighbours in the queue
         ("previous", "<i4"),
         ("account", "<i4"),
@@ -42,7 +42,7 @@ ORDER = np.dtype(
         ("self_trade_prevention", "u1"),
         ("purpose", "u1"),
         ("gateway", "u1"),
-        ("reserved", "u1"),
+        ("resting", "u1"),  # where it rests, or will if anything is left of it
     ],
     align=True,
 )
@@ -61,6 +61,33 @@ ORDER_DETAILS = np.dtype(
 )
 assert ORDER_DETAILS.itemsize == 32
 
+# Neighbours in the list of the account's open orders, by slot.
+ACCOUNT_LINK = np.dtype([("next", "<i4"), ("previous", "<i4")], align=True)
+# Where such a list begins and ends, by account; 0: the account has no open order.
+ACCOUNT_ENDS = np.dtype([("first", "<i4"), ("last", "<i4")], align=True)
+
+# Written and read for GTD orders only.
+EXPIRY = np.dtype(
+    [
+        ("expires_at_ns", "<i8"),
+        ("place", "<i4"),  # in the heap
+        ("reserved", "<i4"),
+    ],
+    align=True,
+)
+
+# What few orders have; written and read only for those with the flag STOP or ICEBERG.
+ORDER_CONDITIONS = np.dtype(
+    [
+        ("stop_price_ticks", "<i4"),
+        ("display_quantity_lots", "<i4"),
+        ("hidden_lots", "<i4"),  # open, but not shown; 0 outside the book
+        ("reserved", "<i4"),
+    ],
+    align=True,
+)
+assert ORDER_CONDITIONS.itemsize == 16
+
 # One price of one side: a queue of orders.
 LEVEL = np.dtype(
     [
@@ -74,7 +101,8 @@ LEVEL = np.dtype(
 )
 assert LEVEL.itemsize == 24
 
-# One side of one instrument's book, at row 2 * instrument + side.
+# One side of one instrument's book, at row 2 * instrument + side. An instrument's stop orders are a
+# book of their own, whose number `ladder.stop_book` gives.
 BOOK_SIDE = np.dtype(
     [
         ("best", "<i8"),  # ladder index of the best level; NO_LEVEL: the side is empty
@@ -92,6 +120,9 @@ POOL = np.dtype(
         ("slots_used", "<i8"),
         ("free_slots", "<i8"),  # how many wait on the stack
         ("open_orders", "<i8"),
+        ("expiring", "<i8"),  # GTD orders in the heap
+        ("pending_stops", "<i8"),  # how many of them wait for their stop price
+        ("hidden_slices", "<i8"),  # how often icebergs can still be refreshed
         ("levels_used", "<i8"),  # of each side's ladder pool
     ],
     align=True,
@@ -103,9 +134,13 @@ class BookArrays(NamedTuple):
 
     orders: np.ndarray  # ORDER, by slot
     details: np.ndarray  # ORDER_DETAILS, by slot
-    expiries: np.ndarray  # int64 by slot, nanoseconds; written and read for GTD orders only
+    account_links: np.ndarray  # ACCOUNT_LINK, by slot
+    account_ends: np.ndarray  # ACCOUNT_ENDS, by account
+    expiries: np.ndarray  # EXPIRY, by slot
+    expiry_heap: np.ndarray  # int32 slots, from place 1; 0 where none lies
+    conditions: np.ndarray  # ORDER_CONDITIONS, by slot
     free_slots: np.ndarray  # int32 stack
-    levels: np.ndarray  # LEVEL; all buy ladders, then all sell ladders
+    levels: np.ndarray  # LEVEL; all buy ladders, all sell ladders, then those of the stops
     leaf_words: np.ndarray  # int64; bit n of word w: level 64 * w + n has orders
     middle_words: np.ndarray  # int64, MIDDLE_WORDS for each row of `sides`
     sides: np.ndarray  # BOOK_SIDE
@@ -132,16 +167,20 @@ def commit(array: np.ndarray) -> None:
 def allocate_book(limits: EngineLimits) -> BookArrays:
     """An empty book for `limits`."""
     assert limits.ladder_levels % WORD_BITS == 0, "ladders are cut from whole words"
-    sides = aligned_zeros(2 * limits.instruments, BOOK_SIDE)
+    sides = aligned_zeros(4 * limits.instruments, BOOK_SIDE)
     sides["best"] = NO_LEVEL
     return BookArrays(
         orders=aligned_zeros(limits.orders, ORDER),
         details=aligned_zeros(limits.orders, ORDER_DETAILS),
-        expiries=aligned_zeros(limits.orders, np.int64),
+        account_links=aligned_zeros(limits.orders, ACCOUNT_LINK),
+        account_ends=aligned_zeros(limits.accounts, ACCOUNT_ENDS),
+        expiries=aligned_zeros(limits.orders, EXPIRY),
+        expiry_heap=aligned_zeros(limits.orders + 1, np.int32),
+        conditions=aligned_zeros(limits.orders, ORDER_CONDITIONS),
         free_slots=aligned_zeros(limits.orders, np.int32),
-        levels=aligned_zeros(2 * limits.ladder_levels, LEVEL),
-        leaf_words=aligned_zeros(2 * limits.ladder_levels // WORD_BITS, np.int64),
-        middle_words=aligned_zeros(2 * limits.instruments * MIDDLE_WORDS, np.int64),
+        levels=aligned_zeros(4 * limits.ladder_levels, LEVEL),
+        leaf_words=aligned_zeros(4 * limits.ladder_levels // WORD_BITS, np.int64),
+        middle_words=aligned_zeros(4 * limits.instruments * MIDDLE_WORDS, np.int64),
         sides=sides,
         pool=aligned_zeros(1, POOL),
     )

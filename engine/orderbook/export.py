@@ -1,4 +1,4 @@
-"""All open orders in their canonical order: by instrument, side, price and time priority."""
+"""All open orders in their canonical order: by instrument, book or stops, side and priority."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import Side, TimeInForce
+from engine.codes import OrderFlag, Resting, TimeInForce
 from engine.compiled import entry_point, int64
 from engine.orderbook.arrays import NO_LEVEL, BookArrays
-from engine.orderbook.ladder import next_level
+from engine.orderbook.ladder import next_level, stop_book
 from engine.records import ORDER_STATE
 
 
@@ -24,7 +24,14 @@ def open_orders(book: BookArrays, last_instrument: int) -> np.ndarray:
         for name in set(source.dtype.names or ()) & set(ORDER_STATE.names or ()):
             states[name] = source[name]
     is_gtd = orders["time_in_force"] == TimeInForce.GTD
-    states["expires_at_ns"] = np.where(is_gtd, book.expiries[slots], 0)
+    states["expires_at_ns"] = np.where(is_gtd, book.expiries[slots]["expires_at_ns"], 0)
+    conditions = book.conditions[slots]
+    is_stop = orders["flags"] & OrderFlag.STOP != 0
+    is_iceberg = orders["flags"] & OrderFlag.ICEBERG != 0
+    states["stop_price_ticks"] = np.where(is_stop, conditions["stop_price_ticks"], 0)
+    states["display_quantity_lots"] = np.where(is_iceberg, conditions["display_quantity_lots"], 0)
+    states["shown_lots"] = np.where(orders["resting"] == Resting.BOOK, orders["remaining_lots"], 0)
+    states["remaining_lots"] += np.where(is_iceberg, conditions["hidden_lots"], 0)
     return states
 
 
@@ -32,12 +39,15 @@ def open_orders(book: BookArrays, last_instrument: int) -> np.ndarray:
 def list_slots(book: BookArrays, last_instrument: int, slots: np.ndarray) -> Any:
     """Write the slots of all queued orders into `slots`, best first; how many they are.
 
+    Buy stops stand on a sell side and sell stops on a buy side, hence the turned order there.
+
     Stops where `slots` ends, so a broken queue cannot make it run on.
     """
     listed = 0
     for instrument in range(1, last_instrument + 1):
-        for side in (Side.BUY, Side.SELL):
-            book_side = book.sides[2 * instrument + side]
+        stops = stop_book(book, instrument)
+        for number, side in ((instrument, 0), (instrument, 1), (stops, 1), (stops, 0)):
+            book_side = book.sides[2 * number + side]
             index = book_side["best"]
             while index != NO_LEVEL:
                 slot = int64(book.levels[book_side["first_level"] + index]["head"])
@@ -45,5 +55,5 @@ def list_slots(book: BookArrays, last_instrument: int, slots: np.ndarray) -> Any
                     slots[listed] = slot
                     listed += 1
                     slot = int64(book.orders[slot]["next"])
-                index = next_level(book, instrument, side, index)
+                index = next_level(book, number, side, index)
     return listed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.codes import Side
+from engine.codes import OrderFlag, Resting, Side, TimeInForce
 from engine.orderbook.arrays import MIDDLE_WORDS, NO_LEVEL, WORD_BITS, BookArrays
 from engine.units import ORDER_SLOT_BITS
 
@@ -24,11 +24,34 @@ def check_book(book: BookArrays, last_instrument: int) -> None:
     open_slots = _check_slots(book)
     queued: list[int] = []
     for instrument in range(1, last_instrument + 1):
-        for side in (Side.BUY, Side.SELL):
-            if book.sides[2 * instrument + side]["levels"]:
-                queued += _check_side(book, instrument, side)
+        for number in (instrument, instrument + _stop_books(book)):
+            for side in (Side.BUY, Side.SELL):
+                if book.sides[2 * number + side]["levels"]:
+                    queued += _check_side(book, number, side)
         _check_uncrossed(book, instrument)
     require(sorted(queued) == open_slots, "each open order is in one queue, and no other is")
+    _check_account_lists(book, open_slots)
+    _check_expiries(book, open_slots)
+    _check_conditions(book, open_slots)
+
+
+def _stop_books(book: BookArrays) -> int:
+    """What an instrument's number is raised by to give the number of the book of its stops."""
+    return len(book.sides) // 4
+
+
+def _check_conditions(book: BookArrays, open_slots: list[int]) -> None:
+    """What icebergs hide, and the counts of pending stops and hidden slices."""
+    orders, conditions = book.orders[open_slots], book.conditions[open_slots]
+    is_pending = orders["resting"] == Resting.STOPS
+    require((orders["flags"][is_pending] & OrderFlag.STOP != 0).all(), "a pending stop is marked")
+    require(is_pending.sum() == book.pool[0]["pending_stops"], "pending stops are counted")
+    is_iceberg = orders["flags"] & OrderFlag.ICEBERG != 0
+    shown, icebergs = orders["remaining_lots"][is_iceberg], conditions[is_iceberg]
+    display = icebergs["display_quantity_lots"]
+    require((shown <= display).all(), "an iceberg shows no more than its display quantity")
+    slices = -(-icebergs["hidden_lots"] // display)
+    require(slices.sum() == book.pool[0]["hidden_slices"], "hidden slices are counted")
 
 
 def _check_slots(book: BookArrays) -> list[int]:
@@ -82,7 +105,7 @@ def _bits(words: np.ndarray) -> list[int]:
 
 
 def _check_queue(book: BookArrays, level: np.void, place: tuple[int, int, int]) -> list[int]:
-    """The slots of one level's queue, whose orders all have this instrument, side and price."""
+    """The slots of one level's queue, whose orders all belong to this book, side and price."""
     slots: list[int] = []
     previous, slot = 0, int(level["head"])
     lots = 0
@@ -91,6 +114,9 @@ def _check_queue(book: BookArrays, level: np.void, place: tuple[int, int, int]) 
         require(len(slots) < level["orders"], "a queue is as long as its level says")
         require(order["previous"] == previous, "links back are links forward, reversed")
         here = (int(order["instrument"]), int(order["side"]), int(order["price_ticks"]))
+        if order["resting"] == Resting.STOPS:
+            stop_ticks = int(book.conditions[slot]["stop_price_ticks"])
+            here = (here[0] + _stop_books(book), 1 - here[1], stop_ticks)
         require(here == place, "an order stands at its own price")
         require(order["remaining_lots"] > 0, "an order without a remainder is closed")
         lots += int(order["remaining_lots"])
@@ -100,6 +126,42 @@ def _check_queue(book: BookArrays, level: np.void, place: tuple[int, int, int]) 
     require(level["tail"] == previous, "a queue ends at its tail")
     require(level["quantity_lots"] == lots, "a level's quantity is that of its orders")
     return slots
+
+
+def _check_account_lists(book: BookArrays, open_slots: list[int]) -> None:
+    """Each open order is in its account's list, in ascending order of order id."""
+    listed: list[int] = []
+    for account in np.flatnonzero(book.account_ends["first"] | book.account_ends["last"]):
+        previous, slot = 0, int(book.account_ends[account]["first"])
+        while slot:
+            require(len(listed) < len(open_slots), "account lists hold open orders only")
+            order = book.orders[slot]
+            require(order["account"] == account, "an order is in its own account's list")
+            require(book.account_links[slot]["previous"] == previous, "account lists go both ways")
+            is_later = order["order_id"] > book.orders[previous]["order_id"]
+            require(is_later, "an account's orders are listed as they came")
+            listed.append(slot)
+            previous, slot = slot, int(book.account_links[slot]["next"])
+        require(
+            book.account_ends[account]["last"] == previous, "an account's list ends at its last"
+        )
+    require(sorted(listed) == open_slots, "each open order is in one account list")
+
+
+def _check_expiries(book: BookArrays, open_slots: list[int]) -> None:
+    """The heap holds the gtd orders, none below one that expires later."""
+    count = int(book.pool[0]["expiring"])
+    heap = [int(slot) for slot in book.expiry_heap[1 : count + 1]]
+    expiring = [
+        slot for slot in open_slots if book.orders[slot]["time_in_force"] == TimeInForce.GTD
+    ]
+    require(sorted(heap) == expiring, "the gtd orders are in the heap, and no other is")
+    rest = book.expiry_heap[count + 1 : count + 2]
+    require(book.expiry_heap[0] == 0 and not rest.any(), "the heap is empty behind its last order")
+    keys = [(book.expiries[slot]["expires_at_ns"], book.orders[slot]["order_id"]) for slot in heap]
+    for place, slot in enumerate(heap, start=1):
+        require(book.expiries[slot]["place"] == place, "an order knows its place in the heap")
+        require(keys[place // 2 - 1] <= keys[place - 1] or place == 1, "what lies above is sooner")
 
 
 def _check_uncrossed(book: BookArrays, instrument: int) -> None:

@@ -3,6 +3,10 @@
 A ladder index counts from the best price that the ladder can hold, on both sides: index 0 is the
 lowest price of the sell ladder and the highest of the buy ladder. So the best level is always the
 lowest index, and one algorithm serves both sides. Three layers of bitmap words find the next level.
+
+Stop orders stand at their stop prices on ladders of their own, each on the other side's: the best
+buy stop is the lowest, as if it were for sale to a buyer at the last price, so the same comparison
+tells whether it is reached.
 """
 
 from __future__ import annotations
@@ -16,6 +20,12 @@ from engine.orderbook.bits import trailing_zeros
 
 _WORD_SHIFT = 6
 _WORD_INDEX = WORD_BITS - 1
+
+
+@inlined
+def stop_book(book: BookArrays, instrument: int) -> Any:
+    """The number of the book in which an instrument's stop orders wait."""
+    return instrument + len(book.sides) // 4
 
 
 @inlined
@@ -113,16 +123,19 @@ def next_level(book: BookArrays, instrument: int, side: int, index: int) -> Any:
 
 @kernel
 def open_ladders(book: BookArrays, instrument: int, levels: int, lower_limit_ticks: int) -> None:
-    """Cut an instrument's two ladders from the pool, with `lower_limit_ticks` as lowest price."""
+    """Cut an instrument's ladders from the pool, with `lower_limit_ticks` as lowest price."""
     pool = book.pool[0]
-    half = len(book.levels) // 2
-    for side in range(2):
-        book_side = book.sides[2 * instrument + side]
-        book_side["first_level"] = side * half + pool["levels_used"]
-        book_side["levels"] = levels
-        book_side["best"] = NO_LEVEL
+    quarter = len(book.levels) // 4
+    first_level = pool["levels_used"]
+    for number in (instrument, stop_book(book, instrument)):
+        for side in range(2):
+            book_side = book.sides[2 * number + side]
+            book_side["first_level"] = first_level
+            book_side["levels"] = levels
+            book_side["best"] = NO_LEVEL
+            first_level += quarter
+        _set_origins(book, number, lower_limit_ticks)
     pool["levels_used"] += levels
-    _set_origins(book, instrument, lower_limit_ticks)
 
 
 @kernel
@@ -135,15 +148,16 @@ def _set_origins(book: BookArrays, instrument: int, lower_limit_ticks: int) -> N
 
 @kernel
 def move_ladders(book: BookArrays, instrument: int, lower_limit_ticks: int) -> None:
-    """Let both ladders begin at another price; queues and their orders stay as they are.
+    """Let all ladders begin at another price; queues and their orders stay as they are.
 
     Every order must already lie within the new range.
     """
     shift = book.sides[2 * instrument + Side.SELL]["origin_ticks"] - lower_limit_ticks
     if shift != 0:
-        _shift_levels(book, instrument, Side.SELL, shift)
-        _shift_levels(book, instrument, Side.BUY, -shift)
-        _set_origins(book, instrument, lower_limit_ticks)
+        for number in (instrument, stop_book(book, instrument)):
+            _shift_levels(book, number, Side.SELL, shift)
+            _shift_levels(book, number, Side.BUY, -shift)
+            _set_origins(book, number, lower_limit_ticks)
 
 
 @kernel

@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import CommandKind, EventKind, InstrumentFlag, OrderFlag, Purpose, Side
+from engine.codes import (
+    CommandKind,
+    EventKind,
+    InstrumentFlag,
+    OrderFlag,
+    Purpose,
+    Resting,
+    Side,
+)
 from engine.queries import MatchingEngine
 from engine.records import (
     ADMIN_COMMAND,
@@ -33,6 +41,15 @@ SMALL_LIMITS = EngineLimits(
 FIRST_TIME_NS = 1_700_000_000_000_000_000
 
 
+ORDER_EVENTS = (
+    EventKind.ORDER_ACCEPTED,
+    EventKind.ORDER_CANCELLED,
+    EventKind.ORDER_AMENDED,
+    EventKind.ORDER_TRIGGERED,
+    EventKind.ORDER_REFRESHED,
+)
+
+
 def command_layout(kind: int) -> np.dtype:
     """The payload's layout for a kind of command; ADMIN_COMMAND for unknown ones."""
     if CommandKind.NEW_ORDER <= kind <= CommandKind.CANCEL_ALL:
@@ -44,7 +61,7 @@ def command_layout(kind: int) -> np.dtype:
 
 def event_layout(kind: int) -> np.dtype:
     """The payload's layout for a kind of event."""
-    if kind <= EventKind.ORDER_AMENDED:
+    if kind in ORDER_EVENTS:
         return ORDER_EVENT
     if kind == EventKind.TRADE:
         return TRADE_EVENT
@@ -198,7 +215,7 @@ def _check_positions(positions: list[dict[str, int]], orders: list[dict[str, int
 
 
 def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]]) -> None:
-    places = [(order["instrument"], order["side"]) for order in orders]
+    places = [(order["instrument"], order["resting"], order["side"]) for order in orders]
     assert places == sorted(places)
     prices: dict[tuple[int, int], list[int]] = defaultdict(list)
     for order in orders:
@@ -206,12 +223,25 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
         price = order["price_ticks"]
         assert instrument["lower_limit_ticks"] <= price <= instrument["upper_limit_ticks"]
         assert 0 < order["remaining_lots"] <= order["quantity_lots"]
+        if order["resting"] == Resting.STOPS:
+            _check_pending(order, instrument)
+            continue
+        shown_lots = order["display_quantity_lots"] or order["remaining_lots"]
+        assert 0 < order["shown_lots"] <= min(shown_lots, order["remaining_lots"])
         prices[order["instrument"], order["side"]].append(price)
     for number in range(len(instruments)):
         bids, asks = prices[number, int(Side.BUY)], prices[number, int(Side.SELL)]
         assert bids == sorted(bids, reverse=True)
         assert asks == sorted(asks)
         assert not bids or not asks or bids[0] < asks[0], "the book is crossed"
+
+
+def _check_pending(order: dict[str, int], instrument: dict[str, int]) -> None:
+    stop, last = order["stop_price_ticks"], instrument["last_price_ticks"]
+    assert order["shown_lots"] == order["display_quantity_lots"] == 0
+    assert instrument["lower_limit_ticks"] <= stop <= instrument["upper_limit_ticks"]
+    if last:
+        assert stop > last if order["side"] == Side.BUY else stop < last, "no stop waits in vain"
 
 
 def _check_slots(state: EngineState, orders: list[dict[str, int]]) -> None:

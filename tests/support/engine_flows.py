@@ -183,9 +183,24 @@ class FlowMaker:
             fields["flags"] = OrderFlag.POST_ONLY
         elif time_in_force != TimeInForce.FOK and random.random() < 0.15:
             fields["minimum_quantity_lots"] = self._scale.lots * random.choice((1, 2, 3, 8))
+        self._add_conditions(random, fields)
         if side == Side.BUY and random.random() < 0.2:
             fields |= {"purpose": Purpose.COMPLIANCE, "scheme": 1, "account": 1}
         return make_command(CommandKind.NEW_ORDER, **fields)
+
+    def _add_conditions(self, random: Random, fields: dict[str, int]) -> None:
+        """Make some orders stops, some icebergs, and of these now and then wrong ones."""
+        kind = random.choices(("plain", "stop", "iceberg"), (7, 2, 2))[0]
+        is_wrong = random.random() < 0.03
+        if kind == "stop":
+            fields["stop_price_ticks"] = self._price(random, fields["instrument"])
+            fields["minimum_quantity_lots"] = int(is_wrong)
+        elif kind == "iceberg" and fields["quantity_lots"] > self._scale.lots:
+            slices = 101 if is_wrong else random.choice((1, 2, 4, 10))
+            fields["display_quantity_lots"] = max(fields["quantity_lots"] // slices, 1)
+            is_immediate = fields["time_in_force"] in (TimeInForce.IOC, TimeInForce.FOK)
+            if is_immediate and not is_wrong:
+                fields["time_in_force"] = TimeInForce.GTC
 
     def cancel_order(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.CANCEL_ORDER, **self._target(random))

@@ -177,6 +177,8 @@ class Play:
             case ["bids" | "asks" as side, *_]:
                 which = Side.BUY if side == "bids" else Side.SELL
                 return side, self._words.orders(state, 1, which)
+            case ["stops", *_]:
+                return "stops", self._words.stops(state, 1)
             case [who, "cash", *_]:
                 return f"{who} cash", describe_cash(state, ACCOUNTS[who])
             case [who, "credits", *_]:
@@ -242,11 +244,14 @@ class Play:
     def _new_order(self, verb: str, quantity: str, price: str, rest: list[str]) -> dict[str, int]:
         is_market = price.startswith("market")
         limit = price.partition("market:")[2] if is_market else price
+        stop = next((word[5:] for word in rest if word.startswith("stop=")), "")
+        rest = [word for word in rest if not word.startswith("stop=")]
         return {
             "instrument": 1,
             "side": Side.BUY if verb == "buy" else Side.SELL,
             "quantity_lots": int(quantity),
             "price_ticks": self._price(limit) if limit else 0,
+            "stop_price_ticks": self._price(stop) if stop else 0,
             "order_type": OrderType.MARKET if is_market else OrderType.LIMIT,
             "time_in_force": TimeInForce.DAY,
             "self_trade_prevention": SelfTradePrevention.CANCEL_NEWEST,
@@ -289,6 +294,8 @@ def _fields(words: list[str]) -> dict[str, int]:
                 fields["flags"] = fields.get("flags", 0) | flags
         elif name == "min":
             fields["minimum_quantity_lots"] = int(value)
+        elif name == "display":
+            fields["display_quantity_lots"] = int(value)
         elif name == "gtd":
             # Each line is a microsecond later than the one before it.
             fields |= {"time_in_force": TimeInForce.GTD, "expires_at_ns": 1_000 * int(value)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.codes import Code, EventKind, OrderType, Phase, Reason, Side
+from engine.codes import Code, EventKind, OrderType, Phase, Reason, Resting, Side
 from engine.decimals import format_fen, format_price
 from engine.records import unpack_text
 from engine.state import EngineState
@@ -43,6 +43,9 @@ class Words:
             return f"amended {self._name(event)} to {size} {reason}"
         if kind == EventKind.TRADE:
             return self._trade(event)
+        if kind in (EventKind.ORDER_TRIGGERED, EventKind.ORDER_REFRESHED):
+            verb = _words(kind).removeprefix("order ")
+            return f"{verb} {self._name(event)} {event['remaining_lots']}"
         if kind == EventKind.COMMAND_REFUSED:
             return self._refused(event)
         if kind == EventKind.QUOTE_SET:
@@ -53,11 +56,22 @@ class Words:
     def orders(self, state: EngineState, instrument: int, side: Side) -> str:
         """One side of a book, the order that trades first coming first."""
         orders = state.orders
-        chosen = orders[(orders["instrument"] == instrument) & (orders["side"] == side)]
+        is_here = (orders["instrument"] == instrument) & (orders["resting"] == Resting.BOOK)
         texts = [
-            f"{order['remaining_lots']} @ {self._price(int(order['price_ticks']))} "
+            f"{_size(order)} @ {self._price(int(order['price_ticks']))} "
             f"{self._names[int(order['order_id'])]}"
-            for order in chosen
+            for order in orders[is_here & (orders["side"] == side)]
+        ]
+        return ", ".join(texts) or "none"
+
+    def stops(self, state: EngineState, instrument: int) -> str:
+        """The pending stops, those that buy first, each side in the order of triggering."""
+        orders = state.orders
+        is_here = (orders["instrument"] == instrument) & (orders["resting"] == Resting.STOPS)
+        texts = [
+            f"{self._names[int(order['order_id'])]} at "
+            f"{self._price(int(order['stop_price_ticks']))}"
+            for order in orders[is_here]
         ]
         return ", ".join(texts) or "none"
 
@@ -130,6 +144,11 @@ def _lots(rows: Any, names: tuple[str, ...]) -> str:
 
 def _parts(parts: Any) -> str:
     return ", ".join(f"{text} {name}" for text, value, name in parts if value) or "none"
+
+
+def _size(order: Any) -> str:
+    shown_lots, open_lots = int(order["shown_lots"]), int(order["remaining_lots"])
+    return str(open_lots) if shown_lots == open_lots else f"{shown_lots} of {open_lots}"
 
 
 def _symbol(event: dict[str, Any]) -> str:

@@ -137,8 +137,8 @@ def set_phase(market: Market, command: Command) -> None:
     market.instrument(command.instrument).phase = command.phase
     market.events.repeat(EventKind.PHASE_CHANGED)
     if command.phase == Phase.CLOSED:
-        for order in orders.orders_by_slot(market):
-            if order.instrument == command.instrument and order.is_day:
+        for order in market.listed_orders(instrument=command.instrument):
+            if order.is_day:
                 orders.cancel(market, order, Reason.DAY_EXPIRED)
 
 
@@ -164,9 +164,11 @@ def roll_day(market: Market, command: Command) -> None:
         if position.instrument == command.instrument:
             position.available_lots += position.locked_lots
             position.locked_lots = 0
-    for order in orders.orders_by_slot(market):
-        is_outside = not instrument.allows_price(order.price_ticks)
-        if order.instrument == command.instrument and is_outside:
+    for order in market.listed_orders(instrument=command.instrument):
+        is_outside = not instrument.allows_price(order.price_ticks) or (
+            order.is_pending and not instrument.allows_price(order.stop_price_ticks)
+        )
+        if is_outside:
             orders.cancel(market, order, Reason.PRICE_LIMITS_MOVED)
 
 
@@ -205,9 +207,8 @@ def block_account(market: Market, command: Command) -> None:
     """BLOCK_ACCOUNT; its orders leave the book."""
     market.account(command.account).is_blocked = True
     market.events.repeat(EventKind.ACCOUNT_BLOCKED)
-    for order in orders.orders_by_slot(market):
-        if order.account == command.account:
-            orders.cancel(market, order, Reason.ACCOUNT_BLOCKED)
+    for order in market.listed_orders(command.account):
+        orders.cancel(market, order, Reason.ACCOUNT_BLOCKED)
 
 
 def unblock_account(market: Market, command: Command) -> None:

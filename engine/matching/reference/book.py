@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from sortedcontainers import SortedDict
 
-from engine.codes import OrderFlag, Purpose, Side, TimeInForce
+from engine.codes import OrderFlag, Purpose, Resting, SelfTradePrevention, Side, TimeInForce
 from engine.units import ORDER_SLOT_BITS
 
 
@@ -35,6 +36,21 @@ class Order:
     purpose: int
     gateway: int
     expires_at_ns: int = 0
+    stop_price_ticks: int = 0
+    display_quantity_lots: int = 0
+    is_pending: bool = False  # a stop order whose price was not reached yet
+    slice_lots: int = 0  # what an iceberg in the book shows
+
+    @property
+    def resting(self) -> int:
+        return Resting.STOPS if self.is_pending else Resting.BOOK
+
+    @property
+    def shown_lots(self) -> int:
+        """What the public book shows of it."""
+        if self.is_pending:
+            return 0
+        return self.slice_lots if self.display_quantity_lots else self.remaining_lots
 
     @property
     def slot(self) -> int:
@@ -50,7 +66,8 @@ class Order:
 
     @property
     def is_day(self) -> bool:
-        return self.time_in_force == TimeInForce.DAY
+        """Whether it goes when the market closes: a pending stop may be ioc or fok."""
+        return self.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD)
 
     @property
     def is_post_only(self) -> bool:
@@ -73,18 +90,26 @@ class Book:
     """The queues of both sides.
 
     Each side is a SortedDict whose first key is its best price; bids are keyed by the negated
-    price, so that "best" is the first key on both sides.
+    price, so that "best" is the first key on both sides. Pending stops are a plain list.
     """
 
     def __init__(self) -> None:
         self._sides = {Side.BUY: SortedDict(), Side.SELL: SortedDict()}
+        self._stops: list[Order] = []
 
     def add(self, order: Order) -> None:
-        """Let `order` join the end of the queue at its price."""
+        """Let `order` join the end of the queue at its price, an iceberg with its first slice."""
+        if order.is_pending:
+            self._stops.append(order)
+            return
+        order.slice_lots = min(order.display_quantity_lots, order.remaining_lots)
         self._sides[Side(order.side)].setdefault(_key(order), deque()).append(order)
 
     def remove(self, order: Order) -> None:
         """Take `order` out of its queue. Raises KeyError or ValueError if it is not in the book."""
+        if order.is_pending:
+            self._stops.remove(order)
+            return
         queues = self._sides[Side(order.side)]
         queue = queues[_key(order)]
         queue.remove(order)
@@ -95,6 +120,36 @@ class Book:
         """All orders of `side`, the one that trades first coming first."""
         for queue in self._sides[side].values():
             yield from queue
+
+    def stops(self, side: Side) -> list[Order]:
+        """The pending stops of `side`, the one that triggers first coming first."""
+        sign = 1 if side == Side.BUY else -1
+        chosen = [order for order in self._stops if order.side == side]
+        return sorted(chosen, key=lambda order: sign * order.stop_price_ticks)
+
+    def could_trade(self, taker: Order, wanted_lots: int) -> bool:
+        """Whether `taker` would trade at least `wanted_lots` at once."""
+        traded_lots, open_lots = 0, taker.remaining_lots
+        mode = taker.self_trade_prevention
+        for resting, shown_lots in self._slices_facing(taker):
+            is_own = resting.account == taker.account
+            if is_own and mode == SelfTradePrevention.CANCEL_OLDEST:
+                continue
+            if is_own and mode != SelfTradePrevention.DECREMENT:
+                break
+            lots = min(resting.remaining_lots if is_own else shown_lots, open_lots)
+            traded_lots += 0 if is_own else lots
+            open_lots -= lots
+        return traded_lots >= wanted_lots
+
+    def _slices_facing(self, taker: Order) -> Iterator[tuple[Order, int]]:
+        """Whom `taker` meets with how much: at each price the queue, then what others hide."""
+        for _, queue in groupby(self.facing(taker), key=lambda order: order.price_ticks):
+            resting = list(queue)
+            yield from ((order, order.shown_lots) for order in resting)
+            for order in resting:
+                if order.account != taker.account:
+                    yield order, order.remaining_lots - order.shown_lots
 
     def facing(self, order: Order) -> Iterator[Order]:
         """The opposite orders that `order` reaches, the one that trades first coming first."""

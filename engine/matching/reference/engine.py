@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.codes import Code, CommandKind, EventKind
-from engine.matching.reference import administration, orders, quotes
+from engine.matching.reference import administration, orders, quotes, stops
 from engine.matching.reference.events import Command, read_command
 from engine.matching.reference.state import Market, Refusal
 from engine.records import ACCOUNT_STATE, COMMAND
@@ -94,6 +94,7 @@ class ReferenceEngine:
             if rule is None:
                 raise Refusal(Code.INVALID_REQUEST)
             rule(market, command)
+            stops.trigger_stops(market)
         except Refusal as refusal:
             market.events.answer(
                 EventKind.COMMAND_REFUSED,

@@ -123,7 +123,7 @@ class Market:
         self.positions: dict[tuple[int, int], Position] = {}
         self.allowances: dict[tuple[int, int], Allowance] = {}
         self.client_ids: dict[tuple[int, int, int], Registered] = {}
-        self.orders: dict[int, Order] = {}  # open ones, by order id
+        self.orders: dict[int, Order] = {}  # open ones, by order id, ascending
         self.free_slots: list[int] = []
         self.slots_used = 0
         self.next_order_number = 1
@@ -223,14 +223,23 @@ class Market:
             accounts=_numbered(self.accounts, Account(), ACCOUNT_STATE),
             positions=_rows(self.positions.values(), POSITION_STATE),
             allowances=_rows(self.allowances.values(), ALLOWANCE_STATE),
-            orders=_rows(self._resting_orders(), ORDER_STATE),
+            orders=_rows(self.listed_orders(), ORDER_STATE),
             free_slots=np.array(self.free_slots, np.int32),
         )
 
-    def _resting_orders(self) -> Iterable[Order]:
-        for _, book in sorted(self.books.items()):
-            yield from book.orders(Side.BUY)
-            yield from book.orders(Side.SELL)
+    def listed_orders(self, account: int = 0, instrument: int = 0) -> list[Order]:
+        """The open orders of an account, or of one or (0) all instruments, in the order in which
+        many are cancelled: an account's as they came, else as they stand in the books."""
+        if account != 0:
+            return [order for order in self.orders.values() if order.account == account]
+        return [
+            order
+            for number, book in sorted(self.books.items())
+            if instrument in (0, number)
+            for orders in (book.orders, book.stops)
+            for side in (Side.BUY, Side.SELL)
+            for order in orders(side)
+        ]
 
 
 def _numbered(records: dict[int, Any], nothing: object, layout: np.dtype) -> np.ndarray:

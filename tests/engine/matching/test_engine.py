@@ -13,6 +13,7 @@ from engine.matching import engine as shell
 from engine.matching.arrays import event_bound
 from engine.matching.engine import Engine, SequenceError
 from engine.matching.invariants import check_invariants
+from engine.orderbook.arrays import POOL
 from engine.records import COMMAND, EVENT, RECORD_BYTES
 from engine.state import state_hash
 
@@ -101,8 +102,16 @@ def test_an_unknown_kind_is_refused(kind: int) -> None:
 
 def test_the_bound_on_events_counts_every_resting_order() -> None:
     """One CANCEL_ALL may end all open orders; nothing but open orders and commands gives events."""
-    assert event_bound(1, 1_000) >= 1_000 + 1
-    assert event_bound(256, 0) >= 256 * 7
+    pool = np.zeros(1, POOL)
+    assert event_bound(256, pool[0]) >= 256 * 7
+    pool["open_orders"] = 1_000
+    resting = event_bound(1, pool[0])
+    assert resting >= 1_000 + 1
+    pool["pending_stops"] = 1_000
+    stops = event_bound(1, pool[0])
+    assert stops >= resting + 3 * 1_000
+    pool["hidden_slices"] = 1_000
+    assert event_bound(1, pool[0]) >= stops + 2 * 1_000
 
 
 def test_room_is_found_again_when_what_was_known_is_used_up(

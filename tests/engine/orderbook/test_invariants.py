@@ -1,6 +1,7 @@
 """The invariants hold through wild flows of commands, and notice each kind of damage."""
 
 from collections.abc import Callable
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -31,6 +32,16 @@ def test_a_wild_flow_breaks_nothing(seed: int) -> None:
     run_flow(engine, seeds, lambda *_: check_invariants(engine.arrays))
 
 
+def _busy_arrays() -> EngineArrays:
+    """A state with something of everything that can be spoilt."""
+    for seed in count():
+        arrays = _traded_engine(seed, 120).arrays
+        has_two_expiring = arrays.book.pool[0]["expiring"] >= 2
+        if has_two_expiring and arrays.balances.first_locked[1]:
+            return arrays
+    raise AssertionError("no seed is left")
+
+
 def _first_open(arrays: EngineArrays) -> Any:
     return arrays.book.orders[np.flatnonzero(arrays.book.orders["order_id"])[0]]
 
@@ -41,6 +52,23 @@ def _busy_side(arrays: EngineArrays) -> Any:
 
 def _busy_level(arrays: EngineArrays) -> Any:
     return arrays.book.levels[np.flatnonzero(arrays.book.levels["orders"])[0]]
+
+
+def _busy_ends(arrays: EngineArrays) -> Any:
+    return arrays.book.account_ends[np.flatnonzero(arrays.book.account_ends["first"])[0]]
+
+
+def _last_link(arrays: EngineArrays) -> Any:
+    return arrays.book.account_links[_busy_ends(arrays)["last"]]
+
+
+def _expiring(arrays: EngineArrays) -> Any:
+    return arrays.book.expiries[arrays.book.expiry_heap[1]]
+
+
+def _expire_at_once(arrays: EngineArrays) -> None:
+    last = arrays.book.expiry_heap[arrays.book.pool[0]["expiring"]]
+    arrays.book.expiries[last]["expires_at_ns"] = 0
 
 
 def _add(row: Any, field: str, amount: int = 1) -> None:
@@ -62,6 +90,15 @@ DAMAGE: dict[str, tuple[Callable[[EngineArrays], None], str]] = {
     "nil order": (lambda arrays: _add(arrays.book.orders[0], "next"), "slot 0"),
     "open count": (lambda arrays: _add(arrays.book.pool[0], "open_orders"), "counted"),
     "slot lost": (lambda arrays: _add(arrays.book.pool[0], "slots_used"), "given back"),
+    "account list": (lambda arrays: _add(_busy_ends(arrays), "last"), "ends at its last"),
+    "account link": (lambda arrays: _add(_last_link(arrays), "previous"), "both ways"),
+    "expiry place": (lambda arrays: _add(_expiring(arrays), "place"), "its place"),
+    "expiry": (_expire_at_once, "is sooner"),
+    "expiry count": (lambda arrays: _add(arrays.book.pool[0], "expiring"), "in the heap"),
+    "locked credits": (
+        lambda arrays: arrays.balances.first_locked.__setitem__(1, 0),
+        "credits are listed",
+    ),
     "cash": (lambda arrays: _add(arrays.balances.accounts[1], "available_fen"), "cash is"),
     "cash hold": (lambda arrays: _add(arrays.balances.accounts[1], "held_fen"), "held_fen"),
     "order count": (lambda arrays: _add(arrays.balances.accounts[2], "open_orders"), "open_orders"),
@@ -74,7 +111,7 @@ DAMAGE: dict[str, tuple[Callable[[EngineArrays], None], str]] = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_noticed(damage: str) -> None:
     """Each claim fails when its own piece of memory is wrong, and says which claim it is."""
-    arrays = _traded_engine(3, 120).arrays
+    arrays = _busy_arrays()
     check_invariants(arrays)
     spoil, complaint = DAMAGE[damage]
     spoil(arrays)
