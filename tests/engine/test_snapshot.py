@@ -109,7 +109,8 @@ def test_arrays_of_another_layout_have_another_fingerprint() -> None:
     assert fingerprint(Engine(ROOMY_LIMITS).memory(), ROOMY_LIMITS) == mine
     assert fingerprint(memory, EngineLimits()) != mine
     assert fingerprint(memory | {"more": np.zeros(1)}, ROOMY_LIMITS) != mine
-    changed = memory | {"progress": memory["progress"].view([("sequence", "<i8", 5)])}
+    words = memory["progress"].view(np.int64)
+    changed = memory | {"progress": words.view([("sequence", "<i8", len(words))])}
     assert fingerprint(changed, ROOMY_LIMITS) != mine
 
 
