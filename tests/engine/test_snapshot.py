@@ -23,6 +23,7 @@ from engine.snapshot import (
     write_snapshot,
 )
 from engine.state import EngineLimits, state_hash
+from engine.storage import DiskStorage
 
 CHAIN = bytes(range(32))
 
@@ -141,3 +142,33 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises(OSError, match="No space"):
             _write(tmp_path, engine, 2)
     assert [read_header(path).sequence for path in tmp_path.iterdir()] == [1]
+
+
+class _Killed(BaseException):
+    """As by kill -9: nothing is tidied up."""
+
+
+class _DyingDisk(DiskStorage):
+    """A disk whose process is gone at the call of one name."""
+
+    def __init__(self, name: str) -> None:
+        def die(*_: object) -> None:
+            raise _Killed
+
+        setattr(self, name, die)
+
+
+@pytest.mark.parametrize("call", ["create", "rename", "sync_folder"])
+def test_a_writer_that_is_killed_harms_no_snapshot(tmp_path: Path, call: str) -> None:
+    """The ones before it are as they were, and what it left is either whole or no snapshot."""
+    engine, _ = _flow()
+    _write(tmp_path, engine, 1)
+    digest = state_hash(engine.export())
+    with pytest.raises(_Killed):
+        write_snapshot(tmp_path, engine.memory(), ROOMY_LIMITS, 2, CHAIN, digest, _DyingDisk(call))
+    remove_unfinished(tmp_path)
+    found = [read_header(path).sequence for path in list_snapshots(tmp_path)]
+    assert found == ([2, 1] if call == "sync_folder" else [1])
+    assert len(list(tmp_path.iterdir())) == len(found)
+    for path in list_snapshots(tmp_path):
+        assert state_hash(_restored(path).export()) == digest
