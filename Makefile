@@ -1,10 +1,10 @@
-# CI calls exactly these. Set-up is done once and again only when a lock changes.
+# The commands; CI calls `check` and `test`. Set-up is done once and again only when a lock changes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: run test check bench sim lock clean
+.PHONY: run test check coverage bench sim lock clean
 
 run: $(VENV)/.runtime
 	$(BIN)/puhui serve --demo
@@ -17,6 +17,11 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The engine as plain Python: which of its lines no test reaches.
+coverage: $(VENV)/.dev
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/engine --cov=engine --cov-report=term-missing:skip-covered \
+	  --cov-fail-under=95
 
 # One seed: make sim SEED=7. Else SEEDS of them from FIRST on, the first failure ends it.
 FIRST ?= 1

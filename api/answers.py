@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
 from api.settlement_answers import SETTLEMENT_ANSWERS
 
@@ -204,16 +205,49 @@ class Time(Answer):
     unix_ms: int
 
 
+class Halt(Answer):
+    """An operator's halt, which stands until he resumes."""
+
+    reason: str
+    since: str
+
+
+class HaltOfSymbol(Halt):
+    symbol: str
+
+
 class Status(Answer):
     status: Literal["open", "call_auction", "pre_open", "halted", "closed"]
     engine: Literal["ready", "unavailable"]
     sequence: int
     demo: bool
+    halts: list[HaltOfSymbol]
 
 
 class RateLimit(Answer):
     quantity: int
     window_seconds: int
+
+
+class RateLimitNow(RateLimit):
+    remaining: int
+
+
+class AccountLimits(Answer):
+    """What is null is not limited."""
+
+    account: str
+    maximum_orders_per_second: int | None
+    maximum_open_orders: int | None
+    maximum_order_amount: str | None
+    open_orders: int
+    blocked: bool
+
+
+class OwnLimits(AccountLimits):
+    """`requests` are those of the gateway, whatever they ask for; `orders` those that enter one."""
+
+    requests: dict[str, RateLimitNow]
 
 
 class Eligibility(Answer):
@@ -226,6 +260,7 @@ class Instrument(Answer):
     tick: str
     lot: str
     phase: Literal["closed", "pre_open", "call_auction", "continuous", "halted"]
+    halt: Halt | None
     trading_day: str
     reference_price: str
     price_limit: str
@@ -299,6 +334,9 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/cancel-after"): CancelAfter,
     ("GET", "/v1/fills"): Fills,
     ("GET", "/v1/balances"): Balances,
+    ("GET", "/v1/limits"): OwnLimits,
+    ("GET", "/v1/operator/accounts/{account}/limits"): AccountLimits,
+    ("PUT", "/v1/operator/accounts/{account}/limits"): AccountLimits,
     ("GET", "/v1/time"): Time,
     ("GET", "/v1/status"): Status,
     ("GET", "/v1/instruments"): Instruments,
@@ -312,4 +350,5 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
     **REGISTRY_ANSWERS,
     **SETTLEMENT_ANSWERS,
+    **MARKET_RULE_ANSWERS,
 }

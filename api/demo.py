@@ -21,10 +21,19 @@ from sqlalchemy.orm import Session
 
 from api.commands import admin_command, instrument_command, quote_command
 from api.demo_maker import HALF_SPREAD_TICKS, MIDDLE_TICKS, QUANTITY_LOTS
+from api.schemas import MAX_ID
 from engine.codes import Code, CommandKind, InstrumentFlag, OrderFlag, Phase
 from engine.records import COMMAND, RAW, pack_client_id, pack_text
 from engine.times import day_number
-from settlement import compliance, custody, history, identity, operations, registry
+from settlement import (
+    compliance,
+    custody,
+    history,
+    identity,
+    market_rules,
+    operations,
+    registry,
+)
 from settlement.database import Database
 from settlement.operations import Request
 from settlement.ports import EnginePort, Records
@@ -167,7 +176,12 @@ def _quote(database: Database, port: EnginePort) -> None:
 
 
 def _write_users(session: Session) -> dict[str, int]:
-    """Accounts and users; the account's number by its code."""
+    """The calendar, accounts and users; the account's number by its code."""
+    if not market_rules.page(session, "sessions", MAX_ID, 1):
+        rule = {"template": "around_the_clock"}
+        market_rules.propose(
+            session, "sessions", market_rules.EVERYWHERE, rule, actor="demo", needs_approval=False
+        )
     accounts: dict[str, int] = {}
     for user in USERS:
         accounts[user.name] = identity.create_account(session, user.name, user.title)

@@ -32,7 +32,8 @@ logger = structlog.get_logger(__name__)
 class Problem(Exception):  # noqa: N818 - named after RFC 9457
     """A request refused: a code of the catalogue, and further members of the answer.
 
-    `detail` is an English sentence; a Chinese reader gets the catalogue's sentence for the code.
+    `detail` is an English sentence, `detail_zh` the same in Chinese; where one is missing, its
+    reader gets the catalogue's sentence for the code.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
         code: str,
         detail: str | None = None,
         *,
+        detail_zh: str | None = None,
         field: str | None = None,
         headers: dict[str, str] | None = None,
         http_status: int | None = None,
@@ -47,6 +49,7 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
     ) -> None:
         self.code = code
         self.detail = detail
+        self.detail_zh = detail_zh
         self.field = field
         self.headers = headers or {}
         self.extra = extra
@@ -60,13 +63,14 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
             "type": f"urn:puhui:problem:{self.code}",
             "title": entry.title,
             "status": self.status,
-            "detail": entry.detail_zh if language == "zh" else self.detail or entry.detail,
+            "detail": self.detail or entry.detail,
             "code": self.code,
         }
         if self.field is not None:
             members["field"] = self.field
-            if language == "zh":
-                members["detail"] = f"{self.field}：{entry.detail_zh}"
+        if language == "zh":
+            place = "" if self.field is None else f"{self.field}："
+            members["detail"] = place + (self.detail_zh or entry.detail_zh)
         return members | self.extra
 
     def response(self, language: str = "en") -> Response:

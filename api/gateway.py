@@ -22,7 +22,14 @@ import structlog
 from fastapi import Request
 from sqlalchemy import select
 
-from api import balances, operator_actions, order_entry, order_history, settlement_runs
+from api import (
+    balances,
+    market_phases,
+    operator_actions,
+    order_entry,
+    order_history,
+    settlement_runs,
+)
 from api.auth import Authenticator
 from api.cancel_after import CancelAfter
 from api.core_client import CoreClient, CoreError, CoreUnavailable
@@ -41,6 +48,7 @@ from settlement import compliance, history, operations
 from settlement.database import Database
 from settlement.intake import Intake, IntakeBehindError, intake_lease
 from settlement.intake import checkpoint as read_checkpoint
+from settlement.market_phases import Halt
 from settlement.tables.compliance import SchemeYear
 
 logger = structlog.get_logger(__name__)
@@ -69,6 +77,7 @@ class Gateway:
         # Each check of a password takes memory and a core for some milliseconds, on purpose.
         self.password_checks = asyncio.Semaphore(2)
         self.scheme_names: dict[int, str] = {}
+        self.halts: dict[int, Halt] = {}  # the operators', by instrument
         self.database = Database(settings.database)
         self.authenticator = Authenticator(self.database)
         self.cancel_after = CancelAfter(
@@ -96,6 +105,7 @@ class Gateway:
         self._supervise("intake", self._keep_intake())
         await self._resume()
         await self.cancel_after.load()
+        self._supervise("calendar", market_phases.follow_calendar(self))
         self.is_ready = True
         logger.info("gateway_ready", sequence=self.live_orders.sequence)
 
@@ -207,6 +217,11 @@ class Gateway:
         await link.subscribe(first_sequence)
         self._intake = intake
 
+    @property
+    def has_lease(self) -> bool:
+        """Whether this is the gateway that writes the database and follows the calendar."""
+        return self._intake is not None
+
     async def _keep_intake(self) -> None:
         """Take the intake over if the gateway that does it is gone."""
         while self._intake is None:
@@ -256,6 +271,19 @@ class Gateway:
     def pending_events(self) -> int:
         """How many wait for the database; another gateway's are not known here."""
         return self._intake.pending_events if self._intake else 0
+
+    def set_halts(self, found: dict[int, Halt]) -> None:
+        """Take over the halts that stand; tell everybody of those that begin and end."""
+        before, self.halts = self.halts, found
+        for number in before.keys() | found.keys():
+            halt = found.get(number)
+            if halt != before.get(number) and number in self.instruments.by_number:
+                symbol = self.instruments.by_number[number].symbol
+                self.market.instrument(symbol).halt_reason = halt and halt.reason
+                if halt is None:
+                    self.streams.notify("trading_resumed", symbol=symbol)
+                else:
+                    self.streams.notify("trading_halted", symbol=symbol, reason=halt.reason)
 
     def render_order(self, view: OrderView) -> dict[str, Any]:
         """The order as the public contract shows it."""

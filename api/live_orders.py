@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from api.order_views import OrderView
-from engine.codes import EventKind
+from engine.codes import EventKind, Resting
 from engine.records import EVENT, ORDER_EVENT, RECORD_BYTES, TRADE_EVENT
 from settlement.history import Fill
 
@@ -51,12 +51,15 @@ _ORDER = _layout(ORDER_EVENT)
 _TRADE = _layout(TRADE_EVENT)
 assert EVENT.fields is not None
 _KIND_OFFSET = EVENT.fields["kind"][1]
-_ORDER_ACCEPTED, _ORDER_CANCELLED, _ORDER_AMENDED, _TRADED = (
+_ORDER_ACCEPTED, _ORDER_CANCELLED, _ORDER_AMENDED, _ORDER_TRIGGERED, _TRADED = (
     int(EventKind.ORDER_ACCEPTED),
     int(EventKind.ORDER_CANCELLED),
     int(EventKind.ORDER_AMENDED),
+    int(EventKind.ORDER_TRIGGERED),
     int(EventKind.TRADE),
 )
+# What changes an order's view: an iceberg's next slice does not.
+_ORDER_KINDS = (_ORDER_ACCEPTED, _ORDER_CANCELLED, _ORDER_AMENDED, _ORDER_TRIGGERED)
 
 
 class LiveOrders:
@@ -122,7 +125,7 @@ class LiveOrders:
             kind = data[offset + _KIND_OFFSET]
             if kind == _TRADED:
                 self._trade(_TRADE.unpack_from(data, offset), touched, fills)
-            elif kind in (_ORDER_ACCEPTED, _ORDER_CANCELLED, _ORDER_AMENDED):
+            elif kind in _ORDER_KINDS:
                 self._order(kind, _ORDER.unpack_from(data, offset), touched)
         if len(events):
             self.sequence = max(self.sequence, int(events[-1]["sequence"]))
@@ -131,7 +134,8 @@ class LiveOrders:
 
     def _order(self, kind: int, values: tuple[int, ...], touched: dict[int, OrderView]) -> None:
         sequence, time_ns, _, instrument, _, _, _, order_id, client_high, client_low = values[:10]
-        price, quantity, remaining, _, _, expires_at_ns, account, scheme, _, side = values[10:20]
+        price, quantity, remaining, stop, display, expires_at_ns = values[10:16]
+        account, scheme, _, side = values[16:20]
         order_type, time_in_force, flags, self_trade_prevention, purpose, reason = values[20:26]
         if sequence <= self.sequence:
             return
@@ -141,7 +145,8 @@ class LiveOrders:
                 time_in_force, flags, self_trade_prevention, purpose, scheme, price, quantity,
                 remaining, time_ns, time_ns, sequence, entered_price_ticks=price,
                 entered_quantity_lots=quantity, expires_at_ns=expires_at_ns,
-                minimum_quantity_lots=values[27],
+                minimum_quantity_lots=values[27], stop_price_ticks=stop,
+                display_quantity_lots=display, resting=Resting.STOPS if stop else Resting.BOOK,
             )  # fmt: skip
             self._add(view)
             touched[order_id] = view
@@ -154,6 +159,8 @@ class LiveOrders:
             view.price_ticks = price
             view.quantity_lots = quantity
             view.remaining_lots = remaining
+        elif kind == _ORDER_TRIGGERED:
+            view.resting = Resting.BOOK
         else:
             view.remaining_lots = 0
             view.reason = reason
@@ -262,4 +269,7 @@ def _view_of_state(row: Any) -> OrderView:
         entered_price_ticks=state["price_ticks"],
         entered_quantity_lots=state["quantity_lots"],
         expires_at_ns=state["expires_at_ns"],
+        stop_price_ticks=state["stop_price_ticks"],
+        display_quantity_lots=state["display_quantity_lots"],
+        resting=state["resting"],
     )

@@ -151,8 +151,27 @@ ENGINE_CODES: dict[Code, str] = {
     Code.INSUFFICIENT_FUNDS: "insufficient_funds",
     Code.INSUFFICIENT_CREDITS: "insufficient_credits",
     Code.RESALE_LOCKED: "resale_locked",
+    Code.ORDER_RATE_EXCEEDED: "too_many_requests",
+    Code.TOO_MANY_OPEN_ORDERS: "too_many_requests",
+    Code.NOTIONAL_LIMIT_EXCEEDED: "quantity_too_large",
     Code.ENGINE_FULL: "service_unavailable",
     Code.LIMIT_EXCEEDED: "conflict",
+}
+
+# What to say of those that share their code with another, in English and Chinese.
+ENGINE_DETAILS: dict[Code, tuple[str, str]] = {
+    Code.ORDER_RATE_EXCEEDED: (
+        "The account may not enter or change more orders in this second; see /v1/limits.",
+        "该账户本秒内的申报次数已达上限，详见 /v1/limits。",
+    ),
+    Code.TOO_MANY_OPEN_ORDERS: (
+        "The account may not have more open orders; see /v1/limits.",
+        "该账户的未成交委托数量已达上限，详见 /v1/limits。",
+    ),
+    Code.NOTIONAL_LIMIT_EXCEEDED: (
+        "The order's value is more than one order of the account may have; see /v1/limits.",
+        "委托金额超过该账户单笔申报金额上限，详见 /v1/limits。",
+    ),
 }
 
 

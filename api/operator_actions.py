@@ -1,4 +1,4 @@
-"""What operators change in the engine: accounts, cash, instruments, phases, blocked accounts.
+"""What operators change in the engine: accounts, cash, instruments, blocked accounts.
 
 Each action can be repeated: what a crash left half done is finished by the next try, or by the
 next start. Every action leaves an audit record in the transaction that writes it down, or, where
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from api.commands import admin_command, instrument_command
@@ -21,6 +22,7 @@ from api.messages import ENGINE_CODES
 from api.order_entry import refusal
 from api.schemas import (
     AccountBody,
+    AccountLimitsBody,
     CashBody,
     InstrumentBody,
     parse_amount,
@@ -29,7 +31,7 @@ from api.schemas import (
     plain_text,
 )
 from engine import records
-from engine.codes import Code, CommandKind, EventKind, InstrumentFlag, Phase
+from engine.codes import Code, CommandKind, EventKind, InstrumentFlag
 from engine.decimals import NotDecimalError, OffStepError, parse_price
 from engine.units import MAX_LADDER_LEVELS, MAX_TICK_FEN, ONE_MILLION
 from settlement import cash_requests, identity
@@ -103,6 +105,34 @@ async def block_account(gateway: Gateway, caller: Caller, code: str, *, block: b
     if events[0]["kind"] == EventKind.COMMAND_REFUSED:
         raise _refusal(events)
     return len(events) - 1
+
+
+async def set_account_limits(
+    gateway: Gateway, caller: Caller, code: str, body: AccountLimitsBody
+) -> int:
+    """Set what an account may do from now on; its number."""
+    amount_fen = 0
+    if body.maximum_order_amount is not None:
+        amount_fen = parse_amount(body.maximum_order_amount, "maximum_order_amount")
+
+    def note(session: Session) -> int:
+        number = identity.account_number(session, code)
+        subject = {"account": code, **msgspec.structs.asdict(body)}
+        identity.audit(session, caller.username, "account_limits_set", subject)
+        return number
+
+    number = await write(gateway, note)
+    command = admin_command(
+        CommandKind.SET_ACCOUNT_LIMITS,
+        account=number,
+        amount_fen=amount_fen,
+        maximum_orders_per_second=body.maximum_orders_per_second or 0,
+        maximum_open_orders=body.maximum_open_orders or 0,
+    )
+    [events] = await gateway.core.submit(command)
+    if events[0]["kind"] != EventKind.ACCOUNT_LIMITS_SET:
+        raise _refusal(events)
+    return number
 
 
 # --- Cash ---
@@ -187,7 +217,7 @@ async def resume_cash(gateway: Gateway) -> None:
         await carry_out_cash(gateway, request)
 
 
-# --- Instruments and phases ---
+# --- Instruments ---
 
 
 async def define_instrument(gateway: Gateway, caller: Caller, body: InstrumentBody) -> Instrument:
@@ -248,26 +278,6 @@ def _ladder_levels(reference_ticks: int, limit_ppm: int) -> int:
     """Room for four times the price band, so that the reference price may move far."""
     band = 2 * reference_ticks * limit_ppm // ONE_MILLION + 2
     return min(max(1 << (4 * band - 1).bit_length(), 64), MAX_LADDER_LEVELS)
-
-
-async def set_phase(
-    gateway: Gateway, caller: Caller, symbol: str | None, phase: Phase
-) -> list[Instrument]:
-    """Set the phase of one instrument, or of all; the instruments as they then are."""
-    wanted = (
-        [gateway.instruments.get(symbol)]
-        if symbol is not None
-        else list(gateway.instruments.by_number.values())
-    )
-    for instrument in wanted:
-        command = admin_command(
-            CommandKind.SET_PHASE, instrument=instrument.number, phase=int(phase)
-        )
-        [events] = await gateway.core.submit(command)
-        if events[0]["kind"] != EventKind.PHASE_CHANGED:
-            raise _refusal(events)
-    await record(gateway, caller, "phase_set", {"symbol": symbol, "phase": phase.name.lower()})
-    return [gateway.instruments.by_number[instrument.number] for instrument in wanted]
 
 
 def _refusal(events: Any) -> Problem:

@@ -31,6 +31,7 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
+from engine.units import MAX_SLICES
 from settlement import compliance
 
 if TYPE_CHECKING:
@@ -60,8 +61,6 @@ _PREVENTIONS = {
 }
 # Purposes that only some may state.
 _ROLE_FOR_PURPOSE = {"compliance": "compliance", "market_making": "market_maker"}
-# Members of an order that the engine does not know yet.
-_NOT_YET = ("display_quantity", "stop_price")
 
 
 class Prepared(NamedTuple):
@@ -120,7 +119,6 @@ async def prepare(
         raise Problem("invalid_request", "A limit order needs a price.", field="price")
     price_ticks = 0 if body.price is None else parse_order_price(body.price, instrument)
     time_in_force = body.time_in_force or "day"
-    _refuse_unsupported(body)
     if body.post_only:
         if not is_limit or time_in_force not in ("day", "gtc", "gtd"):
             raise Problem(
@@ -139,6 +137,8 @@ async def prepare(
         client_id_low=client_low,
         price_ticks=price_ticks,
         quantity_lots=quantity_lots,
+        stop_price_ticks=_stop_price_ticks(body, instrument),
+        display_quantity_lots=_display_lots(body, quantity_lots, time_in_force),
         minimum_quantity_lots=_minimum_lots(body, quantity_lots, time_in_force),
         expires_at_ns=_expires_at_ns(body, time_in_force),
         scheme=await _scheme(gateway, caller, body, purpose),
@@ -182,10 +182,33 @@ def _minimum_lots(body: OrderBody, quantity_lots: int, time_in_force: str) -> in
     raise Problem("invalid_request", detail, field="min_quantity")
 
 
-def _refuse_unsupported(body: OrderBody) -> None:
-    for name in _NOT_YET:
-        if getattr(body, name) is not None:
-            raise Problem("invalid_request", f"{name} is not offered yet.", field=name)
+def _stop_price_ticks(body: OrderBody, instrument: Instrument) -> int:
+    """The last price from which on the order enters the book; 0: it does so at once."""
+    if body.stop_price is None:
+        return 0
+    if body.post_only or body.display_quantity is not None or body.min_quantity is not None:
+        raise Problem(
+            "invalid_request",
+            "A stop order is not post-only and has neither a display nor a minimum quantity.",
+            field="stop_price",
+        )
+    return parse_order_price(body.stop_price, instrument, "stop_price")
+
+
+def _display_lots(body: OrderBody, quantity_lots: int, time_in_force: str) -> int:
+    """How much of the order the book shows at a time; 0: all of it."""
+    if body.display_quantity is None:
+        return 0
+    display_lots = parse_quantity(body.display_quantity, "display_quantity")
+    if body.type != "limit" or time_in_force not in ("day", "gtc", "gtd"):
+        detail = "Only a limit order that may rest has a display quantity."
+    elif display_lots >= quantity_lots:
+        detail = "The display quantity must be less than the quantity."
+    elif quantity_lots > MAX_SLICES * display_lots:
+        detail = f"The quantity is at most {MAX_SLICES} times the display quantity."
+    else:
+        return display_lots
+    raise Problem("invalid_request", detail, field="display_quantity")
 
 
 async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: str) -> int:

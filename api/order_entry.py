@@ -14,7 +14,7 @@ from api.commands import Records, order_command, quote_command
 from api.core_client import ExecutionUnknown
 from api.errors import Problem
 from api.instruments import Instrument
-from api.messages import ENGINE_CODES
+from api.messages import ENGINE_CODES, ENGINE_DETAILS
 from api.order_commands import OrderName, Prepared, parse_order_name, prepare
 from api.order_views import OrderView
 from api.schemas import (
@@ -37,6 +37,7 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.decimals import format_price
+from engine.units import MAX_SLICES
 
 if TYPE_CHECKING:
     from api.auth import Caller
@@ -47,6 +48,7 @@ _FIELDS = {
     Code.QUANTITY_TOO_LARGE: "quantity",
     Code.PRICE_OUTSIDE_LIMITS: "price",
     Code.WOULD_CROSS: "price",
+    Code.NOTIONAL_LIMIT_EXCEEDED: "quantity",
     Code.INSUFFICIENT_CREDITS: "quantity",
     Code.RESALE_LOCKED: "quantity",
     Code.MAX_HOLDING_EXCEEDED: "quantity",
@@ -125,6 +127,10 @@ async def _placed(
     raise refusal(reply, prepared.instrument, prepared.command)
 
 
+# Flags that a request's body does not say.
+_NOT_ASKED_FOR = OrderFlag.CANCEL_ON_DISCONNECT | OrderFlag.STOP | OrderFlag.ICEBERG
+
+
 def is_same_order(command: Any, earlier: OrderView) -> bool:
     """Whether a NEW_ORDER asks for what `earlier` was when it was entered."""
     asked = (
@@ -132,14 +138,16 @@ def is_same_order(command: Any, earlier: OrderView) -> bool:
         *(command["time_in_force"], command["purpose"], command["scheme"]),
         *(command["self_trade_prevention"], command["quantity_lots"]),
         *(command["expires_at_ns"], command["minimum_quantity_lots"]),
-        command["flags"] & ~OrderFlag.CANCEL_ON_DISCONNECT,
+        *(command["stop_price_ticks"], command["display_quantity_lots"]),
+        command["flags"] & ~_NOT_ASKED_FOR,
     )
     was = (
         *(earlier.instrument, earlier.side, earlier.order_type),
         *(earlier.time_in_force, earlier.purpose, earlier.scheme),
         *(earlier.self_trade_prevention, earlier.entered_quantity_lots),
         *(earlier.expires_at_ns, earlier.minimum_quantity_lots),
-        earlier.flags & ~OrderFlag.CANCEL_ON_DISCONNECT,
+        *(earlier.stop_price_ticks, earlier.display_quantity_lots),
+        earlier.flags & ~_NOT_ASKED_FOR,
     )
     # A market order without a protection price got the price limit of its day.
     same_price = command["price_ticks"] in (0, earlier.entered_price_ticks)
@@ -170,6 +178,14 @@ async def amend(
             "The new total must be more than what is filled.",
             field="quantity",
             limit=str(view.filled_lots + 1),
+        )
+    most_lots = MAX_SLICES * view.display_quantity_lots
+    if 0 < most_lots < quantity_lots - view.filled_lots:
+        raise Problem(
+            "invalid_request",
+            f"What is open is at most {MAX_SLICES} times the display quantity.",
+            field="quantity",
+            limit=str(view.filled_lots + most_lots),
         )
     command = order_command(
         CommandKind.AMEND_ORDER,
@@ -304,23 +320,31 @@ def refusal(reply: Any, instrument: Instrument | None, command: Records) -> Prob
     """The engine's refusal as a problem, with the limit that was passed where there is one."""
     code = Code(int(reply["code"]))
     extra: dict[str, Any] = {}
+    field = _FIELDS.get(code)
+    detail, detail_zh = ENGINE_DETAILS.get(code, (None, None))
     if instrument is not None and code is Code.QUANTITY_TOO_LARGE:
         extra["limit"] = str(instrument.maximum_order_lots)
     elif instrument is not None and code is Code.MAX_HOLDING_EXCEEDED:
         extra["limit"] = str(instrument.maximum_holding_lots)
     elif instrument is not None and code is Code.PRICE_OUTSIDE_LIMITS:
         lower, upper = instrument.lower_limit_ticks, instrument.upper_limit_ticks
-        too_low = _lowest_price(command) < lower
-        extra["limit"] = format_price(lower if too_low else upper, instrument.tick_fen)
-    elif code is Code.ENGINE_FULL:
+        for name, price_ticks in _prices(command):
+            if not lower <= price_ticks <= upper:
+                field = name
+                limit_ticks = lower if price_ticks < lower else upper
+                extra["limit"] = format_price(limit_ticks, instrument.tick_fen)
+                break
+    elif code is Code.ORDER_RATE_EXCEEDED:
+        # Until the next whole second of the core's time begins.
+        extra["retry_after_ms"] = 1_000 - int(reply["time_ns"]) // 1_000_000 % 1_000
+    elif code in (Code.ENGINE_FULL, Code.TOO_MANY_OPEN_ORDERS):
         extra["retry_after_ms"] = 1_000
-    field, detail = _FIELDS.get(code), None
     if code is Code.ACCOUNT_BLOCKED:
         detail = "The account is blocked."
     elif code is Code.INVALID_REQUEST and _is_good_till_date(command):
         # All else that makes an order invalid was refused before it was sent.
         field, detail = "expires_at", "The order would have expired already."
-    return Problem(ENGINE_CODES[code], detail, field=field, **extra)
+    return Problem(ENGINE_CODES[code], detail, detail_zh=detail_zh, field=field, **extra)
 
 
 def _is_good_till_date(command: Records) -> bool:
@@ -329,9 +353,12 @@ def _is_good_till_date(command: Records) -> bool:
     return bool(command.view(records.ORDER_COMMAND)["time_in_force"][0] == TimeInForce.GTD)
 
 
-def _lowest_price(command: Records) -> int:
+def _prices(command: Records) -> list[tuple[str, int]]:
+    """The prices that a command names, in the order in which they are checked."""
     if command["kind"][0] == CommandKind.SET_QUOTE:
         quote_fields = command.view(records.QUOTE_COMMAND)[0]
-        sides = (quote_fields["bid_price_ticks"], quote_fields["ask_price_ticks"])
-        return min(int(price) for price in sides if price)
-    return int(command.view(records.ORDER_COMMAND)["price_ticks"][0])
+        prices = [("price", quote_fields[f"{side}_price_ticks"]) for side in ("bid", "ask")]
+    else:
+        order_fields = command.view(records.ORDER_COMMAND)[0]
+        prices = [(name, order_fields[f"{name}_ticks"]) for name in ("price", "stop_price")]
+    return [(name, int(ticks)) for name, ticks in prices if ticks]

@@ -14,6 +14,7 @@ from engine.codes import (
     OrderType,
     Purpose,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -71,6 +72,9 @@ class OrderView:
     entered_quantity_lots: int = 0
     expires_at_ns: int = 0
     minimum_quantity_lots: int = 0
+    stop_price_ticks: int = 0
+    display_quantity_lots: int = 0
+    resting: int = Resting.BOOK
 
     @property
     def client_order_id(self) -> str | None:
@@ -80,6 +84,8 @@ class OrderView:
     @property
     def status(self) -> str:
         if self.remaining_lots > 0:
+            if self.resting == Resting.STOPS:
+                return "pending_trigger"
             return "partially_filled" if self.filled_lots else "open"
         if self.reason == Reason.NONE:
             return "filled"
@@ -128,6 +134,9 @@ def view_of_row(row: Order, fills: list[Fill]) -> OrderView:
         entered_quantity_lots=row.entered_quantity_lots,
         expires_at_ns=row.expires_at_ns,
         minimum_quantity_lots=row.minimum_quantity_lots,
+        stop_price_ticks=row.stop_price_ticks,
+        display_quantity_lots=row.display_quantity_lots,
+        resting=Resting.STOPS if row.status == "pending_trigger" else Resting.BOOK,
     )
 
 
@@ -169,8 +178,10 @@ def render(view: OrderView, terms: InstrumentTerms, scheme: str | None = None) -
         "time_in_force": _TIMES_IN_FORCE[view.time_in_force],
         "expires_at": format_time(view.expires_at_ns) if view.expires_at_ns else None,
         "post_only": bool(view.flags & OrderFlag.POST_ONLY),
-        "display_quantity": None,
-        "stop_price": None,
+        "display_quantity": str(view.display_quantity_lots) if view.display_quantity_lots else None,
+        "stop_price": (
+            format_price(view.stop_price_ticks, tick_fen) if view.stop_price_ticks else None
+        ),
         "min_quantity": str(view.minimum_quantity_lots) if view.minimum_quantity_lots else None,
         "self_trade_prevention": _PREVENTIONS[view.self_trade_prevention],
         "purpose": _PURPOSES[view.purpose],

@@ -50,6 +50,8 @@ Decimal = Annotated[
 Quantity = Annotated[
     str, msgspec.Meta(extra_json_schema={"pattern": "^[1-9][0-9]{0,9}$", "examples": ["100"]})
 ]
+# How many of something the engine shall allow.
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 ClientId = Annotated[
     str,
     msgspec.Meta(
@@ -81,6 +83,27 @@ MinimumQuantity = Annotated[
         extra_json_schema={"pattern": "^[1-9][0-9]{0,9}$", "examples": ["10"]},
     ),
 ]
+DisplayQuantity = Annotated[
+    str,
+    msgspec.Meta(
+        description="How much of the order the public book shows at a time; when that is filled "
+        "the next slice joins the end of the queue. Less than the quantity, which is at most a "
+        "hundred times as much; only for a limit order that is day, gtc or gtd.",
+        extra_json_schema={"pattern": "^[1-9][0-9]{0,9}$", "examples": ["10"]},
+    ),
+]
+StopPrice = Annotated[
+    str,
+    msgspec.Meta(
+        description="The order waits outside the book (status pending_trigger) until the last "
+        "price is at or above this (buy), or at or below (sell), and is entered then. Not with "
+        "post_only, display_quantity or min_quantity.",
+        extra_json_schema={
+            "pattern": r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,2})?$",
+            "examples": ["50.40"],
+        },
+    ),
+]
 SelfTradePrevention = Annotated[
     Literal["cancel_newest", "cancel_oldest", "cancel_both", "decrement"],
     msgspec.Meta(
@@ -108,8 +131,8 @@ class OrderBody(Body):
     time_in_force: Literal["day", "gtc", "gtd", "ioc", "fok"] | None = None
     expires_at: ExpiryTime | None = None
     post_only: bool | None = None
-    display_quantity: str | None = None
-    stop_price: str | None = None
+    display_quantity: DisplayQuantity | None = None
+    stop_price: StopPrice | None = None
     min_quantity: MinimumQuantity | None = None
     self_trade_prevention: SelfTradePrevention | None = None
     purpose: Literal["voluntary", "compliance", "event", "market_making"] | None = None
@@ -167,9 +190,16 @@ class KeyBody(Body):
 
 
 class PhaseBody(Body):
-    """POST /v1/operator/sessions; without a symbol all instruments."""
+    """POST /v1/operator/sessions; without a symbol all instruments. Clients are told the reason."""
 
     phase: Literal["pre_open", "call_auction", "continuous", "halted", "closed"]
+    symbol: Symbol | None = None
+    reason: str | None = None
+
+
+class ResumeBody(Body):
+    """POST /v1/operator/resume; without a symbol all halted instruments."""
+
     symbol: Symbol | None = None
 
 
@@ -209,6 +239,14 @@ class AccountNameBody(Body):
     """POST /v1/operator/kill and /unblock."""
 
     account: str
+
+
+class AccountLimitsBody(Body):
+    """PUT /v1/operator/accounts/{account}/limits; what is null or absent is not limited."""
+
+    maximum_orders_per_second: Count | None = None
+    maximum_open_orders: Count | None = None
+    maximum_order_amount: Decimal | None = None
 
 
 def parse_quantity(text: str, field: str = "quantity") -> int:

@@ -158,9 +158,9 @@ class StreamHub:
             push = _push("balances", None, "snapshot", sequence, data)
             self._send_private({subscriber}, push)
 
-    def notify(self, event: str) -> None:
+    def notify(self, event: str, **about: str) -> None:
         """Tell every connection something about the exchange itself, such as "engine_ready"."""
-        message = _notice(event)
+        message = _notice(event, about)
         for subscriber in self._subscribers:
             subscriber.outbox.put(message)
         if self._changed_accounts:
@@ -229,8 +229,8 @@ def _push(
     return {"channel": name, "symbol": symbol, "type": kind, "sequence": sequence, "data": data}
 
 
-def _notice(event: str) -> str:
-    push = _push("system", None, "event", None, {"event": event})
+def _notice(event: str, about: dict[str, str]) -> str:
+    push = _push("system", None, "event", None, {"event": event, **about})
     return msgspec.json.encode({**push, "previous_sequence": None}).decode()
 
 

@@ -44,6 +44,18 @@ def test_accounts(benchmark: BenchmarkFixture, accounts: int) -> None:
     _measure(benchmark, "accounts", MarketSize(accounts=accounts))
 
 
+def test_everything(benchmark: BenchmarkFixture) -> None:
+    """4,000,000 orders of 1,000,000 accounts in 1,000 instruments, each account in one of them."""
+    size = MarketSize(
+        orders=4 * 10**6,
+        instruments=1_000,
+        accounts=10**6,
+        ladder_levels=NARROW_LEVELS,
+        is_spread=True,
+    )
+    _measure(benchmark, "everything", size)
+
+
 def _measure(benchmark: BenchmarkFixture, what_grows: str, size: MarketSize) -> None:
     benchmark.group = f"growth: {what_grows}"
     market = GrowingMarket(size, SEED)

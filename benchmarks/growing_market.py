@@ -42,6 +42,8 @@ class MarketSize(NamedTuple):
     instruments: int = 1
     accounts: int = 100
     ladder_levels: int = MAX_LADDER_LEVELS
+    # Each account trades in one instrument only; else in all of them.
+    is_spread: bool = False
 
 
 class GrowingMarket:
@@ -49,6 +51,7 @@ class GrowingMarket:
 
     def __init__(self, size: MarketSize, seed: int) -> None:
         assert size.accounts >= 2, "nobody trades with itself"
+        assert not size.is_spread or size.accounts % size.instruments == 0
         self._size = size
         self._random = np.random.default_rng(seed)
         self._sequence = 0
@@ -65,7 +68,7 @@ class GrowingMarket:
         return EngineLimits(
             orders=size.orders + 3,  # slots begin with 1; one trade needs two more
             accounts=size.accounts + 1,
-            positions=size.accounts * size.instruments + 1,
+            positions=size.accounts * (1 if size.is_spread else size.instruments) + 1,
             allowances=2,
             instruments=size.instruments + 1,
             ladder_levels=size.instruments * size.ladder_levels,
@@ -83,10 +86,14 @@ class GrowingMarket:
         yield from self._administration(
             CommandKind.DEPOSIT_CASH, account=accounts, amount_fen=cash_fen
         )
+        owners, owned = accounts, self._home(accounts)
+        if not size.is_spread:
+            owners = np.repeat(accounts, size.instruments)
+            owned = np.tile(instruments, size.accounts)
         yield from self._administration(
             CommandKind.DEPOSIT_CREDITS,
-            account=np.repeat(accounts, size.instruments),
-            instrument=np.tile(instruments, size.accounts),
+            account=owners,
+            instrument=owned,
             quantity_lots=credits_lots,
         )
         yield from self._administration(
@@ -95,7 +102,7 @@ class GrowingMarket:
         for start in range(0, size.orders, CHUNK_COMMANDS):
             accounts = self._accounts[start : start + CHUNK_COMMANDS]
             orders = self._new_orders(len(accounts))
-            orders["account"] = accounts
+            self._give(orders, accounts)
             self._put_anywhere(orders)
             yield self._stamped(orders)
 
@@ -110,12 +117,14 @@ class GrowingMarket:
     def _trade(self, pairs: np.ndarray, which: np.ndarray) -> None:
         """One order rests a tick from the middle, the next one takes it whole."""
         rests, takes = pairs[which, 0], pairs[which, 1]
-        rests["account"] = self._random.integers(1, self._size.accounts + 1, len(rests))
+        self._give(rests, self._random.integers(1, self._size.accounts + 1, len(rests)))
         rests["side"] = self._random.integers(0, 2, len(rests))
         rests["price_ticks"] = REFERENCE_TICKS + np.where(rests["side"] == Side.SELL, 1, -1)
         for name in ("instrument", "price_ticks", "quantity_lots"):
             takes[name] = rests[name]
-        takes["account"] = rests["account"] % self._size.accounts + 1
+        # The next account that trades in the same instrument.
+        step = self._size.instruments if self._size.is_spread else 1
+        takes["account"] = (rests["account"] - 1 + step) % self._size.accounts + 1
         takes["side"] = 1 - rests["side"]
         takes["time_in_force"] = TimeInForce.IOC
         pairs[which, 0], pairs[which, 1] = rests, takes
@@ -123,7 +132,7 @@ class GrowingMarket:
     def _replace(self, pairs: np.ndarray, which: np.ndarray) -> None:
         """One resting order leaves, another one comes and gets its slot."""
         cancels, enters = np.zeros(int(which.sum()), ORDER_COMMAND), pairs[which, 1]
-        enters["account"] = self._random.integers(1, self._size.accounts + 1, len(enters))
+        self._give(enters, self._random.integers(1, self._size.accounts + 1, len(enters)))
         self._put_anywhere(enters)
         # Each order that is accepted takes a number: one here, two in each trade.
         numbers = self._next_number + np.cumsum(np.where(which, 1, 2)) - 1
@@ -147,6 +156,16 @@ class GrowingMarket:
         orders["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
         orders["purpose"] = Purpose.VOLUNTARY
         return orders
+
+    def _home(self, accounts: np.ndarray) -> np.ndarray:
+        """The one instrument in which each account trades, if it trades in one."""
+        return (accounts - 1) % self._size.instruments + 1
+
+    def _give(self, orders: np.ndarray, accounts: np.ndarray) -> None:
+        """Let the orders be these accounts', in instruments in which they trade."""
+        orders["account"] = accounts
+        if self._size.is_spread:
+            orders["instrument"] = self._home(accounts)
 
     def _put_anywhere(self, orders: np.ndarray) -> None:
         """On either side, at any price that the ladder holds but the best ones."""

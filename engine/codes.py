@@ -36,6 +36,7 @@ class CommandKind(IntEnum):
     RECORD_SURRENDER = 25
     BLOCK_ACCOUNT = 26
     UNBLOCK_ACCOUNT = 27
+    SET_ACCOUNT_LIMITS = 28
 
 
 class EventKind(IntEnum):
@@ -65,6 +66,8 @@ class EventKind(IntEnum):
     SURRENDER_RECORDED = 25
     ACCOUNT_BLOCKED = 26
     ACCOUNT_UNBLOCKED = 27
+    # Layout ACCOUNT_LIMITS_EVENT.
+    ACCOUNT_LIMITS_SET = 28
     # Layout INSTRUMENT_EVENT.
     INSTRUMENT_DEFINED = 16
 
@@ -99,6 +102,9 @@ class Code(IntEnum):
     INSUFFICIENT_FUNDS = 603
     INSUFFICIENT_CREDITS = 604
     RESALE_LOCKED = 605
+    ORDER_RATE_EXCEEDED = 606
+    TOO_MANY_OPEN_ORDERS = 607
+    NOTIONAL_LIMIT_EXCEEDED = 608
     # 700: capacity
     ENGINE_FULL = 700
     LIMIT_EXCEEDED = 701  # a total that would leave the bounds of engine.units

@@ -36,6 +36,7 @@ KERNEL_SOURCES = (
     "compiled.py",
     "matching/*.py",
     "orderbook/*.py",
+    "packed_texts.py",
     "records.py",
     "risk.py",
     "state.py",

@@ -37,7 +37,7 @@ class MatchingEngine(Protocol):
 
     @property
     def next_expiry_ns(self) -> int:
-        """No order expires before this time; NEVER_NS if none does at all."""
+        """When the next order expires; NEVER_NS if none does."""
 
     def apply(self, commands: np.ndarray) -> np.ndarray: ...
 

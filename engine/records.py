@@ -8,9 +8,12 @@ docs/protocol.md shows the layouts as tables and tests/engine/test_records.py ho
 
 from __future__ import annotations
 
-import uuid
-
 import numpy as np
+
+from engine.packed_texts import pack_client_id as pack_client_id  # noqa: PLC0414 - for who packs
+from engine.packed_texts import pack_text as pack_text  # noqa: PLC0414
+from engine.packed_texts import unpack_client_id as unpack_client_id  # noqa: PLC0414
+from engine.packed_texts import unpack_text as unpack_text  # noqa: PLC0414
 
 RECORD_BYTES = 128
 # Whole records whatever their layout, to be moved as one piece: `command.view(RAW)`.
@@ -129,12 +132,21 @@ INSTRUMENT_COMMAND = _record(
 ADMIN_COMMAND = _record(
     _COMMAND_HEADER,
     [
-        ("amount_fen", "<i8"),  # DEPOSIT_CASH, WITHDRAW_CASH
+        # DEPOSIT_CASH, WITHDRAW_CASH; SET_ACCOUNT_LIMITS: the largest notional of an order
+        ("amount_fen", "<i8"),
         ("quantity_lots", "<i8"),  # credits; SET_HEADROOM: the cap; RECORD_SURRENDER: surrendered
         ("reference_price_ticks", "<i8"),  # ROLL_DAY
         ("scheme", "<i4"),
         ("trading_day", "<i4"),  # ROLL_DAY: the day that begins
         ("phase", "u1"),
+        ("reserved_byte", "u1"),
+        ("reserved", "<u2"),
+        ("reserved_word", "<i4"),
+        ("reserved_end", "<i8"),
+        ("reserved_cancel", "<i8"),
+        # SET_ACCOUNT_LIMITS; 0: no limit.
+        ("maximum_orders_per_second", "<i4"),
+        ("maximum_open_orders", "<i4"),
     ],
 )
 
@@ -227,6 +239,17 @@ ADMIN_EVENT = _record(
     ],
 )
 
+# What applies to an account from now on; 0: no limit.
+ACCOUNT_LIMITS_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("maximum_order_fen", "<i8"),
+        ("account", "<i4"),
+        ("maximum_orders_per_second", "<i4"),
+        ("maximum_open_orders", "<i4"),
+    ],
+)
+
 # --- The exported state: what is hashed, asked for over the link, and put in snapshots. ---
 
 # Orders by instrument, buy side then sell side, best price first, then time priority; then the buy
@@ -269,9 +292,19 @@ ACCOUNT_STATE = np.dtype(
         ("is_open", "u1"),
         ("is_blocked", "u1"),
         ("reserved", "<u2"),
+        # What the operator allows; 0: no limit.
+        ("maximum_order_fen", "<i8"),
+        ("maximum_orders_per_second", "<i4"),
+        ("maximum_open_orders", "<i4"),
+        # Counted while the rate is limited: the whole second of the latest order, how many in it.
+        ("counted_second", "<i8"),
+        ("orders_in_second", "<i4"),
+        ("reserved_word", "<i4"),
+        ("reserved_end", "<i8"),
     ],
     align=True,
 )
+assert ACCOUNT_STATE.itemsize == 64
 
 # One row for each (account, instrument) that was ever touched, in the order of first touch.
 POSITION_STATE = np.dtype(
@@ -336,53 +369,3 @@ COUNTERS_STATE = np.dtype(
         ("client_ids", "<i8"),  # how many were ever registered
     ]
 )
-
-
-def pack_text(text: str) -> tuple[int, int]:
-    """Pack up to 16 ASCII characters into two signed 64-bit halves (big-endian, NUL-padded).
-
-    Raises ValueError for an empty, longer or non-ASCII text.
-    """
-    raw = text.encode("ascii")
-    if not 1 <= len(raw) <= 16:
-        raise ValueError("between 1 and 16 ASCII characters are needed")
-    return _halves(raw.ljust(16, b"\0"))
-
-
-def unpack_text(high: int, low: int) -> str:
-    """The text that `pack_text` packed."""
-    return _raw(high, low).rstrip(b"\0").decode("ascii")
-
-
-def pack_client_id(text: str) -> tuple[int, int, bool]:
-    """Pack a client's id: a UUID, or 1 to 16 visible ASCII characters.
-
-    Returns the two halves and whether it is a UUID. Raises ValueError for anything else, for the
-    nil UUID too, whose bytes mean "no id".
-    """
-    if len(text) <= 16:
-        if not all("!" <= character <= "~" for character in text):
-            raise ValueError("only visible ASCII characters are allowed")
-        return (*pack_text(text), False)
-    identifier = uuid.UUID(text)
-    if identifier.int == 0 or str(identifier) != text.lower():
-        raise ValueError("a UUID is written as 8-4-4-4-12 hexadecimal digits and is not nil")
-    return (*_halves(identifier.bytes), True)
-
-
-def unpack_client_id(high: int, low: int, is_uuid: bool) -> str | None:
-    """The client's id as text (a UUID in lower case), or None where there is none."""
-    if high == 0 and low == 0:
-        return None
-    return str(uuid.UUID(bytes=_raw(high, low))) if is_uuid else unpack_text(high, low)
-
-
-def _halves(raw: bytes) -> tuple[int, int]:
-    return (
-        int.from_bytes(raw[:8], "big", signed=True),
-        int.from_bytes(raw[8:], "big", signed=True),
-    )
-
-
-def _raw(high: int, low: int) -> bytes:
-    return high.to_bytes(8, "big", signed=True) + low.to_bytes(8, "big", signed=True)

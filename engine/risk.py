@@ -10,7 +10,7 @@ from typing import Any
 from engine.accounts import BalanceArrays
 from engine.codes import Code, Phase, Side
 from engine.compiled import inlined
-from engine.units import ONE_MILLION
+from engine.units import NANOSECONDS_PER_SECOND, ONE_MILLION
 
 
 @inlined
@@ -22,7 +22,7 @@ def fee_of(notional_fen: int, fee_ppm: int) -> Any:
 @inlined
 def hold_of(instrument: Any, price_ticks: int, quantity_lots: int) -> Any:
     """Cash that covers a buy order whatever its trades will cost: notional and the higher fee."""
-    notional_fen = price_ticks * instrument["tick_fen"] * quantity_lots
+    notional_fen = notional_of(instrument, price_ticks, quantity_lots)
     fee_ppm = max(instrument["maker_fee_ppm"], instrument["taker_fee_ppm"])
     return notional_fen + fee_of(notional_fen, fee_ppm)
 
@@ -88,6 +88,39 @@ def check_means(
             return Code.INSUFFICIENT_FUNDS
         return Code.OK
     return check_credits(balances, position_row, quantity_lots, own_lots)
+
+
+@inlined
+def check_account_limits(account: Any, time_ns: int, new_orders: int, notional_fen: int) -> Any:
+    """Whether the account's own limits allow `new_orders` more, the largest of this notional."""
+    rate = account["maximum_orders_per_second"]
+    is_counted = account["counted_second"] == time_ns // NANOSECONDS_PER_SECOND
+    if rate != 0 and is_counted and account["orders_in_second"] >= rate:
+        return Code.ORDER_RATE_EXCEEDED
+    most_open = account["maximum_open_orders"]
+    if most_open != 0 and new_orders != 0 and account["open_orders"] + new_orders > most_open:
+        return Code.TOO_MANY_OPEN_ORDERS
+    if account["maximum_order_fen"] != 0 and notional_fen > account["maximum_order_fen"]:
+        return Code.NOTIONAL_LIMIT_EXCEEDED
+    return Code.OK
+
+
+@inlined
+def count_order(account: Any, time_ns: int) -> None:
+    """Count an accepted command against the account's limit on its rate, if it has one."""
+    if account["maximum_orders_per_second"] == 0:
+        return
+    second = time_ns // NANOSECONDS_PER_SECOND
+    if account["counted_second"] != second:
+        account["counted_second"] = second
+        account["orders_in_second"] = 0
+    account["orders_in_second"] += 1
+
+
+@inlined
+def notional_of(instrument: Any, price_ticks: int, quantity_lots: int) -> Any:
+    """What a quantity costs at a price, without fees."""
+    return quantity_lots * price_ticks * instrument["tick_fen"]
 
 
 @inlined

@@ -25,6 +25,7 @@ MAX_SLICES = 100
 NEVER_NS = 2**63 - 1
 
 ONE_MILLION = 1_000_000
+NANOSECONDS_PER_SECOND = 1_000_000_000
 
 # An order id carries the pool slot in its low bits, so a lookup needs no search, and a number that
 # is never reused in the rest, so an id is never reused either.

@@ -41,6 +41,7 @@ class Instrument:
         "_ticker_state",
         "book",
         "candles",
+        "halt_reason",
         "lower_limit_ticks",
         "number",
         "phase",
@@ -59,6 +60,7 @@ class Instrument:
         self.symbol = symbol
         self.tick_fen = tick_fen
         self.phase = int(Phase.CLOSED)
+        self.halt_reason: str | None = None  # an operator's; it is not among the events
         self.trading_day = 0
         self.reference_ticks = self.lower_limit_ticks = self.upper_limit_ticks = 0
         self.book = Book(tick_fen)
@@ -89,6 +91,7 @@ class Instrument:
         """Whether the ticker shows something else than at the last call."""
         state = (
             self.phase,
+            self.halt_reason,
             self.trading_day,
             self.reference_ticks,
             self.book.bids.best(),
@@ -118,6 +121,7 @@ class Instrument:
             "symbol": self.symbol,
             "sequence": self.sequences.ticker,
             "phase": Phase(self.phase).name.lower(),
+            "halt_reason": self.halt_reason,
             "trading_day": format_day(self.trading_day),
             "reference_price": format_price(self.reference_ticks, self.tick_fen),
             "lower_limit": format_price(self.lower_limit_ticks, self.tick_fen),

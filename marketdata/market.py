@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind
+from engine.codes import EventKind, Reason, Resting
 from engine.records import (
     ADMIN_EVENT,
     INSTRUMENT_EVENT,
@@ -28,12 +28,18 @@ from marketdata.instrument import Instrument, Sequences, Trade
 _ACCEPTED = int(EventKind.ORDER_ACCEPTED)
 _CANCELLED = int(EventKind.ORDER_CANCELLED)
 _AMENDED = int(EventKind.ORDER_AMENDED)
+_TRIGGERED = int(EventKind.ORDER_TRIGGERED)
+_ORDER_KINDS = (_ACCEPTED, _CANCELLED, _AMENDED, _TRIGGERED)
 _TRADE = int(EventKind.TRADE)
 _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
 _PHASE_CHANGED = int(EventKind.PHASE_CHANGED)
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
-_ORDER_FIELDS = ("order_id", "instrument", "side", "price_ticks", "remaining_lots")
+_ORDER_FIELDS = (
+    *("order_id", "instrument", "side", "price_ticks", "remaining_lots"),
+    *("display_quantity_lots", "stop_price_ticks", "reason"),
+)
+_STATE_FIELDS = ("order_id", "instrument", "side", "price_ticks", "remaining_lots", "shown_lots")
 _TRADE_FIELDS = (
     "instrument",
     "maker_order_id",
@@ -71,12 +77,16 @@ class InstrumentChange(NamedTuple):
 class _OpenOrder:
     """Where an open order stands, for the events that name it by its id alone."""
 
-    __slots__ = ("rank", "remaining_lots", "side")
+    __slots__ = ("display_lots", "rank", "remaining_lots", "shown_lots", "side")
 
-    def __init__(self, side: BookSide, rank: int, remaining_lots: int) -> None:
+    def __init__(
+        self, side: BookSide, rank: int, remaining_lots: int, shown_lots: int, display_lots: int
+    ) -> None:
         self.side = side
         self.rank = rank
         self.remaining_lots = remaining_lots
+        self.shown_lots = shown_lots
+        self.display_lots = display_lots  # an iceberg's; 0: all is shown
 
 
 class Market:
@@ -89,6 +99,7 @@ class Market:
         self._by_number: dict[int, Instrument] = {}
         self._by_symbol: dict[str, Instrument] = {}
         self._orders: dict[int, _OpenOrder] = {}
+        self._pending: set[int] = set()  # stop orders that are in no book yet
         # Instruments of the present step by number, each with its new trades.
         self._touched: dict[int, list[Trade]] = {}
 
@@ -110,8 +121,7 @@ class Market:
             instrument = self._define(number, row)
             instrument.phase = row["phase"]
             instrument.statistics.set_last(row["last_price_ticks"], 0, 0)
-        for order in _rows(orders, _ORDER_FIELDS):
-            self._enter(*order)
+        self._load_orders(orders)
         for past in past_trades:
             instrument = self._by_symbol[past.symbol]
             trade = Trade(past.trade_id, *past[2:6])
@@ -192,21 +202,18 @@ class Market:
     def _follow(self, events: np.ndarray) -> None:
         """Apply events that the loaded state does not contain yet."""
         kinds = events["kind"]
-        is_order = (kinds >= _ACCEPTED) & (kinds <= _AMENDED)
+        is_order = np.isin(kinds, _ORDER_KINDS)
         orders = _rows(events.view(ORDER_EVENT), _ORDER_FIELDS, is_order)
         trades = _rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
         for index, kind in enumerate(kinds.tolist()):
             if kind == _TRADE:
                 number, maker_order_id, taker_order_id, *trade = next(trades)
-                self._reduce(maker_order_id, trade[2])
-                self._reduce(taker_order_id, trade[2])
+                self._reduce(maker_order_id, trade[2], is_maker=True)
+                self._reduce(taker_order_id, trade[2], is_maker=False)
                 self._record(number, Trade(*trade))
-            elif kind <= _AMENDED:
+            elif kind in _ORDER_KINDS:
                 row = next(orders)
-                if kind != _ACCEPTED:
-                    self._leave(row[0])
-                if kind != _CANCELLED:
-                    self._enter(*row)
+                self._follow_order(kind, row)
                 self._touched.setdefault(row[1], [])
             elif kind in (_DEFINED, _PHASE_CHANGED, _DAY_ROLLED):
                 self._administer(kind, events[index : index + 1])
@@ -249,26 +256,73 @@ class Market:
         self._touched[number] = []
         return instrument
 
+    def _load_orders(self, orders: np.ndarray) -> None:
+        """Enter what is in the book, and remember the stops that wait outside it."""
+        is_pending = orders["resting"] == Resting.STOPS
+        self._pending = set(orders["order_id"][is_pending].tolist())
+        in_book = orders[orders["resting"] == Resting.BOOK]
+        displays = in_book["display_quantity_lots"].tolist()
+        for order, display_lots in zip(_rows(in_book, _STATE_FIELDS), displays, strict=True):
+            order_id, number, side, price_ticks, remaining_lots, shown_lots = order
+            place = self._by_number[number].book.sides[side], price_ticks
+            self._enter(order_id, place, remaining_lots, shown_lots, display_lots)
+
+    def _follow_order(self, kind: int, row: tuple[int, ...]) -> None:
+        """Apply one event of an order: it enters its level, moves, changes or leaves.
+
+        One that trades at once leaves within the same step. What an iceberg shows follows from its
+        trades: a filled slice is followed by the next at once.
+        """
+        order_id, number, side, price_ticks, remaining_lots, display_lots, stop_ticks, reason = row
+        place = self._by_number[number].book.sides[side], price_ticks
+        if kind == _ACCEPTED and stop_ticks:
+            self._pending.add(order_id)
+        elif order_id in self._pending:
+            if kind != _AMENDED:
+                self._pending.remove(order_id)
+            if kind == _TRIGGERED:
+                self._enter(order_id, place, remaining_lots, remaining_lots, 0)
+        else:
+            shown_lots = min(remaining_lots, display_lots or remaining_lots)
+            if kind != _ACCEPTED:
+                before = self._leave(order_id)
+                if reason != Reason.PRIORITY_LOST:
+                    shown_lots = min(remaining_lots, before.shown_lots)
+            if kind != _CANCELLED:
+                self._enter(order_id, place, remaining_lots, shown_lots, display_lots)
+
     def _enter(
-        self, order_id: int, number: int, side: int, price_ticks: int, remaining_lots: int
+        self,
+        order_id: int,
+        place: tuple[BookSide, int],
+        remaining_lots: int,
+        shown_lots: int,
+        display_lots: int,
     ) -> None:
-        """Put an order into its level. One that trades at once leaves within the same step."""
-        book_side = self._by_number[number].book.sides[side]
-        rank = book_side.sign * price_ticks
-        self._orders[order_id] = _OpenOrder(book_side, rank, remaining_lots)
-        book_side.add(rank, remaining_lots, 1)
+        """Put an order into the level of its side and price."""
+        side, price_ticks = place
+        rank = side.sign * price_ticks
+        order = _OpenOrder(side, rank, remaining_lots, shown_lots, display_lots)
+        self._orders[order_id] = order
+        side.add(rank, shown_lots, 1)
 
-    def _leave(self, order_id: int) -> None:
+    def _leave(self, order_id: int) -> _OpenOrder:
         order = self._orders.pop(order_id)
-        order.side.add(order.rank, -order.remaining_lots, -1)
+        order.side.add(order.rank, -order.shown_lots, -1)
+        return order
 
-    def _reduce(self, order_id: int, quantity_lots: int) -> None:
+    def _reduce(self, order_id: int, quantity_lots: int, *, is_maker: bool) -> None:
+        """Take what an order traded off it: off its slice, or, coming in, off the whole."""
         order = self._orders[order_id]
         if order.remaining_lots == quantity_lots:
             self._leave(order_id)
-        else:
-            order.remaining_lots -= quantity_lots
-            order.side.add(order.rank, -quantity_lots, 0)
+            return
+        order.remaining_lots -= quantity_lots
+        shown_lots = order.shown_lots - quantity_lots
+        if order.display_lots and not (is_maker and shown_lots):
+            shown_lots = min(order.remaining_lots, order.display_lots)
+        order.side.add(order.rank, shown_lots - order.shown_lots, 0)
+        order.shown_lots = shown_lots
 
     def _record(self, number: int, trade: Trade) -> None:
         """Put a trade on the tape, unless it came with the past trades."""

@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from engine.times import day_date
+from settlement.calendar import next_trading_day
 from settlement.clearing_steps import Desk, close, deliver, net, reconcile, reopen, roll, state
 from settlement.database import Database
 from settlement.errors import Refused
@@ -29,7 +30,6 @@ from settlement.statements import prices_of
 from settlement.tables.clearing import ClearingPrice, ClearingRun, ReconciliationBreak, Statement
 from settlement.tables.ledger import LedgerTransaction
 from settlement.tables.trading import Instrument
-from settlement.trading_days import next_trading_day
 
 T = TypeVar("T")
 

@@ -17,6 +17,7 @@ from settlement import delivery, netting, reconciliation, statements
 from settlement.database import Database
 from settlement.errors import Refused
 from settlement.intake import wait_for_intake
+from settlement.market_rules import closing_price_rules
 from settlement.netting import DayFigures
 from settlement.ports import EnginePort
 from settlement.tables.clearing import (
@@ -69,9 +70,10 @@ def net(desk: Desk, run: ClearingRun, step: str) -> None:
         figures = netting.day_figures(session, trades)
         query = select(Instrument).where(Instrument.trading_day == row.trading_day)
         settled = {item.number: item for item in session.scalars(query)}
+        rule_of = closing_price_rules(session)
         for number, instrument in sorted(settled.items()):
             day = figures.get(number, DayFigures())
-            price_ticks, method = netting.closing_price(instrument, day)
+            price_ticks, method = netting.closing_price(instrument, day, rule_of(instrument.symbol))
             session.add(
                 ClearingPrice(
                     run_id=row.run_id,

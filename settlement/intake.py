@@ -23,6 +23,7 @@ from settlement.intake_rows import EventRows, Row, touched_orders
 from settlement.lease import Lease
 from settlement.ledger import CHUNK, post
 from settlement.ports import Records
+from settlement.quoting import Quoting
 from settlement.tables.trading import Instrument, IntakeCheckpoint, Order, Trade
 
 # More than this and memory would fill while the database is away; the gateway then starts again
@@ -199,7 +200,8 @@ def apply_events(session: Session, events: Records, last_sequence: int) -> None:
     if len(events) == 0 or sequences[-1] != last_sequence or steps.min() < 0 or steps.max() > 1:
         raise IntakeError(f"events are missing between {done} and {last_sequence}")
     instruments = {row["number"]: dict(row) for row in _all(session, select(_INSTRUMENTS))}
-    rows = EventRows(instruments, _load_orders(session, touched_orders(events)))
+    quoting = Quoting(session, np.unique(events["instrument"]).tolist())
+    rows = EventRows(instruments, _load_orders(session, touched_orders(events)), quoting)
     rows.apply(events)
     _insert(session, _INSTRUMENTS, [instruments[number] for number in sorted(rows.new_instruments)])
     changed = rows.changed_instruments - rows.new_instruments
@@ -209,6 +211,7 @@ def apply_events(session: Session, events: Records, last_sequence: int) -> None:
     touched = orders.keys() - rows.new_orders
     _update(session, _ORDERS, "order_id", _ORDER_CHANGES, [orders[n] for n in sorted(touched)])
     _insert(session, _TRADES, rows.trades)
+    quoting.save()
     post(session, rows.postings)
     session.merge(IntakeCheckpoint(number=1, sequence=last_sequence))
 

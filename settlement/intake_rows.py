@@ -12,12 +12,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.codes import EventKind, Reason
+from engine.codes import EventKind, OrderFlag, Reason
 from engine.records import ADMIN_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT, unpack_text
 from settlement.ledger import CASH, Kind, Leg, Posting, holder
 from settlement.ports import Records
+from settlement.quoting import Quoting
 
-ORDER_KINDS = (EventKind.ORDER_ACCEPTED, EventKind.ORDER_CANCELLED, EventKind.ORDER_AMENDED)
+# An iceberg's next slice changes nothing that is kept: ORDER_REFRESHED is not among them.
+ORDER_KINDS = (
+    EventKind.ORDER_ACCEPTED,
+    EventKind.ORDER_CANCELLED,
+    EventKind.ORDER_AMENDED,
+    EventKind.ORDER_TRIGGERED,
+)
 _EXPIRED = (Reason.DAY_EXPIRED, Reason.EXPIRED)
 _CASH_KINDS = (EventKind.CASH_DEPOSITED, EventKind.CASH_WITHDRAWN)
 _CREDITS_KINDS = (EventKind.CREDITS_DEPOSITED, EventKind.CREDITS_WITHDRAWN)
@@ -36,6 +43,8 @@ class OrderEvent(NamedTuple):
     price_ticks: int
     quantity_lots: int
     remaining_lots: int
+    stop_price_ticks: int
+    display_quantity_lots: int
     expires_at_ns: int
     minimum_quantity_lots: int
     account: int
@@ -120,9 +129,12 @@ def _chosen(events: Records, kinds: Sequence[int], layout: np.dtype[Any]) -> Rec
 class EventRows:
     """The rows that a batch of events leaves, begun from the instruments and orders before it."""
 
-    def __init__(self, instruments: dict[int, Row], orders: dict[int, Row]) -> None:
+    def __init__(
+        self, instruments: dict[int, Row], orders: dict[int, Row], quoting: Quoting
+    ) -> None:
         self.instruments = instruments
         self.orders = orders
+        self.quoting = quoting
         self.changed_instruments: set[int] = set()
         self.new_instruments: set[int] = set()
         self.new_orders: set[int] = set()
@@ -147,6 +159,7 @@ class EventRows:
             int(EventKind.ORDER_ACCEPTED): self._order_accepted,
             int(EventKind.ORDER_CANCELLED): self._order_cancelled,
             int(EventKind.ORDER_AMENDED): self._order_amended,
+            int(EventKind.ORDER_TRIGGERED): self._order_triggered,
             int(EventKind.TRADE): self._trade,
             int(EventKind.INSTRUMENT_DEFINED): self._instrument_defined,
             int(EventKind.PHASE_CHANGED): self._phase_changed,
@@ -165,27 +178,35 @@ class EventRows:
             "entered_quantity_lots": event.quantity_lots,
             "filled_lots": 0,
             "filled_ticks": 0,
-            "status": "open",
+            "status": "pending_trigger" if event.stop_price_ticks else "open",
             "created_time_ns": event.time_ns,
             "updated_time_ns": event.time_ns,
         }
         self.orders[event.order_id] = row
         self.new_orders.add(event.order_id)
+        self._measure(row)
 
     def _order_amended(self, event: OrderEvent) -> None:
-        self._touch(event.order_id, event).update(
+        row = self._touch(event.order_id, event)
+        row.update(
             price_ticks=event.price_ticks,
             quantity_lots=event.quantity_lots,
             remaining_lots=event.remaining_lots,
         )
+        self._measure(row)
+
+    def _order_triggered(self, event: OrderEvent) -> None:
+        self._touch(event.order_id, event)["status"] = "open"
 
     def _order_cancelled(self, event: OrderEvent) -> None:
-        self._touch(event.order_id, event).update(
+        row = self._touch(event.order_id, event)
+        row.update(
             quantity_lots=event.quantity_lots,
             remaining_lots=0,
             reason=event.reason,
             status="expired" if event.reason in _EXPIRED else "cancelled",
         )
+        self._measure(row)
 
     def _trade(self, event: TradeEvent) -> None:
         for order_id, remaining_lots in (
@@ -197,12 +218,19 @@ class EventRows:
             row["filled_ticks"] += event.quantity_lots * event.price_ticks
             row["remaining_lots"] = remaining_lots
             row["status"] = "partially_filled" if remaining_lots else "filled"
+            self._measure(row)
         instrument = self.instruments[event.instrument]
         trade = event._asdict()
         del trade["maker_remaining_lots"], trade["taker_remaining_lots"]
         trade["trading_day"] = instrument["trading_day"]
         trade["notional_fen"] = event.price_ticks * instrument["tick_fen"] * event.quantity_lots
         self.trades.append(trade)
+
+    def _measure(self, row: Row) -> None:
+        """Tell what an order of a two-sided quote has become."""
+        if row["flags"] & OrderFlag.QUOTE:
+            instrument = self.instruments[row["instrument"]]
+            self.quoting.set_side(instrument, row, row["updated_time_ns"])
 
     def _touch(self, order_id: int, event: OrderEvent | TradeEvent) -> Row:
         row = self.orders[order_id]
@@ -222,6 +250,7 @@ class EventRows:
         self._change_instrument(event, phase=event.phase)
 
     def _day_rolled(self, event: AdminEvent) -> None:
+        self.quoting.roll_day(self.instruments[event.instrument], event.time_ns)
         self._change_instrument(
             event,
             reference_price_ticks=event.reference_price_ticks,
@@ -231,6 +260,9 @@ class EventRows:
         )
 
     def _change_instrument(self, event: AdminEvent, **changes: int) -> None:
+        if "phase" in changes:
+            instrument = self.instruments[event.instrument]
+            self.quoting.set_phase(instrument, changes["phase"], event.time_ns)
         self.instruments[event.instrument].update(changes, sequence=event.sequence)
         self.changed_instruments.add(event.instrument)
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from engine.codes import Side
+from settlement.market_rules import ClosingPriceRule
 from settlement.tables.clearing import ClearingNet
 from settlement.tables.trading import Instrument, Trade
 
@@ -116,13 +117,15 @@ def nets(session: Session, trades: ColumnElement[bool]) -> dict[tuple[int, int],
     return found
 
 
-def closing_price(instrument: Instrument, day: DayFigures) -> tuple[int, str]:
+def closing_price(
+    instrument: Instrument, day: DayFigures, rule: ClosingPriceRule
+) -> tuple[int, str]:
     """The closing price in ticks and how it came about.
 
-    The volume-weighted average of the day's trades, rounded half up to a tick; in a thin market
-    (rule of the Guangzhou exchange) or without trades the previous close.
+    The volume-weighted average of the day's listed trades, rounded half up to a tick; in a thin
+    market or without trades the previous close. (The rule and its sources: market_rules.toml.)
     """
-    if day.volume_lots <= instrument.thin_market_lots:
+    if day.volume_lots <= rule.thin_market_quantity:
         return instrument.reference_price_ticks, "previous_close"
     # Every notional is a whole number of ticks times lots, so this division leaves nothing.
     weighted_ticks = day.notional_fen // instrument.tick_fen

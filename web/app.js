@@ -111,7 +111,8 @@ function drawTicker(ticker) {
   show("volume", ticker && grouped(ticker.volume));
   show("turnover", ticker && grouped(ticker.turnover));
   show("limits", ticker && `${ticker.lower_limit} – ${ticker.upper_limit}`);
-  show("phase", ticker && text(`phase_${ticker.phase}`));
+  const halt = ticker?.halt_reason ? ` (${ticker.halt_reason})` : "";
+  show("phase", ticker && text(`phase_${ticker.phase}`) + halt);
   byId("phase").dataset.phase = ticker?.phase ?? "";
   const change = ticker?.change;
   const falls = change?.startsWith("-");

@@ -11,7 +11,7 @@ from api.auth import anyone
 from api.errors import Problem
 from api.gateway import Gateway, gateway
 from api.instruments import Instrument
-from api.rate_limits import RateLimits
+from api.market_phases import render_halt
 from api.schemas import Page, page
 from engine.codes import InstrumentFlag, Phase
 from engine.decimals import format_fen, format_price
@@ -47,6 +47,10 @@ async def status(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, An
         "engine": "ready" if exchange.is_ready and exchange.core.connected else "unavailable",
         "sequence": exchange.live_orders.sequence,
         "demo": exchange.settings.demo,
+        "halts": [
+            {"symbol": exchange.instruments.by_number[number].symbol, **(render_halt(halt) or {})}
+            for number, halt in sorted(exchange.halts.items())
+        ],
     }
 
 
@@ -54,14 +58,14 @@ async def status(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, An
 async def instruments(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, Any]:
     """All instruments with their rules."""
     found = sorted(exchange.instruments.by_number.items())
-    items = [render(instrument, exchange.rate_limits) for _, instrument in found]
+    items = [render(instrument, exchange) for _, instrument in found]
     return {"items": items, "next_cursor": None}
 
 
 @router.get("/instruments/{symbol}")
 async def instrument(symbol: str, exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, Any]:
     """One instrument with its rules."""
-    return render(exchange.instruments.get(symbol, field=None), exchange.rate_limits)
+    return render(exchange.instruments.get(symbol, field=None), exchange)
 
 
 @router.get("/market/{symbol}/book")
@@ -109,7 +113,7 @@ def _symbol(exchange: Gateway, symbol: str) -> str:
     return exchange.instruments.get(symbol, field=None).symbol
 
 
-def render(found: Instrument, rate_limits: RateLimits) -> dict[str, Any]:
+def render(found: Instrument, exchange: Gateway) -> dict[str, Any]:
     """An instrument as the public contract shows it."""
     return {
         "symbol": found.symbol,
@@ -117,6 +121,7 @@ def render(found: Instrument, rate_limits: RateLimits) -> dict[str, Any]:
         "tick": format_fen(found.tick_fen),
         "lot": "1",
         "phase": found.phase.name.lower(),
+        "halt": render_halt(exchange.halts.get(found.number)),
         "trading_day": format_day(found.trading_day),
         "reference_price": format_price(found.reference_price_ticks, found.tick_fen),
         "price_limit": format_ratio(found.price_limit_ppm),
@@ -131,7 +136,7 @@ def render(found: Instrument, rate_limits: RateLimits) -> dict[str, Any]:
         "resale_lock": bool(found.flags & InstrumentFlag.RESALE_LOCK),
         "rate_limits": {
             name: {"quantity": policy.quantity, "window_seconds": policy.window_seconds}
-            for name, policy in rate_limits.policies.items()
+            for name, policy in exchange.rate_limits.policies.items()
             if name in ("orders", "requests")
         },
         "eligibility": {"roles": list(_TRADING_ROLES)},

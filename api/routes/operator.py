@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header
 from starlette.responses import Response
 
-from api import operator_actions
+from api import market_phases, operator_actions
 from api.auth import Caller, require_role
 from api.errors import Problem
 from api.gateway import Gateway, gateway
+from api.instruments import Instrument
 from api.routes.market import render as render_instrument
 from api.routes.orders import json_response
 from api.schemas import (
@@ -22,10 +23,10 @@ from api.schemas import (
     InstrumentBody,
     Page,
     PhaseBody,
+    ResumeBody,
     page,
 )
 from api.strict_json import json_body
-from engine.codes import Phase
 from engine.decimals import format_fen
 from engine.times import format_time
 from settlement import cash_requests, identity
@@ -43,12 +44,20 @@ async def set_phase(
     body: Annotated[PhaseBody, Depends(json_body(PhaseBody))],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> dict[str, Any]:
-    """Set the phase of one instrument, or of all of them."""
-    found = await operator_actions.set_phase(
-        exchange, known, body.symbol, Phase[body.phase.upper()]
-    )
-    items = [{"symbol": each.symbol, "phase": each.phase.name.lower()} for each in found]
-    return {"items": items, "next_cursor": None}
+    """Set the phase of one instrument, or of all of them, until the calendar's next border;
+    halted stands, with its reason, until somebody resumes."""
+    return _phases(await market_phases.set_phase(exchange, known, body))
+
+
+@router.post("/resume")
+async def resume(
+    known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[ResumeBody, Depends(json_body(ResumeBody))],
+    exchange: Annotated[Gateway, Depends(gateway)],
+) -> dict[str, Any]:
+    """End the halt of one instrument, or all halts: trading goes on as the calendar says, through
+    a call auction if it says so."""
+    return _phases(await market_phases.resume(exchange, known, body.symbol))
 
 
 @router.post("/accounts", status_code=201)
@@ -131,7 +140,7 @@ async def define_instrument(
 ) -> dict[str, Any]:
     """Define an instrument; it is closed until a phase is set."""
     found = await operator_actions.define_instrument(exchange, known, body)
-    return render_instrument(found, exchange.rate_limits)
+    return render_instrument(found, exchange)
 
 
 @router.post("/kill")
@@ -185,6 +194,11 @@ async def state_hash(
     """SHA-256 over the engine's whole state: equal before and after a refused command."""
     sequence, digest = await exchange.core.state_hash()
     return {"sequence": sequence, "state_hash": digest}
+
+
+def _phases(found: list[Instrument]) -> dict[str, Any]:
+    items = [{"symbol": each.symbol, "phase": each.phase.name.lower()} for each in found]
+    return {"items": items, "next_cursor": None}
 
 
 def _cash_response(request: CashRequest, status_code: int) -> Response:

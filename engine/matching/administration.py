@@ -16,7 +16,7 @@ from engine.accounts import (
 from engine.codes import Code, CommandKind, EventKind, Reason, Side
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
-from engine.matching.events import add_payload_reply, refuse
+from engine.matching.events import add_payload_reply, add_reply, refuse
 from engine.matching.identity import is_defined, look_up_client_id, register_client_id
 from engine.matching.instruments import define_instrument, roll_day, set_phase
 from engine.matching.mass_cancel import EMPTY_RANGE, Filter, cancel_matching
@@ -25,7 +25,7 @@ from engine.units import EXCHANGE_ACCOUNT, MAX_TOTAL_CASH_FEN, MAX_TOTAL_CREDITS
 
 
 @kernel
-def administer(arrays: EngineArrays, row: int) -> None:
+def administer(arrays: EngineArrays, row: int) -> None:  # noqa: PLR0912 - one row for each kind
     """Apply any command but those on orders and quotes."""
     kind = arrays.commands.headers[row]["kind"]
     if kind == CommandKind.DEFINE_INSTRUMENT:
@@ -50,8 +50,10 @@ def administer(arrays: EngineArrays, row: int) -> None:
         _record_surrender(arrays, row)
     elif kind == CommandKind.BLOCK_ACCOUNT:
         _block_account(arrays, row)
-    else:
+    elif kind == CommandKind.UNBLOCK_ACCOUNT:
         _unblock_account(arrays, row)
+    else:
+        _set_account_limits(arrays, row)
 
 
 @kernel
@@ -269,6 +271,29 @@ def _unblock_account(arrays: EngineArrays, row: int) -> None:
         return
     arrays.balances.accounts[account]["is_blocked"] = 0
     add_payload_reply(arrays, row, EventKind.ACCOUNT_UNBLOCKED)
+
+
+@kernel
+def _set_account_limits(arrays: EngineArrays, row: int) -> None:
+    command = arrays.commands.admin[row]
+    number = int64(command["account"])
+    rate, most_open = command["maximum_orders_per_second"], command["maximum_open_orders"]
+    if not 0 <= command["amount_fen"] <= MAX_TOTAL_CASH_FEN or rate < 0 or most_open < 0:
+        refuse(arrays, row, Code.INVALID_REQUEST, 0)
+        return
+    if not is_open_account(arrays.balances, number):
+        refuse(arrays, row, Code.UNKNOWN_ACCOUNT, 0)
+        return
+    account = arrays.balances.accounts[number]
+    account["maximum_order_fen"] = command["amount_fen"]
+    account["maximum_orders_per_second"] = rate
+    account["maximum_open_orders"] = most_open
+    place = add_reply(arrays, row, EventKind.ACCOUNT_LIMITS_SET, 0)
+    event = arrays.events.account_limits[place]
+    event["maximum_order_fen"] = command["amount_fen"]
+    event["account"] = number
+    event["maximum_orders_per_second"] = rate
+    event["maximum_open_orders"] = most_open
 
 
 @inlined

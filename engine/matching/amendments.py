@@ -17,11 +17,14 @@ from engine.matching.lifecycle import cancel, leave_book, shrink
 from engine.matching.orders import check_contact
 from engine.orderbook.queues import open_lots
 from engine.risk import (
+    check_account_limits,
     check_allowance,
     check_means,
     check_phase,
     check_quantity_and_price,
+    count_order,
     hold_of,
+    notional_of,
 )
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES
 
@@ -57,11 +60,19 @@ def amend_order(arrays: EngineArrays, row: int) -> Any:
     keeps_priority = is_amend and price_ticks == order["price_ticks"] and new_lots <= own_lots
     if code == Code.OK:
         code = _check_amended(arrays, slot, price_ticks, new_lots, keeps_priority)
+    account = arrays.balances.accounts[order["account"]]
+    if code == Code.OK:
+        # What becomes smaller where it stands may be as large as it was.
+        instrument = arrays.instruments[order["instrument"]]
+        notional_fen = notional_of(instrument, price_ticks, new_lots)
+        asked_fen = int64(0) if keeps_priority else notional_fen
+        code = int64(check_account_limits(account, command["time_ns"], 0, asked_fen))
     if code != Code.OK:
         refuse(arrays, row, code, 0)
         return int64(0), price_ticks
 
     # Nothing can fail from here on.
+    count_order(account, command["time_ns"])
     if keeps_priority:
         shrink(arrays, slot, new_lots)
     else:

@@ -10,6 +10,7 @@ from engine.accounts import BalanceArrays, allocate_balances
 from engine.orderbook.arrays import BookArrays, aligned_zeros, allocate_book
 from engine.orderbook.client_ids import ClientIdArrays, allocate_client_ids
 from engine.records import (
+    ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
     COMMAND,
@@ -74,6 +75,7 @@ class EventArrays(NamedTuple):
     trades: np.ndarray
     instruments: np.ndarray
     admin: np.ndarray
+    account_limits: np.ndarray
 
 
 class EngineArrays(NamedTuple):
@@ -147,6 +149,7 @@ def event_views(buffer: np.ndarray) -> EventArrays:
         trades=buffer.view(TRADE_EVENT),
         instruments=buffer.view(INSTRUMENT_EVENT),
         admin=buffer.view(ADMIN_EVENT),
+        account_limits=buffer.view(ACCOUNT_LIMITS_EVENT),
     )
 
 

@@ -18,6 +18,7 @@ from engine.matching.mass_cancel import cancel_all, expire_orders
 from engine.matching.orders import new_order
 from engine.matching.quotes import set_quote
 from engine.matching.stops import trigger_stops
+from engine.orderbook.client_ids import MOVED_PER_COMMAND, move_client_ids
 
 # So many commands ahead of the one in hand, memory that they will need is asked for.
 _FAR_AHEAD = 16
@@ -39,6 +40,8 @@ def apply_batch(address: int, count: int) -> Any:
 def _apply_batch(arrays: EngineArrays, count: int) -> Any:
     progress = arrays.progress[0]
     progress["events"] = 0
+    if len(arrays.client_ids.old_entries) != 0:
+        move_client_ids(arrays.client_ids, MOVED_PER_COMMAND * count)
     for row in range(min(count, _FAR_AHEAD)):
         fetch_client_id(arrays, row)
     for row in range(count):
@@ -80,7 +83,7 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:
         cancel_all(arrays, row)
     elif kind == CommandKind.EXPIRE_ORDERS:
         expire_orders(arrays, row)
-    elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.UNBLOCK_ACCOUNT:
+    elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.SET_ACCOUNT_LIMITS:
         administer(arrays, row)
     else:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)

@@ -22,10 +22,10 @@ from engine.codes import (
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
-from engine.matching.lifecycle import add_cancelled, cancel, close_filled, refresh, rest, shrink
+from engine.matching.lifecycle import add_cancelled, cancel, leave_filled, rest, shrink
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.ladder import ladder_index, ladder_price, next_level
-from engine.orderbook.queues import give_slot_back, open_lots
+from engine.orderbook.queues import fill_in_queue, give_slot_back, open_lots
 from engine.risk import fee_of, hold_of
 from engine.units import EXCHANGE_ACCOUNT
 
@@ -173,9 +173,7 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         notional_fen += trade_fen
         maker_fees_fen += maker_fee_fen
         taker_fees_fen += taker_fee_fen
-        maker["remaining_lots"] -= traded_lots
-        level["quantity_lots"] -= traded_lots
-        maker_lots = open_lots(book, maker_slot)
+        maker_lots = fill_in_queue(book, maker_slot, level, traded_lots)
         instrument["last_price_ticks"] = price_ticks
         trade = Trade(
             price_ticks, traded_lots, maker_lots, remaining_lots, maker_fee_fen, taker_fee_fen
@@ -183,10 +181,7 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
         _settle_maker(arrays, maker, instrument, trade, trade_fen)
         _tell_trade(arrays, row, maker, order, trade)
         if maker["remaining_lots"] == 0:
-            if maker_lots == 0:
-                close_filled(arrays, maker_slot)
-            else:
-                refresh(arrays, row, maker_slot)
+            leave_filled(arrays, row, maker_slot, maker_lots)
     traded_lots = quantity_lots - remaining_lots
     if traded_lots > 0:
         exchange = arrays.balances.accounts[EXCHANGE_ACCOUNT]

@@ -19,8 +19,8 @@ from engine.matching.arrays import (
 )
 from engine.matching.batch import apply_batch
 from engine.matching.descriptors import describe, descriptor_words
-from engine.orderbook.arrays import aligned_zeros, commit
-from engine.orderbook.client_ids import copy_client_ids, grown_client_ids
+from engine.orderbook.arrays import aligned_zeros, commit, power_of_two
+from engine.orderbook.client_ids import ClientIdGrowth, move_client_ids
 from engine.orderbook.export import open_orders
 from engine.records import COMMAND, EVENT, RAW
 from engine.state import EngineLimits, EngineState
@@ -47,6 +47,7 @@ class Engine:
     def __init__(self, limits: EngineLimits | None = None) -> None:
         # Where client ids lie in their table is nobody's business: see orderbook/client_ids.py.
         seeds = np.frombuffer(secrets.token_bytes(16), np.int64).copy()
+        self._client_id_growth = ClientIdGrowth()
         self._room_commands = -1  # so many more are sure to find room
         self._descriptors = np.zeros(descriptor_words(), np.int64)
         self._use(allocate_engine(limits or EngineLimits(), seeds))
@@ -61,9 +62,11 @@ class Engine:
         touch of every page falls into somebody's order.
         """
         self._apply_batch = direct_call(apply_batch, self._address, 0)
-        copy_client_ids(self._arrays.client_ids, self._arrays.client_ids)
         self.export_account(0)
-        client_ids = grown_client_ids(self._arrays.client_ids, 0, WARM_CLIENT_IDS)
+        client_ids = self._arrays.client_ids
+        if len(client_ids.entries) < 2 * WARM_CLIENT_IDS:
+            client_ids = self._client_id_growth.room_for(client_ids, 0, WARM_CLIENT_IDS)
+        move_client_ids(client_ids, len(client_ids.old_entries))
         self._use(self._arrays._replace(client_ids=client_ids))
         self._commit_busy_day()
 
@@ -126,19 +129,19 @@ class Engine:
         """
         arrays = self._arrays
         to_come = max(count, _ROOM_COMMANDS)
-        client_ids = grown_client_ids(
+        client_ids = self._client_id_growth.room_for(
             arrays.client_ids, int(arrays.counters[0]["client_ids"]), to_come
         )
         if client_ids is not arrays.client_ids:
             arrays = arrays._replace(client_ids=client_ids)
         if to_come > len(self._commands):
-            buffer = aligned_zeros(_rounded_up(to_come), COMMAND)
+            buffer = aligned_zeros(power_of_two(to_come), COMMAND)
             self._commands = buffer.view(RAW)
             arrays = arrays._replace(commands=command_views(buffer))
         # What the batches on the way open, a later one among them may close.
         bound = event_bound(to_come, arrays.book.pool[0])
         if bound > len(self._events):
-            self._events = aligned_zeros(_rounded_up(bound), EVENT)
+            self._events = aligned_zeros(power_of_two(bound), EVENT)
             arrays = arrays._replace(events=event_views(self._events))
         self._room_commands = to_come
         if arrays is not self._arrays:
@@ -171,8 +174,3 @@ class Engine:
         """One account's part of `export`: see account_export.py."""
         instruments = int(self._arrays.progress[0]["instruments"])
         return export_account(self._arrays.balances, number, instruments)
-
-
-def _rounded_up(count: int) -> int:
-    """The next power of two, so that a buffer grows a few times only."""
-    return 1 << (count - 1).bit_length()

@@ -47,7 +47,8 @@ def add_reply(arrays: EngineArrays, row: int, kind: int, instrument: int) -> Any
 def refuse(arrays: EngineArrays, row: int, code: int, first_id: int) -> None:
     """The whole answer to a command that is refused.
 
-    `first_id` is what the client id stands for already, if that is the reason, else 0.
+    `first_id` is what the client id stands for already (less than 0: minus a sequence), if that is
+    the reason, else 0.
     """
     command = arrays.commands.headers[row]
     place = add_reply(arrays, row, EventKind.COMMAND_REFUSED, command["instrument"])
@@ -57,7 +58,7 @@ def refuse(arrays: EngineArrays, row: int, code: int, first_id: int) -> None:
     event["account"] = command["account"]
     event["client_id_high"] = command["client_id_high"]
     event["client_id_low"] = command["client_id_low"]
-    event["order_id"] = first_id
+    event["order_id"] = abs(first_id)
 
 
 @inlined

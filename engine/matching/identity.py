@@ -10,7 +10,7 @@ from engine.compiled import inlined, int64
 from engine.matching.arrays import FIRST_ROWS, EngineArrays
 from engine.orderbook.account_lists import join_account
 from engine.orderbook.bits import prefetch
-from engine.orderbook.client_ids import BLOCK_ENTRIES, find_from, first_row, write_client_id
+from engine.orderbook.client_ids import BLOCK_ENTRIES, find_client_id, first_row, write_client_id
 from engine.orderbook.queues import has_free_slots, take_slot
 from engine.units import MAX_ORDER_NUMBER, ORDER_SLOT_BITS
 
@@ -34,7 +34,7 @@ def fetch_client_id(arrays: EngineArrays, row: int) -> None:
     high, low = command["client_id_high"], command["client_id_low"]
     if high != 0 or low != 0:
         table = arrays.client_ids
-        place = first_row(table, int64(command["account"]), high, low)
+        place = first_row(table.entries, table.seeds, int64(command["account"]), high, low)
         arrays.first_rows[row & (FIRST_ROWS - 1)] = place
         prefetch(table.entries, place)
 
@@ -64,14 +64,16 @@ def fetch_order(arrays: EngineArrays, row: int) -> None:
 
 @inlined
 def look_up_client_id(arrays: EngineArrays, row: int) -> Any:
-    """The entry of the command's client id, and what it stands for already (0: nothing yet)."""
+    """The entry of the command's client id, and what it stands for already (0: nothing yet).
+
+    An order id, or less than 0: minus the sequence of a command that made no order.
+    """
     command = arrays.commands.headers[row]
     high, low = command["client_id_high"], command["client_id_low"]
     if high == 0 and low == 0:
         return int64(-1), int64(0)
     first = arrays.first_rows[row & (FIRST_ROWS - 1)]
-    entry = find_from(arrays.client_ids, first, int64(command["account"]), high, low)
-    return int64(entry), int64(abs(arrays.client_ids.entries[entry]["value"]))
+    return find_client_id(arrays.client_ids, first, int64(command["account"]), high, low)
 
 
 @inlined
@@ -119,12 +121,9 @@ def find_target(arrays: EngineArrays, row: int) -> Any:
     if not is_open_account(arrays.balances, int64(command["account"])):
         return int64(Code.UNKNOWN_ACCOUNT), int64(0)
     if command["target"] == Target.CLIENT_ORDER_ID:
-        order_id = int64(0)
-        entry, first_id = look_up_client_id(arrays, row)
-        if first_id != 0:
-            order_id = arrays.client_ids.entries[entry]["value"]
-            if order_id < 0:
-                return int64(Code.ORDER_NOT_OPEN), int64(0)
+        _, order_id = look_up_client_id(arrays, row)
+        if order_id < 0:
+            return int64(Code.ORDER_NOT_OPEN), int64(0)
     number = order_id >> ORDER_SLOT_BITS
     slot = order_id & _SLOT_MASK
     if not 0 < number < arrays.counters[0]["next_order_number"]:

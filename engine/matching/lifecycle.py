@@ -108,7 +108,16 @@ def shrink(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
 
 
 @inlined
-def close_filled(arrays: EngineArrays, slot: int) -> None:
+def leave_filled(arrays: EngineArrays, row: int, slot: int, remaining_lots: int) -> None:
+    """An order's place in its queue was filled: it is closed, or shows its next slice."""
+    if remaining_lots == 0:
+        _close_filled(arrays, slot)
+    else:
+        _refresh(arrays, row, slot, remaining_lots)
+
+
+@inlined
+def _close_filled(arrays: EngineArrays, slot: int) -> None:
     """Take a resting order that was just filled, and holds nothing any more, out of the book."""
     book, balances = arrays.book, arrays.balances
     order = book.orders[slot]
@@ -120,11 +129,10 @@ def close_filled(arrays: EngineArrays, slot: int) -> None:
 
 
 @kernel
-def refresh(arrays: EngineArrays, row: int, slot: int) -> None:
+def _refresh(arrays: EngineArrays, row: int, slot: int, lots: int) -> None:
     """Show the next slice of an iceberg, whose last one was just filled, at the queue's end."""
     book = arrays.book
     order = book.orders[slot]
-    lots = open_lots(book, slot)
     leave_queue(book, slot)
     show_slice(book, slot, lots)
     join_queue(book, slot)

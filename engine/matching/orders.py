@@ -41,11 +41,14 @@ from engine.matching.identity import (
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.expiries import await_expiry
 from engine.risk import (
+    check_account_limits,
     check_allowance,
     check_means,
     check_phase,
     check_quantity_and_price,
+    count_order,
     hold_of,
+    notional_of,
 )
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES
 
@@ -101,6 +104,7 @@ def new_order(arrays: EngineArrays, row: int) -> Any:
             arrays.balances, int64(command["account"]), int64(command["instrument"])
         )
     slot = _fill_slot(arrays, command, limit_ticks, position_row, allowance_row)
+    count_order(arrays.balances.accounts[command["account"]], command["time_ns"])
     order_id = arrays.book.orders[slot]["order_id"]
     register_client_id(arrays, row, entry, order_id)
     place = add_reply(arrays, row, EventKind.ORDER_ACCEPTED, command["instrument"])
@@ -171,7 +175,7 @@ def _has_known_conditions(command: Any) -> Any:
     time_in_force = int64(command["time_in_force"])
     if command["order_type"] != OrderType.LIMIT or command["stop_price_ticks"] != 0:
         return False
-    if time_in_force == TimeInForce.IOC or time_in_force == TimeInForce.FOK:
+    if time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
         return False
     if not 1 <= display_lots < command["quantity_lots"]:
         return False
@@ -182,7 +186,7 @@ def _has_known_conditions(command: Any) -> Any:
 def _check_new(
     arrays: EngineArrays, command: Any, limit_ticks: int, position_row: int, allowance_row: int
 ) -> Any:
-    """Checks 5 to 15 of NEW_ORDER."""
+    """Checks 5 to 16 of NEW_ORDER."""
     balances = arrays.balances
     instrument = arrays.instruments[command["instrument"]]
     account = int64(command["account"])
@@ -222,6 +226,12 @@ def _check_new(
         check_means(
             balances, instrument, side, account, position_row, quantity_lots, hold_fen, 0, 0
         )
+    )
+    if code != Code.OK:
+        return code
+    notional_fen = notional_of(instrument, limit_ticks, quantity_lots)
+    code = int64(
+        check_account_limits(balances.accounts[account], command["time_ns"], 1, notional_fen)
     )
     if code != Code.OK:
         return code

@@ -29,7 +29,15 @@ from engine.matching.events import add_admin_reply, add_event, describe_order, r
 from engine.matching.identity import can_issue_orders, is_defined, issue_order
 from engine.matching.lifecycle import cancel, shrink
 from engine.matching.stops import trigger_stops
-from engine.risk import check_means, check_phase, check_quantity_and_price, hold_of
+from engine.risk import (
+    check_account_limits,
+    check_means,
+    check_phase,
+    check_quantity_and_price,
+    count_order,
+    hold_of,
+    notional_of,
+)
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ORDER_SLOT_BITS
 
 _CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
@@ -70,6 +78,8 @@ def set_quote(arrays: EngineArrays, row: int) -> None:
         return
 
     # Nothing can fail from here on.
+    if bid.quantity_lots > 0 or ask.quantity_lots > 0:
+        count_order(arrays.balances.accounts[account], command["time_ns"])
     if position_row == 0 and bid.quantity_lots > 0:
         position_row = add_position(arrays.balances, account, instrument)
     reply = add_admin_reply(arrays, row, EventKind.QUOTE_SET)
@@ -141,7 +151,7 @@ def _quote_sides(arrays: EngineArrays, row: int, position_row: int) -> Any:
 def _check_state(
     arrays: EngineArrays, row: int, position_row: int, bid: QuoteSide, ask: QuoteSide
 ) -> Any:
-    """Checks 3 to 7."""
+    """Checks 3 to 8."""
     balances = arrays.balances
     command = arrays.commands.quotes[row]
     account = int64(command["account"])
@@ -181,9 +191,32 @@ def _check_state(
             )
             if code != Code.OK:
                 return code
+    return _check_room(arrays, row, position_row, (bid, ask), new_orders)
+
+
+@inlined
+def _check_room(
+    arrays: EngineArrays,
+    row: int,
+    position_row: int,
+    sides: tuple[QuoteSide, QuoteSide],
+    new_orders: int,
+) -> Any:
+    """Checks 7 and 8."""
+    command = arrays.commands.quotes[row]
+    bid, ask = sides
+    instrument = arrays.instruments[command["instrument"]]
+    account = arrays.balances.accounts[command["account"]]
+    notional_fen = max(
+        notional_of(instrument, bid.price_ticks, bid.quantity_lots),
+        notional_of(instrument, ask.price_ticks, ask.quantity_lots),
+    )
+    code = int64(check_account_limits(account, command["time_ns"], new_orders, notional_fen))
+    if code != Code.OK:
+        return code
     if not can_issue_orders(arrays, new_orders):
         return int64(Code.ENGINE_FULL)
-    if position_row == 0 and not can_add_position(balances):
+    if position_row == 0 and not can_add_position(arrays.balances):
         return int64(Code.ENGINE_FULL)
     return int64(Code.OK)
 

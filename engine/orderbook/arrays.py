@@ -155,6 +155,11 @@ def aligned_zeros(count: int, dtype: np.dtype | type) -> np.ndarray:
     return raw[start : start + size_bytes].view(dtype)
 
 
+def power_of_two(count: int) -> int:
+    """The lowest that is not less: for buffers that grow, so that they grow a few times only."""
+    return 1 << (count - 1).bit_length()
+
+
 def commit(array: np.ndarray) -> None:
     """Have the operating system give the array its memory now, not while the market runs.
 

@@ -165,6 +165,8 @@ def _shift_levels(book: BookArrays, instrument: int, side: int, shift: int) -> N
     """Move each level that has orders by `shift` indexes, from the end towards which they move."""
     row = 2 * instrument + side
     book_side = book.sides[row]
+    if book_side["top_word"] == 0:
+        return
     first_level = book_side["first_level"]
     count = book_side["levels"]
     for leaf in range(first_level >> _WORD_SHIFT, (first_level + count) >> _WORD_SHIFT):

@@ -134,6 +134,14 @@ def leave_queue(book: BookArrays, slot: int) -> None:
 
 
 @inlined
+def fill_in_queue(book: BookArrays, slot: int, level: Any, lots: int) -> Any:
+    """Take what was traded off an order and its level; all that the order still has open."""
+    book.orders[slot]["remaining_lots"] -= lots
+    level["quantity_lots"] -= lots
+    return open_lots(book, slot)
+
+
+@inlined
 def shrink_in_queue(book: BookArrays, slot: int, lots: int) -> None:
     """Take `lots` off what an order, which keeps its place, has in the queue."""
     _, _, _, level_row = find_level(book, slot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from settlement.tables.base import Base
@@ -32,8 +32,6 @@ class Instrument(Base):
     flags: Mapped[int]
     phase: Mapped[int]
     sequence: Mapped[int]
-    # At or below this day's volume the closing price is the previous one (the operator's data).
-    thin_market_lots: Mapped[int] = mapped_column(default=100, server_default="100")
     # Every trade up to this sequence is in the ledger and its blocks are delivered.
     settled_sequence: Mapped[int] = mapped_column(default=0, server_default="0")
 
@@ -73,6 +71,8 @@ class Order(Base):
     entered_quantity_lots: Mapped[int]
     expires_at_ns: Mapped[int] = mapped_column(default=0, server_default="0")  # 0: not gtd
     minimum_quantity_lots: Mapped[int] = mapped_column(default=0, server_default="0")
+    stop_price_ticks: Mapped[int] = mapped_column(default=0, server_default="0")  # 0: none
+    display_quantity_lots: Mapped[int] = mapped_column(default=0, server_default="0")  # 0: all
     remaining_lots: Mapped[int]  # still open; 0 once the order is closed
     filled_lots: Mapped[int]
     filled_ticks: Mapped[int]  # sum of price times quantity: the average price's numerator
@@ -118,13 +118,3 @@ class IntakeCheckpoint(Base):
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     sequence: Mapped[int]
-
-
-class CalendarDay(Base):
-    """The operator's exceptions to "every calendar day is a trading day"."""
-
-    __tablename__ = "calendar_days"
-
-    day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    is_trading: Mapped[bool] = mapped_column(Boolean)
-    note: Mapped[str] = mapped_column(String(200), default="", server_default="")

@@ -81,7 +81,7 @@ def _shown(view: OrderView) -> dict[str, int]:
     return {
         name: getattr(view, name)
         for name in ORDER_STATE.names
-        if name not in ("entered_time_ns", "session", "gateway", "reserved")
+        if name not in ("entered_time_ns", "session", "gateway", "shown_lots")
     }
 
 
@@ -90,7 +90,7 @@ def _exported(engine: ReferenceEngine) -> dict[int, dict[str, int]]:
         int(row["order_id"]): {
             name: int(row[name])
             for name in ORDER_STATE.names
-            if name not in ("entered_time_ns", "session", "gateway", "reserved")
+            if name not in ("entered_time_ns", "session", "gateway", "shown_lots")
         }
         for row in engine.export().orders
     }

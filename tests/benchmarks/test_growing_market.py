@@ -11,6 +11,7 @@ from engine.records import ORDER_EVENT
 
 MESSAGES = 2_000
 SIZES = {
+    "spread": MarketSize(orders=200, instruments=3, accounts=9, ladder_levels=256, is_spread=True),
     "few orders": MarketSize(orders=50, accounts=2),
     "many instruments": MarketSize(orders=300, instruments=40, accounts=5, ladder_levels=64),
     "many accounts": MarketSize(orders=300, accounts=2_000, ladder_levels=4_096),

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from market_flows import run_market_flow
 
-from engine.codes import CommandKind, Phase, Side
+from engine.codes import CommandKind, Phase, Resting, Side
 from engine.decimals import format_price
 from engine.matching.reference import ReferenceEngine
 from engine.records import pack_text
@@ -73,9 +73,9 @@ def exchange() -> Exchange:
 def books_of(state: EngineState) -> dict[str, tuple[list, list]]:
     """Both sides of each instrument's book, added up from the engine's own open orders."""
     levels: dict = defaultdict(lambda: [0, 0])
-    for order in state.orders:
+    for order in state.orders[state.orders["resting"] == Resting.BOOK]:
         level = levels[int(order["instrument"]), int(order["side"]), int(order["price_ticks"])]
-        level[0] += int(order["remaining_lots"])
+        level[0] += int(order["shown_lots"])
         level[1] += 1
     books = {}
     for number in np.flatnonzero(state.instruments["is_defined"]).tolist():

@@ -13,13 +13,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from engine.codes import CommandKind, Phase, Side, TimeInForce
-from settlement import blocks, clearing, custody, delivery, ledger
+from engine.times import format_day
+from settlement import blocks, clearing, custody, delivery, ledger, market_rules
 from settlement.clearing import Clearing
 from settlement.errors import Refused
 from settlement.lease import Lease
 from settlement.ledger import Holding
 from settlement.tables.registry import Block
-from settlement.tables.trading import CalendarDay, Instrument, Order
+from settlement.tables.trading import Instrument, Order
 
 BUY, SELL = Side.BUY, Side.SELL
 DAY = 20_777
@@ -151,12 +152,26 @@ def test_the_calendar_is_the_operators(market: Any, tmp_path: Path) -> None:
     """Days that the calendar closes are passed over."""
 
     def close_days(session: Session) -> None:
-        session.add_all(CalendarDay(day=DAY + days, is_trading=False) for days in (1, 2, 4))
+        for days in (1, 2, 4):
+            rule = {"is_trading": False, "note": "Maintenance"}
+            key = format_day(DAY + days)
+            market_rules.propose(session, "day", key, rule, actor="one", needs_approval=False)
 
     market.database.write(close_days).result()
     market.settle(tmp_path)
     with market.database.read() as session:
         assert clearing.current_trading_day(session) == DAY + 3
+
+
+def test_the_thin_market_is_the_operators(market: Any, tmp_path: Path) -> None:
+    """60 t of XM-CER make a price where the rule says that 59 t do not."""
+    market.rule("closing_price", "XM-CER", {"thin_market_quantity": 59, "source": "Notice 12"})
+    market.trade_a_day()
+    run_id = market.settle(tmp_path)
+    with market.database.read() as session:
+        prices = clearing.report(session, run_id).prices
+    assert [price.method for price, _ in prices] == ["vwap", "vwap"]
+    assert prices[1][0].closing_price_ticks == 5_100
 
 
 def test_breaks_are_kept_and_keep_the_market_closed(market: Any, tmp_path: Path) -> None:

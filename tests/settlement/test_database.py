@@ -12,30 +12,31 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from settlement.database import Database
-from settlement.tables.trading import CalendarDay, Order
+from settlement.tables.market_rules import MarketPhase
+from settlement.tables.trading import Order
 
 
-def add_day(day: int) -> Any:
-    return lambda session: session.add(CalendarDay(day=day, is_trading=False))
+def add_market(number: int) -> Any:
+    return lambda session: session.add(MarketPhase(instrument=number, done_time_ns=0))
 
 
-def days(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(CalendarDay)) or 0
+def markets(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(MarketPhase)) or 0
 
 
 def test_a_write_is_all_or_nothing(database: Database) -> None:
     """What raises leaves nothing behind, and the writer goes on."""
 
     def fail(session: Session) -> None:
-        session.add(CalendarDay(day=1, is_trading=False))
+        session.add(MarketPhase(instrument=1, done_time_ns=0))
         session.flush()
         raise ValueError("half way")
 
     with pytest.raises(ValueError, match="half way"):
         database.write(fail).result()
-    database.write(add_day(2)).result()
+    database.write(add_market(2)).result()
     with database.read() as session:
-        assert session.scalars(select(CalendarDay.day)).all() == [2]
+        assert session.scalars(select(MarketPhase.instrument)).all() == [2]
 
 
 def test_constraints_hold(database: Database) -> None:
@@ -43,19 +44,19 @@ def test_constraints_hold(database: Database) -> None:
     order = dict.fromkeys(Order.__table__.columns.keys(), 0) | {"status": "open"}
     with pytest.raises(IntegrityError):
         database.write(lambda session: session.add(Order(**order))).result()
-    database.write(add_day(1)).result()
+    database.write(add_market(1)).result()
     with pytest.raises(IntegrityError):
-        database.write(add_day(1)).result()
+        database.write(add_market(1)).result()
 
 
 def test_a_reader_sees_one_state(database: Database) -> None:
     """What is written while a session reads does not show in it."""
     with database.read() as session:
-        assert days(session) == 0
-        database.write(add_day(1)).result()
-        assert days(session) == 0
+        assert markets(session) == 0
+        database.write(add_market(1)).result()
+        assert markets(session) == 0
     with database.read() as session:
-        assert days(session) == 1
+        assert markets(session) == 1
 
 
 def test_writers_of_several_processes_take_turns(database: Database) -> None:
@@ -63,8 +64,8 @@ def test_writers_of_several_processes_take_turns(database: Database) -> None:
     other = Database(database.url.render_as_string(hide_password=False))
 
     def add_next(session: Session) -> None:
-        last = session.scalar(select(func.max(CalendarDay.day))) or 0
-        session.add(CalendarDay(day=last + 1, is_trading=False))
+        last = session.scalar(select(func.max(MarketPhase.instrument))) or 0
+        session.add(MarketPhase(instrument=last + 1, done_time_ns=0))
 
     def write_twenty(each: Database) -> None:
         for _ in range(20):
@@ -77,13 +78,13 @@ def test_writers_of_several_processes_take_turns(database: Database) -> None:
         thread.join()
     other.close()
     with database.read() as session:
-        assert session.scalars(select(CalendarDay.day)).all() == list(range(1, 41))
+        assert session.scalars(select(MarketPhase.instrument)).all() == list(range(1, 41))
 
 
 def test_a_write_inside_a_write_is_a_mistake(database: Database) -> None:
     """It would wait for itself; it is refused instead."""
     with pytest.raises(RuntimeError, match="for ever"):
-        database.write(lambda _: database.write(add_day(1)).result()).result()
+        database.write(lambda _: database.write(add_market(1)).result()).result()
 
 
 def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
@@ -92,11 +93,11 @@ def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
     database = Database(url)
     database.migrate()
     for day in range(1, 6):
-        database.write(add_day(day))
+        database.write(add_market(day))
     database.close()
     again = Database(url)
     with again.read() as session:
-        assert days(session) == 5
+        assert markets(session) == 5
     again.close()
 
 

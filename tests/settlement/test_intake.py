@@ -73,6 +73,28 @@ def test_a_partially_filled_order_is_one(exchange: Any) -> None:
     assert (row.status, row.filled_lots, row.remaining_lots) == ("partially_filled", 4, 6)
 
 
+def test_a_stop_is_pending_until_it_is_triggered(exchange: Any) -> None:
+    """Its row says what it waits for, and follows it into the book; an iceberg's says its slice."""
+    pending = exchange.order(1, 1, BUY, 5_020, 10, stop_price_ticks=5_010)
+    cancelled = exchange.order(1, 1, BUY, 5_020, 10, stop_price_ticks=5_020)
+    exchange.cancel(1, cancelled)
+    exchange.intake.flush()
+    rows = orders_of(exchange.database)
+    assert (rows[pending].status, rows[pending].stop_price_ticks) == ("pending_trigger", 5_010)
+    assert (rows[cancelled].status, rows[cancelled].reason) == ("cancelled", Reason.REQUESTED)
+    iceberg = exchange.order(2, 1, SELL, 5_010, 5, display_quantity_lots=2)
+    exchange.order(3, 1, BUY, 5_010, 1)
+    exchange.intake.flush()
+    rows = orders_of(exchange.database)
+    assert (rows[iceberg].status, rows[iceberg].display_quantity_lots) == ("filled", 2)
+    assert (rows[pending].status, rows[pending].filled_lots) == ("partially_filled", 4)
+    # This one is triggered as it comes in, and meets an order of its own account.
+    stopped = exchange.order(1, 1, SELL, 5_000, 10, stop_price_ticks=5_010)
+    exchange.intake.flush()
+    row = orders_of(exchange.database)[stopped]
+    assert (row.status, row.reason) == ("cancelled", Reason.SELF_TRADE_PREVENTION)
+
+
 def test_trades_and_instruments_are_kept(exchange: Any) -> None:
     """A trade carries its notional, fees and trading day; the instrument its present terms."""
     exchange.order(1, 1, SELL, 5_000, 100)

@@ -13,10 +13,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, func, inspect, select
 from sqlalchemy.orm import Session
 
-from settlement import migrations
+from settlement import market_rules, migrations
 from settlement.database import Database
 from settlement.tables import Base
-from settlement.tables.trading import CalendarDay
 
 REVISIONS = [
     script.revision
@@ -84,10 +83,18 @@ def test_data_survives_an_upgrade(new_database_url: Callable[[], str]) -> None:
     """What an older release has written is there after the upgrade."""
     database = Database(new_database_url())
     database.migrate(REVISIONS[0])
-    database.write(lambda session: session.add(CalendarDay(day=1, is_trading=False))).result()
+
+    def close_a_day(session: Session) -> None:
+        statement = (
+            "INSERT INTO calendar_days (day, is_trading, note) VALUES (1, FALSE, 'inventory')"
+        )
+        session.connection().exec_driver_sql(statement)
+
+    database.write(close_a_day).result()
     database.migrate()
     with database.read() as session:
-        assert session.scalars(select(CalendarDay.day)).all() == [1]
+        found = market_rules.day_exceptions(session)
+    assert found == {1: market_rules.DayRule(is_trading=False, note="inventory")}
     database.close()
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement import netting
+from settlement.market_rules import ClosingPriceRule, shipped
 from settlement.netting import DayFigures, Transfer
 from settlement.tables.clearing import ClearingNet
 from settlement.tables.trading import Instrument
@@ -31,13 +32,24 @@ def test_closing_price(
     trades: list[tuple[int, int]], expected: tuple[int, str], tick_fen: int
 ) -> None:
     """The average rounded half up to a tick; at or below the thin-market volume the last one."""
-    instrument = Instrument(tick_fen=tick_fen, reference_price_ticks=5_000, thin_market_lots=100)
+    instrument = Instrument(tick_fen=tick_fen, reference_price_ticks=5_000)
     day = DayFigures(
         trades=len(trades),
         volume_lots=sum(lots for _, lots in trades),
         notional_fen=sum(price * tick_fen * lots for price, lots in trades),
     )
-    assert netting.closing_price(instrument, day) == expected
+    assert netting.closing_price(instrument, day, shipped().closing_price) == expected
+
+
+@pytest.mark.parametrize(
+    ("quantity_lots", "expected"), [(9, "previous_close"), (10, "previous_close"), (11, "vwap")]
+)
+def test_the_thin_market_is_the_operators(quantity_lots: int, expected: str) -> None:
+    """Another volume in the rule, and trades below it, at it and above it."""
+    instrument = Instrument(tick_fen=1, reference_price_ticks=5_000)
+    day = DayFigures(1, quantity_lots, quantity_lots * 5_100)
+    rule = ClosingPriceRule(thin_market_quantity=10, source="test")
+    assert netting.closing_price(instrument, day, rule)[1] == expected
 
 
 def net(account: int, lots: int) -> ClearingNet:

@@ -18,6 +18,7 @@ from engine.codes import (
 )
 from engine.queries import MatchingEngine
 from engine.records import (
+    ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
     COMMAND,
@@ -65,6 +66,8 @@ def event_layout(kind: int) -> np.dtype:
         return ORDER_EVENT
     if kind == EventKind.TRADE:
         return TRADE_EVENT
+    if kind == EventKind.ACCOUNT_LIMITS_SET:
+        return ACCOUNT_LIMITS_EVENT
     return INSTRUMENT_EVENT if kind == EventKind.INSTRUMENT_DEFINED else ADMIN_EVENT
 
 

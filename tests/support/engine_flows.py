@@ -11,6 +11,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
+from account_limit_flows import limits_command, passed_ns
+from engine_conditions import add_conditions
 from engine_driver import (
     AnyEngine,
     command_layout,
@@ -183,24 +185,10 @@ class FlowMaker:
             fields["flags"] = OrderFlag.POST_ONLY
         elif time_in_force != TimeInForce.FOK and random.random() < 0.15:
             fields["minimum_quantity_lots"] = self._scale.lots * random.choice((1, 2, 3, 8))
-        self._add_conditions(random, fields)
+        add_conditions(random, fields, self._price(random, instrument), self._scale.lots)
         if side == Side.BUY and random.random() < 0.2:
             fields |= {"purpose": Purpose.COMPLIANCE, "scheme": 1, "account": 1}
         return make_command(CommandKind.NEW_ORDER, **fields)
-
-    def _add_conditions(self, random: Random, fields: dict[str, int]) -> None:
-        """Make some orders stops, some icebergs, and of these now and then wrong ones."""
-        kind = random.choices(("plain", "stop", "iceberg"), (7, 2, 2))[0]
-        is_wrong = random.random() < 0.03
-        if kind == "stop":
-            fields["stop_price_ticks"] = self._price(random, fields["instrument"])
-            fields["minimum_quantity_lots"] = int(is_wrong)
-        elif kind == "iceberg" and fields["quantity_lots"] > self._scale.lots:
-            slices = 101 if is_wrong else random.choice((1, 2, 4, 10))
-            fields["display_quantity_lots"] = max(fields["quantity_lots"] // slices, 1)
-            is_immediate = fields["time_in_force"] in (TimeInForce.IOC, TimeInForce.FOK)
-            if is_immediate and not is_wrong:
-                fields["time_in_force"] = TimeInForce.GTC
 
     def cancel_order(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.CANCEL_ORDER, **self._target(random))
@@ -277,6 +265,9 @@ class FlowMaker:
     def block_account(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.BLOCK_ACCOUNT, account=random.choice(ACCOUNTS))
 
+    def set_account_limits(self, random: Random) -> np.ndarray:
+        return limits_command(random, max(self._centres.values()) * self._scale.lots)
+
     def enlarge(self, random: Random) -> np.ndarray:
         """More accounts and instruments, until their pools are full."""
         if random.random() < 0.5:
@@ -337,6 +328,7 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
     FlowMaker.use_allowance: 3,
     FlowMaker.set_phase: 2,
     FlowMaker.block_account: 1,
+    FlowMaker.set_account_limits: 4,
     FlowMaker.enlarge: 2,
 }
 
@@ -360,6 +352,7 @@ def run_flow(
         is_opening = number < len(opening)
         made = opening[number] if is_opening else maker.next(seeds[number - len(opening)])
         command = stamp(made, number + 1)
+        command["time_ns"] += passed_ns(number)
         answer = engine.apply(command).copy()
         read = read_events(answer)
         maker.learn(read)

@@ -72,6 +72,7 @@ _PLAIN = {
     "block": CommandKind.BLOCK_ACCOUNT,
     "unblock": CommandKind.UNBLOCK_ACCOUNT,
     "expire": CommandKind.EXPIRE_ORDERS,
+    "limits": CommandKind.SET_ACCOUNT_LIMITS,
 }
 
 

@@ -106,6 +106,8 @@ class Words:
             lower, upper = (self._price(event[f"{end}_limit_ticks"]) for end in ("lower", "upper"))
             name = "" if kind == EventKind.DAY_ROLLED else f" {_symbol(event)}"
             return f"{name} limits {lower} to {upper}"
+        if kind == EventKind.ACCOUNT_LIMITS_SET:
+            return _limits(event)
         if event["amount_fen"]:
             return f" {format_fen(event['amount_fen'])}"
         return f" {event['quantity_lots']}" if event["quantity_lots"] else ""
@@ -144,6 +146,15 @@ def _lots(rows: Any, names: tuple[str, ...]) -> str:
 
 def _parts(parts: Any) -> str:
     return ", ".join(f"{text} {name}" for text, value, name in parts if value) or "none"
+
+
+def _limits(event: dict[str, Any]) -> str:
+    limits = (
+        (event["maximum_orders_per_second"], "a second"),
+        (event["maximum_open_orders"], "open"),
+        (event["maximum_order_fen"], "fen an order"),
+    )
+    return " " + (", ".join(f"{value} {name}" for value, name in limits if value) or "none")
 
 
 def _size(order: Any) -> str:

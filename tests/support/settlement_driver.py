@@ -33,7 +33,7 @@ from engine.records import (
     pack_text,
 )
 from engine.state import EngineLimits
-from settlement import custody, operations, registry
+from settlement import custody, market_rules, operations, registry
 from settlement.clearing import Clearing
 from settlement.database import Database
 from settlement.errors import Refused
@@ -59,6 +59,15 @@ class Exchange:
         self.time_ns = START_NS
         self._client_ids = itertools.count(1)
         self._interference: dict[int, Callable[[], None]] = {}
+        self.rule("sessions", market_rules.EVERYWHERE, {"template": "around_the_clock"})
+
+    def rule(self, kind: market_rules.Kind, key: str, body: dict[str, object] | None) -> None:
+        """Lay a market rule over the shipped one."""
+        self.database.write(
+            lambda session: market_rules.propose(
+                session, kind, key, body, actor="operator", needs_approval=False
+            )
+        ).result()
 
     def on_command(self, kind: CommandKind, work: Callable[[], None]) -> None:
         """Do `work` once, before the next command of this kind is carried out."""

@@ -217,6 +217,23 @@ def unblock_account(market: Market, command: Command) -> None:
     market.events.repeat(EventKind.ACCOUNT_UNBLOCKED)
 
 
+def set_account_limits(market: Market, command: Command) -> None:
+    """SET_ACCOUNT_LIMITS."""
+    rate, most_open = command.maximum_orders_per_second, command.maximum_open_orders
+    refuse_if(not 0 <= command.amount_fen <= MAX_TOTAL_CASH_FEN, Code.INVALID_REQUEST)
+    refuse_if(rate < 0 or most_open < 0, Code.INVALID_REQUEST)
+    account = market.account(command.account)
+    account.maximum_order_fen = command.amount_fen
+    account.maximum_orders_per_second = rate
+    account.maximum_open_orders = most_open
+    market.events.set_account_limits(
+        account=command.account,
+        maximum_order_fen=command.amount_fen,
+        maximum_orders_per_second=rate,
+        maximum_open_orders=most_open,
+    )
+
+
 def price_limits(reference_price_ticks: int, price_limit_ppm: int) -> tuple[int, int]:
     """The lowest and the highest price allowed, in ticks: never outside the percentage."""
     lowest = reference_price_ticks * (ONE_MILLION - price_limit_ppm)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.codes import Code, CommandKind, EventKind
-from engine.matching.reference import administration, orders, quotes, stops
+from engine.matching.reference import administration, orders, quotes, risk, stops
 from engine.matching.reference.events import Command, read_command
 from engine.matching.reference.state import Market, Refusal
 from engine.records import ACCOUNT_STATE, COMMAND
@@ -34,6 +34,7 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.RECORD_SURRENDER: administration.record_surrender,
     CommandKind.BLOCK_ACCOUNT: administration.block_account,
     CommandKind.UNBLOCK_ACCOUNT: administration.unblock_account,
+    CommandKind.SET_ACCOUNT_LIMITS: administration.set_account_limits,
 }
 
 
@@ -94,6 +95,7 @@ class ReferenceEngine:
             if rule is None:
                 raise Refusal(Code.INVALID_REQUEST)
             rule(market, command)
+            risk.count_accepted(market, command)
             stops.trigger_stops(market)
         except Refusal as refusal:
             market.events.answer(

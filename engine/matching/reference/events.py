@@ -10,6 +10,7 @@ import numpy as np
 from engine.codes import Code, CommandKind, EventKind, Reason
 from engine.matching.reference.book import Order
 from engine.records import (
+    ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
     EVENT,
@@ -54,7 +55,7 @@ def _names(layout: np.dtype) -> list[str]:
 
 _PACKERS = {
     id(layout): _packer(layout)
-    for layout in (ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT)
+    for layout in (ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT, ACCOUNT_LIMITS_EVENT)
 }
 
 
@@ -101,6 +102,10 @@ class EventWriter:
         """The reply to DEFINE_INSTRUMENT: its payload and the limits that follow from it."""
         limits = {"lower_limit_ticks": lower_limit_ticks, "upper_limit_ticks": upper_limit_ticks}
         self._add(INSTRUMENT_EVENT, EventKind.INSTRUMENT_DEFINED, {**vars(self._command), **limits})
+
+    def set_account_limits(self, **limits: int) -> None:
+        """The reply to SET_ACCOUNT_LIMITS."""
+        self._add(ACCOUNT_LIMITS_EVENT, EventKind.ACCOUNT_LIMITS_SET, limits)
 
     def repeat(self, kind: EventKind, **more: int) -> None:
         """A reply that repeats the payload of its ADMIN_COMMAND."""

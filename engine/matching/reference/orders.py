@@ -55,9 +55,9 @@ def new_order(market: Market, command: Command) -> None:
     refuse_if(order.is_pending and not stop_is_allowed, Code.PRICE_OUTSIDE_LIMITS)
     check_book(market, order)
     risk.check_risk(market, order)
-    refuse_if(not market.has_room_for_orders(1), Code.ENGINE_FULL)
+    risk.check_account_limits(market, order.account, [order], new_orders=1)
     has_row = market.has_room_for_position(order.account, order.instrument)
-    refuse_if(not has_row, Code.ENGINE_FULL)
+    refuse_if(not has_row or not market.has_room_for_orders(1), Code.ENGINE_FULL)
 
     market.open_order(order)
     market.register_client_id(*client_id, order.order_id, is_order=True)
@@ -312,11 +312,13 @@ def _amend(
     refuse_if(remaining_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
     refuse_if(not instrument.allows_price(price_ticks), Code.PRICE_OUTSIDE_LIMITS)
     if keeps_priority:
+        risk.check_account_limits(market, order.account, [])
         shrink_in_place(market, order, remaining_lots)
         return
     wanted = replace(order, price_ticks=price_ticks, remaining_lots=remaining_lots)
     check_book(market, wanted)
     risk.check_risk(market, wanted, standing=order)
+    risk.check_account_limits(market, order.account, [wanted])
     withdraw(market, order)
     reenter(market, order, price_ticks, remaining_lots)
 

@@ -64,6 +64,9 @@ def set_quote(market: Market, command: Command) -> None:
         orders.check_phase(instrument)
     _check_wanted(market, instrument, wanted)
     new_orders = sum(side.is_new for side in sides)
+    if wanted:
+        wanted_orders = [side.wanted for side in wanted]
+        risk.check_account_limits(market, command.account, wanted_orders, new_orders)
     refuse_if(not market.has_room_for_orders(new_orders), Code.ENGINE_FULL)
     has_row = market.has_room_for_position(command.account, command.instrument)
     refuse_if(bool(wanted) and not has_row, Code.ENGINE_FULL)

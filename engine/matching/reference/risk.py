@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from engine.codes import Code
+from engine.codes import Code, CommandKind
 from engine.matching.reference.book import Order
+from engine.matching.reference.events import Command
 from engine.matching.reference.state import Instrument, Market, Position, Refusal, refuse_if
-from engine.units import EXCHANGE_ACCOUNT, ONE_MILLION
+from engine.units import EXCHANGE_ACCOUNT, NANOSECONDS_PER_SECOND, ONE_MILLION
+
+_COUNTED_KINDS = (CommandKind.NEW_ORDER, CommandKind.AMEND_ORDER, CommandKind.REPLACE_ORDER)
 
 
 def notional_fen(instrument: Instrument, price_ticks: int, quantity_lots: int) -> int:
@@ -53,6 +56,45 @@ def check_risk(market: Market, wanted: Order, standing: Order | None = None) -> 
         refuse_if(hold > available, Code.INSUFFICIENT_FUNDS)
     else:
         check_credits(position, quantity - returned)
+
+
+def check_account_limits(
+    market: Market, number: int, entering: list[Order], new_orders: int = 0
+) -> None:
+    """What the operator allows the account: check 15 of NEW_ORDER. Raises Refusal.
+
+    `new_orders` of those that enter were not open before.
+    """
+    account = market.accounts[number]
+    most_in_second = account.maximum_orders_per_second
+    in_second = account.orders_in_second if account.counted_second == _second(market) else 0
+    refuse_if(0 < most_in_second <= in_second, Code.ORDER_RATE_EXCEEDED)
+    open_orders = account.open_orders + new_orders
+    too_many = new_orders > 0 and open_orders > account.maximum_open_orders > 0
+    refuse_if(too_many, Code.TOO_MANY_OPEN_ORDERS)
+    for order in entering:
+        instrument = market.instruments[order.instrument]
+        notional = notional_fen(instrument, order.price_ticks, order.remaining_lots)
+        refuse_if(notional > account.maximum_order_fen > 0, Code.NOTIONAL_LIMIT_EXCEEDED)
+
+
+def count_accepted(market: Market, command: Command) -> None:
+    """Count a command that entered or changed an order, if its account's rate is limited."""
+    is_quote = command.kind == CommandKind.SET_QUOTE
+    if command.kind not in _COUNTED_KINDS and not is_quote:
+        return
+    if is_quote and command.bid_quantity_lots == command.ask_quantity_lots == 0:
+        return
+    account = market.accounts[command.account]
+    if account.maximum_orders_per_second > 0:
+        if account.counted_second != _second(market):
+            account.counted_second, account.orders_in_second = _second(market), 0
+        account.orders_in_second += 1
+
+
+def _second(market: Market) -> int:
+    """The whole second of the command in hand."""
+    return market.time_ns // NANOSECONDS_PER_SECOND
 
 
 def check_credits(position: Position, quantity_lots: int) -> None:

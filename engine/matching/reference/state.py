@@ -45,6 +45,11 @@ class Account:
     open_orders: int = 0
     is_open: bool = False
     is_blocked: bool = False
+    maximum_order_fen: int = 0
+    maximum_orders_per_second: int = 0
+    maximum_open_orders: int = 0
+    counted_second: int = 0
+    orders_in_second: int = 0
 
 
 @dataclass

@@ -4,16 +4,18 @@ from random import Random
 
 import numpy as np
 import pytest
-from engine_driver import make_command
+from engine_driver import SMALL_LIMITS, instrument_fields, make_command, send
 from engine_flows import ROOMY_LIMITS, Flow, run_flow
 
 from benchmarks.workloads import LIMITS, Message, opening, to_commands
-from engine.codes import Code, CommandKind, EventKind, Side
+from engine.codes import Code, CommandKind, EventKind, OrderType, Phase, Side, TimeInForce
 from engine.matching import engine as shell
 from engine.matching.arrays import event_bound
 from engine.matching.engine import Engine, SequenceError
 from engine.matching.invariants import check_invariants
+from engine.matching.reference import ReferenceEngine
 from engine.orderbook.arrays import POOL
+from engine.orderbook.client_ids import allocate_client_ids
 from engine.records import COMMAND, EVENT, RECORD_BYTES
 from engine.state import state_hash
 
@@ -87,7 +89,7 @@ def test_a_gap_in_the_sequence_is_an_error(sequence: int) -> None:
     assert state_hash(engine.export()) == before
 
 
-@pytest.mark.parametrize("kind", [0, 8, 15, 28, 255])
+@pytest.mark.parametrize("kind", [0, 8, 15, 31, 255])
 def test_an_unknown_kind_is_refused(kind: int) -> None:
     """Kinds that this version does not know are answered, and change nothing."""
     engine = Engine(ROOMY_LIMITS)
@@ -133,3 +135,59 @@ def test_room_is_found_again_when_what_was_known_is_used_up(
     assert len(events) == 1 + 300
     assert np.all(events["sequence"] == first + 300)
     check_invariants(engine.arrays)
+
+
+def test_a_sweep_of_icebergs_that_triggers_stops_finds_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One command fills every slice of every iceberg, and then every pending stop enters."""
+    monkeypatch.setattr(shell, "_ROOM_COMMANDS", 1)
+    engine = Engine(SMALL_LIMITS)
+    send(engine, make_command(CommandKind.DEFINE_INSTRUMENT, **instrument_fields()))
+    for account in (1, 2):
+        send(engine, make_command(CommandKind.OPEN_ACCOUNT, account=account))
+        send(engine, make_command(CommandKind.DEPOSIT_CASH, account=account, amount_fen=2**40))
+        credits = {"account": account, "instrument": 1, "quantity_lots": 5_000}
+        send(engine, make_command(CommandKind.DEPOSIT_CREDITS, **credits))
+    send(engine, make_command(CommandKind.SET_PHASE, instrument=1, phase=Phase.CONTINUOUS))
+
+    def enter(account: int, side: Side, price_ticks: int, lots: int, **more: int) -> list[int]:
+        order = {"account": account, "side": side, "price_ticks": price_ticks} | more
+        order |= {"instrument": 1, "order_type": OrderType.LIMIT, "quantity_lots": lots}
+        order |= {"time_in_force": TimeInForce.GTC, "self_trade_prevention": 1, "purpose": 1}
+        events = send(engine, make_command(CommandKind.NEW_ORDER, **order))
+        return [event["kind"] for event in events]
+
+    for _ in range(10):
+        enter(1, Side.SELL, 10_000, 100, display_quantity_lots=1)
+    enter(1, Side.SELL, 10_002, 120)
+    for _ in range(100):
+        enter(2, Side.BUY, 10_002, 1, stop_price_ticks=10_001)
+    kinds = enter(2, Side.BUY, 10_002, 1_000)
+    assert kinds.count(EventKind.TRADE) == 1_000
+    assert kinds.count(EventKind.ORDER_REFRESHED) == 990
+    kinds = enter(2, Side.BUY, 10_002, 1)
+    assert kinds.count(EventKind.ORDER_TRIGGERED) == 100
+    assert kinds.count(EventKind.TRADE) == 101
+    check_invariants(engine.arrays)
+
+
+def test_a_growing_client_id_table_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a table of 64 entries on, ids are known and refused as by an engine that has room."""
+    random = Random(7)
+    reference = ReferenceEngine(ROOMY_LIMITS)
+    flow = run_flow(reference, [random.randrange(2**32) for _ in range(1_500)])
+    monkeypatch.setattr(shell, "_ROOM_COMMANDS", 8)
+    engine = Engine(ROOMY_LIMITS)
+    tiny = allocate_client_ids(engine.arrays.client_ids.seeds, 64)
+    engine._use(engine.arrays._replace(client_ids=tiny))
+    is_moving, parts, start = set(), [], 0
+    while start < len(flow.commands):
+        end = start + random.choice((1, 2, 5, 8))
+        parts.append(engine.apply(flow.commands[start:end]).tobytes())
+        is_moving.add(len(engine.arrays.client_ids.old_entries) > 0)
+        start = end
+    assert b"".join(parts) == flow.events.tobytes()
+    assert state_hash(engine.export()) == state_hash(reference.export())
+    assert is_moving == {True, False}
+    assert len(engine.arrays.client_ids.entries) >= 1_024

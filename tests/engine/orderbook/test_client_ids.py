@@ -1,15 +1,20 @@
 """The client-id table finds what was entered and nothing else, however the ids were chosen."""
 
+import threading
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
 
+from engine.orderbook import client_ids as module
 from engine.orderbook.client_ids import (
+    MOVED_PER_COMMAND,
     ClientIdArrays,
+    ClientIdGrowth,
     allocate_client_ids,
     find_client_id,
-    grown_client_ids,
+    first_row,
+    move_client_ids,
     write_client_id,
 )
 from engine.records import pack_client_id
@@ -29,10 +34,16 @@ PATTERNS = {
 }
 
 
-def _enter(table: ClientIdArrays, keys: Iterable[tuple[int, int, int]]) -> None:
-    for value, key in enumerate(keys, start=1):
-        row = find_client_id(table, *key)
-        assert table.entries[row]["value"] == 0
+def _find(table: ClientIdArrays, key: tuple[int, int, int]) -> tuple[int, int]:
+    """The row of an id and what it stands for."""
+    row, value = find_client_id(table, first_row(table.entries, table.seeds, *key), *key)
+    return int(row), int(value)
+
+
+def _enter(table: ClientIdArrays, keys: Iterable[tuple[int, int, int]], first: int = 1) -> None:
+    for value, key in enumerate(keys, start=first):
+        row, known = _find(table, key)
+        assert known == 0
         write_client_id(table, row, *key, value)
 
 
@@ -42,21 +53,82 @@ def test_each_id_is_found_and_no_other(pattern: str) -> None:
     keys = [PATTERNS[pattern](number) for number in range(COUNT)]
     small = allocate_client_ids(SEEDS, 8_192)
     _enter(small, keys)
-    grown = grown_client_ids(small, COUNT, 2 * COUNT)
+    grown = ClientIdGrowth().room_for(small, COUNT, 2 * COUNT)
     assert len(grown.entries) == 32_768
-    for table in (small, grown):
-        for value, key in enumerate(keys, start=1):
-            assert table.entries[find_client_id(table, *key)]["value"] == value
-        account, high, low = keys[0]
-        for other in ((account + 1_000, high, low), (account, high ^ 1 << 62, low)):
-            assert table.entries[find_client_id(table, *other)]["value"] == 0
+    for rows_to_move in (0, 3_000, 8_192):
+        move_client_ids(grown, rows_to_move)
+        for table in (small, grown):
+            for value, key in enumerate(keys, start=1):
+                assert _find(table, key)[1] == value
+            account, high, low = keys[0]
+            for other in ((account + 1_000, high, low), (account, high ^ 1 << 62, low)):
+                assert _find(table, other)[1] == 0
+    whole = ClientIdGrowth().room_for(grown, COUNT, 0)
+    assert (len(whole.old_entries), len(whole.entries)) == (0, 32_768)
+    assert [_find(whole, key)[1] for key in keys] == list(range(1, COUNT + 1))
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_ids_come_while_the_table_grows(pattern: str) -> None:
+    """Between moves new ids are entered, and old ones are known: none is lost or entered twice."""
+    keys = [PATTERNS[pattern](number) for number in range(COUNT)]
+    table, growth = allocate_client_ids(SEEDS, 1_024), ClientIdGrowth()
+    for start in range(0, COUNT, 50):
+        table = growth.room_for(table, start, 50)
+        move_client_ids(table, 50 * MOVED_PER_COMMAND)
+        _enter(table, keys[start : start + 50], start + 1)
+        known = keys[: start + 50 : 7]
+        assert [_find(table, key)[1] for key in known] == list(range(1, start + 51, 7))
+    move_client_ids(table, len(table.old_entries))
+    assert np.count_nonzero(table.entries["value"]) == COUNT
+
+
+def test_growth_is_done_before_the_next_is_due() -> None:
+    """However many ids each command registers, no growth has to wait for the one before it."""
+    table, growth = allocate_client_ids(SEEDS, 1_024), ClientIdGrowth()
+    for used in range(0, 40_000, 32):
+        grown = growth.room_for(table, used, 32)
+        has_grown = len(grown.entries) > len(table.entries)
+        assert not has_grown or table.moved[0] == len(table.old_entries)
+        move_client_ids(grown, 32 * MOVED_PER_COMMAND)
+        table = grown
+        assert 4 * (used + 32) <= 3 * len(table.entries)
+    assert len(table.entries) >= 65_536
+
+
+def test_a_batch_larger_than_the_table_finishes_the_move_first() -> None:
+    """Two growths without a command between them: the first is completed, nothing is lost."""
+    keys = [(1, 0, number) for number in range(1, 101)]
+    table = allocate_client_ids(SEEDS, 256)
+    _enter(table, keys)
+    growth = ClientIdGrowth()
+    table = growth.room_for(growth.room_for(table, 100, 100), 100, 1_000)
+    assert (len(table.old_entries), len(table.entries)) == (512, 4_096)
+    assert [_find(table, key)[1] for key in keys] == list(range(1, 101))
 
 
 def test_a_table_with_room_is_left_alone() -> None:
-    """Nothing is copied while at most half of the entries can be in use."""
-    table = allocate_client_ids(SEEDS, 1_024)
-    assert grown_client_ids(table, 256, 256) is table
-    assert len(grown_client_ids(table, 256, 257).entries) == 2_048
+    """Nothing changes while at most half of the entries can be in use."""
+    table, growth = allocate_client_ids(SEEDS, 1_024), ClientIdGrowth()
+    assert growth.room_for(table, 256, 256) is table
+    assert not growth.is_preparing
+
+
+def test_nobody_waits_for_the_next_table_before_three_quarters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While its memory is being committed the present table goes on; it is never filled up."""
+    may_end = threading.Event()
+    monkeypatch.setattr(module, "commit", lambda _: may_end.wait())
+    table, growth = allocate_client_ids(SEEDS, 1_024), ClientIdGrowth()
+    assert growth.room_for(table, 512, 1) is table
+    assert growth.is_preparing
+    assert growth.room_for(table, 768, 0) is table
+    threading.Timer(0.01, may_end.set).start()
+    grown = growth.room_for(table, 768, 1)
+    assert may_end.is_set()
+    assert len(grown.entries) == 2_048
+    assert grown.old_entries is table.entries
 
 
 def test_a_full_lane_overflows_into_others() -> None:
@@ -65,12 +137,12 @@ def test_a_full_lane_overflows_into_others() -> None:
     keys = [(1, 0, 16 * number + 3) for number in range(1, 61)]
     _enter(table, keys)
     for value, key in enumerate(keys, start=1):
-        assert table.entries[find_client_id(table, *key)]["value"] == value
+        assert _find(table, key)[1] == value
 
 
 def test_neighbouring_ids_share_a_block() -> None:
     """Sixteen ids that count upwards lie in the same 512 bytes, each in an entry of its own."""
     table = allocate_client_ids(SEEDS, 65_536)
-    rows = [int(find_client_id(table, 1, 0, 1_600 + number)) for number in range(16)]
+    rows = [_find(table, (1, 0, 1_600 + number))[0] for number in range(16)]
     assert len(set(rows)) == 16
     assert {row // 16 for row in rows} == {rows[0] // 16}
