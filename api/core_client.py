@@ -12,8 +12,7 @@ import contextlib
 import itertools
 import secrets
 from collections import deque
-from collections.abc import Callable, Coroutine
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -31,13 +30,19 @@ from engine.link import (
     frame,
     needs_space,
 )
-from engine.queries import QUESTION, AccountAnswer, BalancesAnswer, MarketAnswer, decode
+from engine.queries import (
+    QUESTION,
+    AccountAnswer,
+    BalancesAnswer,
+    MarketAnswer,
+    StatusAnswer,
+    decode,
+)
 from engine.records import COMMAND, EVENT
 
 CONNECT_SECONDS = 10.0
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 2.0
-SYNC_SECONDS = 60.0
 _log = structlog.get_logger("core_client")
 
 T = TypeVar("T")
@@ -214,6 +219,10 @@ class CoreClient:
     async def state_hash(self) -> tuple[int, str]:
         return cast(tuple[int, str], await self._ask(QueryKind.STATE_HASH))
 
+    async def status(self) -> np.void:
+        """How the core is doing: a row of engine.status.STATUS."""
+        return cast(StatusAnswer, await self._ask(QueryKind.STATUS)).status
+
     async def close(self) -> None:
         """Close the link; `on_lost` is not called."""
         self._is_closing = True
@@ -363,31 +372,3 @@ class _ClientLink(asyncio.Protocol):
             _log.info("core: it is shutting down")
         else:
             raise LinkError(f"the core does not send {kind.name} here")
-
-
-class SyncCore:
-    """The client for worker threads: the same questions, waiting for the answer."""
-
-    def __init__(self, client: CoreClient, loop: asyncio.AbstractEventLoop) -> None:
-        self._client = client
-        self._loop = loop
-
-    def submit(self, commands: np.ndarray) -> list[np.ndarray]:
-        """Raises CoreUnavailable, ExecutionUnknown."""
-        return self._wait(self._client.submit(commands))
-
-    def account(self, number: int) -> AccountAnswer:
-        """Raises CoreUnavailable, ExecutionUnknown."""
-        return self._wait(self._client.account(number))
-
-    def balances(self) -> BalancesAnswer:
-        """Raises CoreUnavailable, ExecutionUnknown."""
-        return self._wait(self._client.balances())
-
-    def _wait(self, question: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(question, self._loop)
-        try:
-            return future.result(SYNC_SECONDS)
-        except FutureTimeoutError as error:
-            future.cancel()
-            raise ExecutionUnknown(f"the core gave no answer in {SYNC_SECONDS:.0f} s") from error

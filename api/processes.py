@@ -46,8 +46,10 @@ def run_core(settings: Settings) -> int:
         JournalError,
         JournalFailedError,
         JournalInUseError,
+        ReplayDivergedError,
     )
     from engine.matching.engine import Engine
+    from engine.snapshot_keeper import SnapshotPolicy
 
     set_up_logs(settings.log_format, "core")
     end_with_supervisor()
@@ -60,7 +62,7 @@ def run_core(settings: Settings) -> int:
         return engine
 
     async def run() -> int:
-        core = Core(settings.data_dir, warm_engine, settings.limits)
+        core = Core(settings.data_dir, warm_engine, settings.limits, snapshots=SnapshotPolicy())
         # Only now: until here a signal may end the process at once, and nothing is lost.
         stop = _stop_on_signals()
         # What the replay made stays for good: no collection need look at it again.
@@ -72,12 +74,14 @@ def run_core(settings: Settings) -> int:
         if not core.failed.done():
             return 0
         why = core.failed.exception()
+        if isinstance(why, ReplayDivergedError):
+            return EXIT_NEEDS_OPERATOR
         return EXIT_DISK_FAILED if isinstance(why, JournalFailedError) else EXIT_FAILED
 
     try:
         return uvloop.run(run())
-    except (JournalDamagedError, JournalInUseError) as error:
-        _log.critical("core: cannot start", why=str(error))
+    except (JournalDamagedError, JournalInUseError, ReplayDivergedError) as error:
+        _log.critical("core: cannot go on", why=str(error))
         return EXIT_NEEDS_OPERATOR
     except (JournalError, OSError) as error:
         _log.critical("core: failed", why=str(error))

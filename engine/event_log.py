@@ -18,9 +18,10 @@ from engine.records import EVENT, RECORD_BYTES
 from engine.reserve import Reserve
 from engine.storage import DISK, SIZES, File, Storage, is_out_of_space
 
+EVENTS_FOLDER = "events"
 # How many events one step of `read` gives, if its last command does not need more.
 READ_EVENTS = 8192
-_SUFFIX = ".events"
+SUFFIX = ".events"
 _SEQUENCE_BYTES = 8
 _log = structlog.get_logger("event_log")
 
@@ -45,10 +46,33 @@ class EventLog:
         self._reserve.find()
         self._segment_bytes = segment_bytes
         self._paths: list[Path] = []
-        self._old_paths = storage.list(folder, _SUFFIX)
+        self._old_paths = storage.list(folder, SUFFIX)
         self._file: File | None = None
         self._end = 0
         self._old_end = 0
+        self.first_difference = 0  # the first command whose older events were others; 0: none
+        self._synced = 0  # so many of the segments will not change any more
+
+    def resume(self, sequence: int) -> bool:
+        """Take the older log's events up to command `sequence` as they are: whether it has them.
+
+        Then go on behind them. For a fresh log, before anything is appended.
+        """
+        position = bisect_right(self._old_paths, sequence, key=name_sequence)
+        if sequence == 0 or position == 0:
+            return sequence == 0
+        path = self._old_paths[position - 1]
+        data = self._storage.map(path)
+        size = _written_bytes(data)
+        events = np.frombuffer(data[:size], EVENT)
+        if not size or _sequence(events[-1]) < sequence:
+            return False
+        self._file = self._storage.open(path)
+        self._paths, self._old_paths = self._old_paths[:position], self._old_paths[position:]
+        self._end = RECORD_BYTES * bisect_right(events, sequence, key=_sequence)
+        self._old_end = size
+        self.last_sequence = sequence
+        return True
 
     def append(self, events: np.ndarray) -> None:
         """Add the events of whole commands that follow the last ones. Raises OSError."""
@@ -95,7 +119,7 @@ class EventLog:
         What is appended while the caller reads is given too. Arrays are read-only.
         """
         while first_sequence <= self.last_sequence:
-            position = bisect_right(self._paths, first_sequence, key=_name_sequence) - 1
+            position = bisect_right(self._paths, first_sequence, key=name_sequence) - 1
             events = self._map(self._paths[max(position, 0)])
             start = bisect_left(events, first_sequence, key=_sequence)
             assert start < len(events), f"no events of command {first_sequence}"
@@ -106,6 +130,16 @@ class EventLog:
                 first_sequence = last + 1
                 yield events[start:end]
                 start = end
+
+    def sync(self) -> None:
+        """Have all events on disk: those before a snapshot are not made again. Raises OSError."""
+        for path in self._paths[self._synced :]:
+            file = self._storage.open(path)
+            try:
+                file.sync()
+            finally:
+                file.close()
+        self._synced = max(len(self._paths) - 1, 0)
 
     def close(self) -> None:
         if self._file:
@@ -120,7 +154,7 @@ class EventLog:
         """Go on to the next segment of the older log, if it begins where `data` does."""
         if not self._old_paths:
             return False
-        if _name_sequence(self._old_paths[0]) != _first_sequence(data):
+        if name_sequence(self._old_paths[0]) != _first_sequence(data):
             self._cut()
             return False
         self._finish()
@@ -134,9 +168,12 @@ class EventLog:
         """How many bytes of `data` the older log has already; it is cut where it differs."""
         assert self._file
         old = self._file.read(min(len(data), self._old_end - self._end), self._end)
-        if old == data[: len(old)]:
+        if old == bytes(data[: len(old)]):  # a memoryview would be compared byte by byte
             self._end += len(old)
             return len(old)
+        place = next(n for n, (a, b) in enumerate(zip(old, data, strict=False)) if a != b)
+        begin = place - (self._end + place) % RECORD_BYTES
+        self.first_difference = self.first_difference or _first_sequence(data[max(begin, 0) :])
         _log.warning("event log: it differs from the replay, and is written anew from here")
         self._cut()
         return 0
@@ -194,21 +231,24 @@ class EventLog:
         self.close()
 
     def _path(self, first_sequence: int) -> Path:
-        return self._folder / f"{first_sequence:020}{_SUFFIX}"
+        return self._folder / f"{first_sequence:020}{SUFFIX}"
 
 
 def _sequence(event: np.void) -> int:
     return int(event["sequence"])
 
 
-def _name_sequence(path: Path) -> int:
+def name_sequence(path: Path) -> int:
     return int(path.stem)
 
 
 def _written_bytes(data: memoryview) -> int:
-    """Where the zeros begin of a segment that was once the reserve."""
+    """Where the events end: behind them are zeros of what was once the reserve, or whatever a power
+    cut has left of bytes that were not synced."""
     events = np.frombuffer(data[: len(data) - len(data) % RECORD_BYTES], EVENT)
-    return RECORD_BYTES * bisect_left(events, True, key=lambda event: _sequence(event) == 0)
+    sequences = events["sequence"]
+    falls = np.flatnonzero(np.diff(sequences, prepend=1) < 0)
+    return RECORD_BYTES * (int(falls[0]) if len(falls) else len(events))
 
 
 def _first_sequence(data: memoryview | bytes) -> int:

@@ -7,6 +7,7 @@ in engine/segments.py.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ from engine.journal_format import (
 )
 from engine.segments import Segments, first_sequence_of
 from engine.state import EngineLimits
+from engine.status import Durations
 from engine.storage import DISK, SIZES, Bytes, File, Lock, Storage
 
 JOURNAL_FOLDER = "journal"
@@ -62,6 +64,7 @@ class Journal:
         self.first_sequence = 1  # earlier ones are archived
         self.last_sequence = 0
         self.last_time_ns = 0
+        self.syncing = Durations()
         self._folder = folder
         self._segments = Segments(storage, folder, reserve_bytes)
         self._segment_bytes = segment_bytes
@@ -77,6 +80,11 @@ class Journal:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def chain(self) -> bytes:
+        """The chain behind the last command and its marks."""
+        return self._chain
 
     def append(self, batch: np.ndarray) -> int:
         """Write a stamped, non-empty batch and sync it; the last sequence that is now safe.
@@ -96,13 +104,16 @@ class Journal:
         self.last_sequence, self.last_time_ns = last_sequence, time_ns
         return last_sequence
 
-    def mark(self, state_hash: str) -> bool:
-        """Note, synced, the hash of the state after the last command; False if there is no room
-        behind it in its segment. Raises JournalFailedError."""
+    def mark(self, sequence: int, state_hash: str) -> bool:
+        """Note, synced, the hash of the state after command `sequence`, the last or an earlier one;
+        False if there is no room behind the last in its segment. Raises JournalFailedError."""
+        assert sequence <= self.last_sequence
         if self._began_ns is None or self._end + MARK_BYTES > self._capacity:
             return False
-        parts = encode_mark(self.last_sequence, self.last_time_ns, state_hash, self._chain)
-        self._write(parts, self._began_ns, f"the mark of command {self.last_sequence}")
+        parts = encode_mark(
+            self.last_sequence, self.last_time_ns, sequence, state_hash, self._chain
+        )
+        self._write(parts, self._began_ns, f"the mark of command {sequence}")
         return True
 
     def read(self, first_sequence: int = 1) -> Iterator[np.ndarray]:
@@ -114,41 +125,14 @@ class Journal:
         return (entry.records for entry in entries if isinstance(entry, Batch))
 
     def read_marks(self, first_sequence: int = 1) -> Iterator[Mark]:
-        """Every mark behind a command from `first_sequence` on. Raises JournalDamagedError."""
+        """Every mark that was made behind a command from `first_sequence` on; the hash in it may be
+        that of an earlier one. Raises JournalDamagedError."""
         entries = self.read_entries(first_sequence)
         return (entry for entry in entries if isinstance(entry, Mark))
 
     def read_entries(self, first_sequence: int = 1) -> Iterator[Batch | Mark]:
         """Batches as `read` gives them and, where they were made, the marks between them."""
-        if first_sequence > self.last_sequence:
-            return
-        if first_sequence < self.first_sequence:
-            raise JournalDamagedError(
-                f"{self._folder}: commands {first_sequence} to {self.first_sequence - 1} are"
-                " missing, or archived"
-            )
-        paths = self._segments.paths()
-        start = bisect_right(paths, first_sequence, key=first_sequence_of) - 1
-        expected = first_sequence_of(paths[start])
-        chain: bytes | None = None
-        for path in paths[start:]:
-            header, data = self._segments.map(path)
-            # Before the first command there was nothing; of archived segments the chain is unknown.
-            chain = chain or (FIRST_CHAIN if expected == 1 else header.chain)
-            if header.first_sequence != expected or header.chain != chain:
-                raise JournalDamagedError(
-                    f"{path}: commands from {expected} on are missing before it"
-                )
-            if header.limits != self.limits:
-                raise JournalDamagedError(f"{path}: its limits are not those of the journal")
-            for entry in _entries(path, data, header):
-                chain = entry.chain
-                if isinstance(entry, Batch):
-                    expected += len(entry.records)
-                if expected > first_sequence:
-                    yield entry
-        if expected != self.last_sequence + 1:
-            raise JournalDamagedError(f"{self._folder}: commands from {expected} on are missing")
+        return read_entries(self._segments, first_sequence, self.last_sequence, to_end=True)
 
     def archive_below(self, sequence: int, *, keep: bool = True) -> int:
         """Move whole segments of commands before `sequence` into the folder `archive`, or delete
@@ -245,10 +229,12 @@ class Journal:
             if self._end + size > self._capacity or is_old:
                 self._start_segment(size)
             assert self._file
+            began_ns = time.perf_counter_ns()
             written = self._file.write(parts, self._end)
             if written != size:
                 raise OSError(f"only {written} of {size} bytes were written")
             self._file.sync()
+            self.syncing.note(time.perf_counter_ns() - began_ns)
         except OSError as error:
             self._has_failed = True
             raise JournalFailedError(
@@ -265,6 +251,57 @@ class Journal:
             self._file.close()
         self._file, self._capacity = file, capacity
         self._end, self._began_ns = SEGMENT_HEADER_BYTES, None
+
+
+def read_entries(
+    segments: Segments, first_sequence: int, last_sequence: int, *, to_end: bool = False
+) -> Iterator[Batch | Mark]:
+    """Batches from the one that holds `first_sequence` to `last_sequence`, checked, and the marks
+    between them; with `to_end` those behind the last batch too.
+
+    Without it a core may be appending to the segments; what is asked for must be on disk already.
+    Raises JournalDamagedError, naming the segment and the command.
+    """
+    if first_sequence > last_sequence:
+        return
+    paths = segments.paths()
+    start = bisect_right(paths, first_sequence, key=first_sequence_of) - 1
+    if start < 0:
+        raise JournalDamagedError(f"commands from {first_sequence} on are missing, or archived")
+    expected = first_sequence_of(paths[start])
+    chain: bytes | None = None
+    limits: EngineLimits | None = None
+    for path in paths[start:]:
+        header, data = segments.map(path)
+        # Before the first command there was nothing; of archived segments the chain is unknown.
+        chain = chain or (FIRST_CHAIN if expected == 1 else header.chain)
+        limits = limits or header.limits
+        if header.first_sequence != expected or header.chain != chain:
+            raise JournalDamagedError(f"{path}: commands from {expected} on are missing before it")
+        if header.limits != limits:
+            raise JournalDamagedError(f"{path}: its limits are not those of the journal")
+        for entry in _entries(path, data, header):
+            chain = entry.chain
+            if isinstance(entry, Batch):
+                expected += len(entry.records)
+            if expected > first_sequence:
+                yield entry
+            if expected > last_sequence and not to_end:
+                return
+    if expected <= last_sequence:
+        raise JournalDamagedError(f"{paths[-1].parent}: commands from {expected} on are missing")
+
+
+def open_segments(folder: Path) -> tuple[Segments, EngineLimits]:
+    """A journal's segments, to be read beside the core that holds it, and the engine's limits.
+
+    Raises JournalDamagedError.
+    """
+    segments = Segments(DISK, folder, SIZES.reserve_bytes)
+    paths = segments.paths()
+    if not paths:
+        raise JournalDamagedError(f"{folder}: there is no segment")
+    return segments, segments.map(paths[0])[0].limits
 
 
 def _entries(

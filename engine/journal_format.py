@@ -6,7 +6,8 @@ records. Everything starts at a multiple of 64 bytes, so no header or footer eve
 the disk's sectors: each is on disk as a whole or not at all.
 
 Between batches there may be marks: the same header and footer, with another magic, around one
-record that holds the hash of the state after the last command before it.
+record that holds the hash of the state after a command, the last before it or an earlier one: to
+compute it takes so long that the core goes on meanwhile.
 
 A write that a power cut tore leaves sectors of zeros. Damage leaves other bytes. So an unfinished
 batch at the very end of the journal may be cut off, and anything else must stop the start.
@@ -17,7 +18,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import astuple
-from hashlib import blake2b
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ import numpy as np
 from engine.records import COMMAND, RECORD_BYTES
 from engine.state import EngineLimits
 
-VERSION = 1
+VERSION = 2
 SEGMENT_HEADER_BYTES = 4096
 BATCH_ALIGNMENT_BYTES = 64
 SECTOR_BYTES = 512
@@ -48,7 +49,8 @@ _FOOTER = struct.Struct(f"<{CHAIN_BYTES}sI20x8s")
 BATCH_OVERHEAD_BYTES = _BATCH.size + _FOOTER.size
 assert _BATCH.size == _FOOTER.size == BATCH_ALIGNMENT_BYTES
 MARK_BYTES = BATCH_OVERHEAD_BYTES + RECORD_BYTES
-_HASH_BYTES = 32
+# state hash, sequence of the command that it is the state after
+_MARK = struct.Struct("<32sq")
 
 
 class JournalError(Exception):
@@ -57,6 +59,7 @@ class JournalError(Exception):
     JournalError
     ├── JournalDamagedError   bytes that were once synced have changed or are missing
     ├── JournalInUseError     another core holds it
+    ├── ReplayDivergedError   its commands do not give again what they gave the first time
     └── JournalFailedError    a write or sync failed; the process must end and recover from disk
     """
 
@@ -66,6 +69,10 @@ class JournalDamagedError(JournalError):
 
 
 class JournalInUseError(JournalError):
+    pass
+
+
+class ReplayDivergedError(JournalError):
     pass
 
 
@@ -145,12 +152,11 @@ def encode_batch(records: np.ndarray, chain: bytes) -> tuple[bytes, memoryview, 
 
 
 def encode_mark(
-    sequence: int, time_ns: int, state_hash: str, chain: bytes
+    last_sequence: int, time_ns: int, sequence: int, state_hash: str, chain: bytes
 ) -> tuple[bytes, bytes, bytes]:
-    """Header, body and footer of a mark behind command `sequence`."""
-    body = bytes.fromhex(state_hash).ljust(RECORD_BYTES, b"\0")
-    assert len(state_hash) == 2 * _HASH_BYTES
-    header = _encode_header(_MARK_MAGIC, sequence, time_ns, 1)
+    """Header, body and footer of a mark of command `sequence` that lies behind `last_sequence`."""
+    body = _MARK.pack(bytes.fromhex(state_hash), sequence).ljust(RECORD_BYTES, b"\0")
+    header = _encode_header(_MARK_MAGIC, last_sequence, time_ns, 1)
     return header, body, _encode_footer(header, body, chain)
 
 
@@ -164,7 +170,7 @@ def _encode_header(magic: bytes, first_sequence: int, time_ns: int, count: int) 
 
 
 def _encode_footer(header: bytes, body: memoryview | bytes, chain: bytes) -> bytes:
-    digest = blake2b(chain, digest_size=CHAIN_BYTES)
+    digest = sha256(chain)
     digest.update(header)
     digest.update(body)
     new_chain = digest.digest()
@@ -192,9 +198,9 @@ def decode_entry(
         return _judge_batch(data, offset, size)
     if magic == _MARK_MAGIC:
         if first_sequence != sequence - 1:
-            return Flaw(f"a mark of command {first_sequence}, not {sequence - 1}", is_torn=False)
-        state_hash = bytes(body[:_HASH_BYTES]).hex()
-        return Mark(first_sequence, state_hash, chain_of(footer), offset + size)
+            return Flaw(f"a mark behind {first_sequence}, not {sequence - 1}", is_torn=False)
+        state_hash, marked = _MARK.unpack_from(body)
+        return Mark(marked, state_hash.hex(), chain_of(footer), offset + size)
     records = np.frombuffer(body, COMMAND)
     if first_sequence != sequence or int(records[0]["sequence"]) != sequence:
         return Flaw(f"it begins with command {first_sequence}, not {sequence}", is_torn=False)

@@ -46,6 +46,7 @@ class QueryKind(IntEnum):
     MARKET = 2  # instruments, and all open orders in ORDER_STATE order
     STATE_HASH = 3  # 64 hexadecimal characters
     BALANCES = 4  # all accounts, positions, allowances: for reconciliation
+    STATUS = 5  # one row of engine.status.STATUS; answered at once, durable or not
 
 
 # What the core takes on a full disk: these, and all administration.

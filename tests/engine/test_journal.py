@@ -245,16 +245,16 @@ def test_marks_stand_between_batches_and_are_no_commands(tmp_path: Path) -> None
     journal = _open(tmp_path)
     batches = [_batch(1, 2), _batch(3, 1)]
     journal.append(batches[0])
-    assert journal.mark(HASH)
+    assert journal.mark(2, HASH)
     journal.append(batches[1])
-    assert journal.mark(OTHER_HASH)
+    assert journal.mark(1, OTHER_HASH)
     journal.close()
     journal = _open(tmp_path)
     assert journal.last_sequence == 3
     assert _same(list(journal.read()), batches)
     marks = [(mark.sequence, mark.state_hash) for mark in journal.read_marks()]
-    assert marks == [(2, HASH), (3, OTHER_HASH)]
-    assert [mark.sequence for mark in journal.read_marks(3)] == [3]
+    assert marks == [(2, HASH), (1, OTHER_HASH)]
+    assert [mark.sequence for mark in journal.read_marks(3)] == [1]
     journal.close()
     (path,) = tmp_path.glob("*.journal")
     data = bytearray(path.read_bytes())
@@ -267,11 +267,11 @@ def test_marks_stand_between_batches_and_are_no_commands(tmp_path: Path) -> None
 def test_a_mark_never_begins_a_segment(tmp_path: Path) -> None:
     """Where the segment of its command has no room left, none is made, and nothing is lost."""
     journal = _open(tmp_path)
-    assert not journal.mark(HASH), "there is no command yet"
+    assert not journal.mark(0, HASH), "there is no command yet"
     made = 0
     for number in range(1, 60):
         journal.append(_batch(journal.last_sequence + 1, 1 + number % 9))
-        made += journal.mark(HASH)
+        made += journal.mark(journal.last_sequence, HASH)
     journal.close()
     journal = _open(tmp_path)
     assert len(list(journal.read_marks())) == made

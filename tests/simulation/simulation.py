@@ -229,6 +229,7 @@ class Simulation:
             storage=self.disk,
             sizes=SIZES,
             make_commit=self._make_commit,
+            read_ahead=False,
         )
         self.core = core
         core.failed.add_done_callback(_end_failed_process)
@@ -339,9 +340,8 @@ def _bury(core: Core) -> None:
     if not core.failed.done():
         core.failed.cancel()
     core._cancel_expiry_timer()
-    if core._space_timer:
-        core._space_timer.cancel()
-    for link in core._links.values():
+    core._space.stop()
+    for link in core._links:
         if link._catching_up:
             link._catching_up.cancel()
 

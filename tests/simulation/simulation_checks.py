@@ -44,6 +44,12 @@ class CheckedEngine:
     def export(self) -> EngineState:
         return self._engine.export()
 
+    def memory(self) -> dict[str, np.ndarray]:
+        return self._engine.memory()
+
+    def restore(self, memory: dict[str, np.ndarray]) -> None:
+        self._engine.restore(memory)
+
 
 class Shown(dict[int, bytes]):
     """The events of each command that ever left the core, and so can never be otherwise."""
