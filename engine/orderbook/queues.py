@@ -141,6 +141,7 @@ def fill_in_queue(book: BookArrays, slot: int, level: Any, lots: int) -> Any:
     return open_lots(book, slot)
 
 
+@inlined
 def join_off_book(book: BookArrays, slot: int) -> None:
     """Put an order that was just issued at the end of its instrument's orders off the book."""
     order = book.orders[slot]
