@@ -20,10 +20,11 @@ import numpy as np
 from sqlalchemy import make_url
 
 from api.data_folder import FolderError, last_durable
+from engine.archive import ARCHIVE_FOLDER
 from engine.event_log import EVENTS_FOLDER, SUFFIX, name_sequence
 from engine.journal import JOURNAL_FOLDER, open_segments, read_entries
 from engine.records import EVENT, RECORD_BYTES
-from engine.segments import ARCHIVE_FOLDER, first_sequence_of
+from engine.segments import first_sequence_of
 from engine.snapshot import SNAPSHOTS_FOLDER, SnapshotError, list_snapshots, read_header
 from engine.storage import DISK
 
@@ -135,7 +136,12 @@ def _parts(data_dir: Path, sequence: int) -> Iterator[_Part]:
     """The files that hold all up to command `sequence`; a growing one up to there."""
     segments, _ = open_segments(data_dir / JOURNAL_FOLDER)
     paths = [path for path in segments.paths() if first_sequence_of(path) <= max(sequence, 1)]
-    for path in [*sorted((data_dir / JOURNAL_FOLDER / ARCHIVE_FOLDER).glob("*")), *paths[:-1]]:
+    archived = [
+        path
+        for folder in (JOURNAL_FOLDER, EVENTS_FOLDER)
+        for path in sorted((data_dir / folder / ARCHIVE_FOLDER).glob("*"))
+    ]
+    for path in [*archived, *paths[:-1]]:
         yield _Part(path, path.stat().st_size)
     ends = [entry.end for entry in read_entries(segments, max(sequence, 1), sequence)]
     yield _Part(paths[-1], ends[-1] if ends else paths[-1].stat().st_size)

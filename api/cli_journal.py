@@ -16,6 +16,7 @@ from rich.progress import MofNCompleteColumn
 
 from api.cli_options import DataDir, settings_of
 from api.cli_state import plainly, progress
+from api.data_folder import archive as archive_segments
 from api.data_folder import last_durable
 from engine.codes import CommandKind
 from engine.journal import open_segments, read_entries
@@ -78,6 +79,18 @@ def dump(
                 if record["sequence"] >= first:
                     typer.echo(json.dumps(_readable(record)))
                     left -= 1
+
+
+@app.command()
+def archive(data: DataDir = None) -> None:
+    """Put away whole segments, of commands and events, that no snapshot and no database needs.
+
+    While no core is running; a running one does it by itself where PUHUI_ARCHIVE_OLD_SEGMENTS=true.
+    """
+    settings = settings_of(data_dir=data)
+    with plainly():
+        count, below = archive_segments(settings.data_dir, settings.database)
+    typer.echo(f"{count} segments archived, all of commands before {below}")
 
 
 class _ReadOnly(NamedTuple):

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from api.core_client import CoreClient, CoreUnavailable
-from engine.event_log import EVENTS_FOLDER
+from engine.archive import archive_below
+from engine.archivist import covered_sequence
+from engine.event_log import EVENTS_FOLDER, SUFFIX
 from engine.journal import JOURNAL_FOLDER, Journal, open_segments, read_entries
 from engine.journal_format import FIRST_CHAIN, Batch, JournalError
 from engine.link import SOCKET_NAME
@@ -18,6 +20,7 @@ from engine.recorded_events import RecordedEvents
 from engine.replay import following, marks_of, replay, restore
 from engine.snapshot import SNAPSHOTS_FOLDER
 from engine.state import EngineLimits
+from engine.storage import DISK
 
 if TYPE_CHECKING:
     from engine.matching.engine import Engine
@@ -38,6 +41,42 @@ def last_durable(data_dir: Path) -> int:
         journal = Journal(data_dir / JOURNAL_FOLDER, EngineLimits())
         journal.close()
         return journal.last_sequence
+
+
+def consumed_sequence(database_url: str) -> int:
+    """The last command that the one consumer with a checkpoint, the intake, has taken; 0 where the
+    database does not tell."""
+    # Here, because no other tool should wait for them.
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from settlement.database import Database
+    from settlement.intake import checkpoint
+
+    database = Database(database_url)
+    try:
+        with database.read() as session:
+            return checkpoint(session)
+    except SQLAlchemyError:
+        return 0
+    finally:
+        database.close()
+
+
+def archive(data_dir: Path, database_url: str) -> tuple[int, int]:
+    """Put away what neither a start nor a consumer needs: how many segments, before which command.
+
+    Raises FolderError, JournalError (a core may not be running), OSError.
+    """
+    if not (data_dir / JOURNAL_FOLDER).is_dir():
+        raise FolderError(f"no journal in {data_dir}")
+    below = min(consumed_sequence(database_url), covered_sequence(data_dir / SNAPSHOTS_FOLDER))
+    journal = Journal(data_dir / JOURNAL_FOLDER, EngineLimits())
+    try:
+        count = journal.archive_below(below)
+        events = DISK.list(data_dir / EVENTS_FOLDER, SUFFIX)
+        return count + archive_below(DISK, events, below), below
+    finally:
+        journal.close()
 
 
 async def _ask_core(data_dir: Path) -> int:

@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 import sys
+from functools import partial
 
 import structlog
 import uvloop
@@ -40,6 +41,7 @@ _log = structlog.get_logger("process")
 def run_core(settings: Settings) -> int:
     """Run the core until it is told to stop; the exit status."""
     # Here, because the compiled engine is of no use to any other process.
+    from api.data_folder import consumed_sequence
     from engine.core import Core
     from engine.journal_format import (
         JournalDamagedError,
@@ -62,7 +64,9 @@ def run_core(settings: Settings) -> int:
         return engine
 
     async def run() -> int:
-        core = Core(settings.data_dir, warm_engine, settings.limits, snapshots=SnapshotPolicy())
+        consumed = partial(consumed_sequence, settings.database)
+        policy = SnapshotPolicy(consumed=consumed if settings.archive_old_segments else None)
+        core = Core(settings.data_dir, warm_engine, settings.limits, snapshots=policy)
         # Only now: until here a signal may end the process at once, and nothing is lost.
         stop = _stop_on_signals()
         # What the replay made stays for good: no collection need look at it again.

@@ -138,8 +138,9 @@ class Core:
         self._due_mark: SnapshotHeader | None = None
         self._snapshots: SnapshotKeeper | None = None
         if snapshots and self._engine.memory():
+            logs = (self._journal, self._event_log)
             self._snapshots = SnapshotKeeper(
-                data_dir, snapshots, self, self._note_state, self._fail, storage
+                data_dir, snapshots, *logs, self._note_state, self._fail, storage
             )
 
     # --- Life ---
@@ -179,7 +180,7 @@ class Core:
         self._links.abort()
         self._commit.stop()
         if self._snapshots and not self.failed.done():
-            self._snapshots.write_last(self._engine, self._journal, self._event_log)
+            self._snapshots.write_last(self._engine)
         self._journal.close()
         self._event_log.close()
         _log.info("core: stopped", sequence=self.released_sequence)
@@ -237,6 +238,10 @@ class Core:
     @property
     def released_sequence(self) -> int:
         return self._event_log.last_sequence
+
+    @property
+    def first_sequence(self) -> int:
+        return self._event_log.first_sequence
 
     @property
     def has_room(self) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from engine.archive import archive_below
 from engine.records import EVENT, RECORD_BYTES
 from engine.reserve import Reserve
 from engine.storage import DISK, SIZES, File, Storage, is_out_of_space
@@ -52,6 +53,11 @@ class EventLog:
         self._old_end = 0
         self.first_difference = 0  # the first command whose older events were others; 0: none
         self._synced = 0  # so many of the segments will not change any more
+
+    @property
+    def first_sequence(self) -> int:
+        """The first command whose events are here; those of earlier ones are archived."""
+        return name_sequence(self._paths[0]) if self._paths else 1
 
     def resume(self, sequence: int) -> bool:
         """Take the older log's events up to command `sequence` as they are: whether it has them.
@@ -140,6 +146,21 @@ class EventLog:
             finally:
                 file.close()
         self._synced = max(len(self._paths) - 1, 0)
+
+    def archive_below(self, sequence: int) -> int:
+        """Put whole segments of commands before `sequence` into the folder `archive`; how many.
+
+        Raises OSError; what was put away by then is not here any more.
+        """
+        before = len(self._paths)
+        try:
+            archive_below(self._storage, self._paths, sequence)
+        finally:
+            there = set(self._storage.list(self._folder, SUFFIX))
+            self._paths = [path for path in self._paths if path in there]
+            count = before - len(self._paths)
+            self._synced = max(self._synced - count, 0)
+        return count
 
     def close(self) -> None:
         if self._file:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from engine.archive import ARCHIVE_FOLDER
 from engine.journal_format import (
     FIRST_CHAIN,
     MARK_BYTES,
@@ -267,7 +268,11 @@ def read_entries(
     paths = segments.paths()
     start = bisect_right(paths, first_sequence, key=first_sequence_of) - 1
     if start < 0:
-        raise JournalDamagedError(f"commands from {first_sequence} on are missing, or archived")
+        raise JournalDamagedError(
+            f"{segments.folder}: commands from {first_sequence} on are missing; if they are"
+            f" archived, move the segments in {ARCHIVE_FOLDER}/ back up and start again, else"
+            " restore a backup"
+        )
     expected = first_sequence_of(paths[start])
     chain: bytes | None = None
     limits: EngineLimits | None = None

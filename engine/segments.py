@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
+from engine.archive import archive_below
 from engine.journal_format import (
     SEGMENT_HEADER_BYTES,
     JournalDamagedError,
@@ -15,7 +15,6 @@ from engine.journal_format import (
 from engine.reserve import Reserve
 from engine.storage import File, Storage, is_out_of_space
 
-ARCHIVE_FOLDER = "archive"
 _SUFFIX = ".journal"
 _UNFINISHED_SUFFIX = ".new"
 
@@ -25,21 +24,21 @@ class Segments:
 
     def __init__(self, storage: Storage, folder: Path, reserve_bytes: int) -> None:
         self._storage = storage
-        self._folder = folder
+        self.folder = folder
         self.reserve = Reserve(storage, folder, reserve_bytes)
 
     def clean_up(self) -> None:
         """Forget what a crash left half made; find the reserve, or make it."""
-        for unfinished in self._storage.list(self._folder, _UNFINISHED_SUFFIX):
+        for unfinished in self._storage.list(self.folder, _UNFINISHED_SUFFIX):
             self._storage.unlink(unfinished)
         self.reserve.find()
 
     def paths(self) -> list[Path]:
-        return self._storage.list(self._folder, _SUFFIX)
+        return self._storage.list(self.folder, _SUFFIX)
 
     def sync(self) -> None:
         """Make the segments' names durable."""
-        self._storage.sync_folder(self._folder)
+        self._storage.sync_folder(self.folder)
 
     def open(self, path: Path) -> File:
         return self._storage.open(path)
@@ -59,7 +58,7 @@ class Segments:
 
         On a full disk it is the reserve, which may be smaller. Raises OSError.
         """
-        path = self._folder / f"{header.first_sequence:020}{_SUFFIX}"
+        path = self.folder / f"{header.first_sequence:020}{_SUFFIX}"
         unfinished = path.with_suffix(_UNFINISHED_SUFFIX)
         file, capacity_bytes = self._make_room(unfinished, capacity_bytes)
         try:
@@ -67,32 +66,15 @@ class Segments:
                 raise OSError("a segment's header was written in part")
             file.sync()
             self._storage.rename(unfinished, path)
-            self._storage.sync_folder(self._folder)
+            self._storage.sync_folder(self.folder)
         except OSError:
             file.close()
             raise
         return file, capacity_bytes
 
     def archive_below(self, sequence: int, *, keep: bool) -> int:
-        """Take away the segments whose commands all come before `sequence`; how many they were.
-
-        The oldest goes first, so whenever this is interrupted the rest hangs together.
-        """
-        archive = self._folder / ARCHIVE_FOLDER
-        if keep:
-            self._storage.make_folder(archive)
-        count = 0
-        for path, following in pairwise(self.paths()):
-            if first_sequence_of(following) > sequence:
-                break
-            if keep:
-                self._storage.rename(path, archive / path.name)
-                self._storage.sync_folder(archive)
-            else:
-                self._storage.unlink(path)
-            self._storage.sync_folder(self._folder)
-            count += 1
-        return count
+        """Take away the segments whose commands all come before `sequence`; how many they were."""
+        return archive_below(self._storage, self.paths(), sequence, keep=keep)
 
     def _make_room(self, path: Path, capacity_bytes: int) -> tuple[File, int]:
         self._storage.unlink(path)

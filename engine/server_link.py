@@ -32,6 +32,10 @@ class LinkOwner(Protocol):
     def released_sequence(self) -> int: ...
 
     @property
+    def first_sequence(self) -> int:
+        """Events of earlier commands are archived."""
+
+    @property
     def has_room(self) -> bool: ...
 
     def open_link(self, link: ServerLink) -> int:
@@ -160,6 +164,11 @@ class ServerLink(asyncio.Protocol):
             raise LinkError("a second SUBSCRIBE")
         if not 0 <= first_sequence <= following:
             raise LinkError(f"no command {first_sequence}: the next one is {following}")
+        if 0 < first_sequence < self._owner.first_sequence:
+            raise LinkError(
+                f"the events of command {first_sequence} are archived: stop the core, move the"
+                " segments in events/archive/ back up and start it again"
+            )
         self._has_subscribed = True
         if first_sequence in (0, following):
             self._is_live = True

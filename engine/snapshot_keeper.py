@@ -8,10 +8,11 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import structlog
 
+from engine.archivist import Archivist
 from engine.event_log import EventLog
 from engine.journal import Journal
 from engine.journal_format import ReplayDivergedError
@@ -38,14 +39,9 @@ class SnapshotPolicy(NamedTuple):
     seconds: float = 600.0
     # How often it is looked at whether one is due; so also the least time between two.
     check_seconds: float = 10.0
-
-
-class ReleasedCore(Protocol):
-    """Whoever writes the journal and the event log."""
-
-    @property
-    def released_sequence(self) -> int:
-        """The last command that is on disk and whose events are written."""
+    # Up to which command the consumers that come back have the events: whoever gives it wants the
+    # segments before it archived, as far as no snapshot needs them.
+    consumed: Callable[[], int] | None = None
 
 
 class SnapshotKeeper:
@@ -55,17 +51,22 @@ class SnapshotKeeper:
         self,
         data_dir: Path,
         policy: SnapshotPolicy,
-        core: ReleasedCore,
+        journal: Journal,
+        event_log: EventLog,
         on_made: Callable[[SnapshotHeader], None],
         on_diverged: Callable[[ReplayDivergedError], None],
         storage: Storage = DISK,
     ) -> None:
         self._data_dir = data_dir
         self._policy = policy
-        self._core = core
+        self._journal = journal
+        self._event_log = event_log
         self._on_made = on_made
         self._on_diverged = on_diverged
         self._storage = storage
+        self._archivist = policy.consumed and Archivist(
+            journal, event_log, data_dir / SNAPSHOTS_FOLDER, policy.consumed, storage
+        )
         self._task: asyncio.Task[None] | None = None
         newest = newest_header(data_dir / SNAPSHOTS_FOLDER)
         self.sequence = newest.sequence if newest else 0
@@ -82,16 +83,16 @@ class SnapshotKeeper:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def write_last(self, engine: MatchingEngine, journal: Journal, event_log: EventLog) -> None:
+    def write_last(self, engine: MatchingEngine) -> None:
         """At a clean stop nobody waits for the engine: the snapshot is made of it directly, so the
         next start is a short one. Raises JournalFailedError."""
-        sequence = journal.last_sequence
+        journal, sequence = self._journal, self._journal.last_sequence
         if sequence == self.sequence:
             return
         digest = state_hash(engine.export())
         folder, memory = self._data_dir / SNAPSHOTS_FOLDER, engine.memory()
         try:
-            event_log.sync()
+            self._event_log.sync()
             write_snapshot(
                 folder, memory, journal.limits, sequence, journal.chain, digest, self._storage
             )
@@ -105,10 +106,10 @@ class SnapshotKeeper:
         made_at = loop.time()
         while True:
             await asyncio.sleep(self._policy.check_seconds)
-            commands = self._core.released_sequence - self.sequence
+            commands = self._event_log.last_sequence - self.sequence
             is_late = loop.time() - made_at >= self._policy.seconds
             if commands >= self._policy.commands or (commands and is_late):
-                await self._make(self._core.released_sequence)
+                await self._make(self._event_log.last_sequence)
                 made_at = loop.time()
 
     async def _make(self, sequence: int) -> None:
@@ -133,3 +134,5 @@ class SnapshotKeeper:
             self.sequence = header.sequence
             _log.info("core: snapshot made", sequence=self.sequence)
             self._on_made(header)
+            if self._archivist:
+                await self._archivist.put_away()

@@ -187,3 +187,17 @@ def test_a_server_database_is_its_servers_to_dump(
     result = _run("backup", tmp_path / "other", "--data", data_dir, "--without-database")
     assert result.exit_code == 0
     assert not (tmp_path / "other" / DATABASE).exists()
+
+
+def test_archive_wants_a_database_that_has_the_events(data_dir: Path) -> None:
+    """This one has no checkpoint, so nothing goes; and never beside a core."""
+
+    def run() -> Result:
+        return CliRunner().invoke(cli_journal.app, ["archive", "--data", str(data_dir)])
+
+    assert "0 segments archived" in run().stdout
+    journal = Journal(data_dir / JOURNAL_FOLDER, LIMITS)
+    result = run()
+    journal.close()
+    assert result.exit_code == 1
+    assert "another core holds the journal" in result.stderr

@@ -18,6 +18,8 @@ from core_driver import (
 )
 from structlog.testing import capture_logs
 
+from api.core_client import CoreUnavailable
+from engine.archive import ARCHIVE_FOLDER
 from engine.codes import Side
 from engine.core import Core
 from engine.event_log import EVENTS_FOLDER
@@ -30,6 +32,7 @@ from engine.snapshot import SNAPSHOTS_FOLDER, list_snapshots, read_header
 from engine.snapshot_keeper import SnapshotPolicy
 from engine.snapshotter import make_snapshot
 from engine.state import EngineState, state_hash
+from engine.storage import Sizes
 
 NEVER = SnapshotPolicy(check_seconds=3_600)
 
@@ -308,3 +311,56 @@ async def test_a_core_that_diverges_from_its_journal_stops(tmp_path: Path) -> No
             await core.failed
     await core.stop()
     assert not _snapshots(tmp_path)
+
+
+async def test_old_segments_are_put_away_and_a_start_that_needs_them_says_so(
+    tmp_path: Path,
+) -> None:
+    """With the kept snapshots nothing is missing; without the event log it is, until it is back."""
+    sizes = Sizes(journal_segment_bytes=16 << 10, event_segment_bytes=8 << 10)
+    journal, events = tmp_path / JOURNAL_FOLDER, tmp_path / EVENTS_FOLDER
+
+    async def run(first: int, consumed: int) -> str:
+        batches = [_orders(first, first + 49), _orders(first + 50, first + 99)]
+        policy = NEVER._replace(consumed=lambda: consumed)
+        async with (
+            running_core(tmp_path, make_engine=Engine, snapshots=policy, sizes=sizes) as core,
+            connected(tmp_path) as client,
+        ):
+            for batch in batches if first else [set_up_commands()]:
+                await client.submit(batch)
+            assert core._snapshots
+            assert core._snapshots._archivist
+            await core._snapshots._archivist.put_away()
+            return (await client.state_hash())[1]
+
+    def archived(folder: Path) -> list[int]:
+        return [int(path.stem) for path in sorted((folder / ARCHIVE_FOLDER).glob("*"))]
+
+    for first in (0, 1, 101):
+        await run(first, 1_000)
+        assert not archived(journal), "too few snapshots to fall back on"
+    await run(201, 1_000)
+    assert _snapshots(tmp_path) == [306, 206, 106]
+    await run(301, 60)
+    before = archived(journal), archived(events)
+    assert before[0]
+    assert max(before[0] + before[1]) < 60, "what a consumer has not got stays"
+    assert _snapshots(tmp_path) == [406, 306, 206]
+    digest = await run(401, 1_000)
+    assert 60 < max(archived(journal)) < 206
+    assert 60 < max(archived(events)) < 206
+    async with running_core(tmp_path, make_engine=Engine) as core, connected(tmp_path) as client:
+        assert (await client.state_hash())[1] == digest
+        assert 60 < core.first_sequence <= 206
+        await client.subscribe(core.first_sequence - 1)
+        with capture_logs() as logs, pytest.raises(CoreUnavailable):
+            await client.state_hash()
+        assert "are archived" in str(logs)
+    for path in events.glob("*.events"):
+        path.unlink()
+    with pytest.raises(JournalDamagedError, match=r"move the segments in archive/ back"):
+        Core(tmp_path, Engine, LIMITS)
+    for path in (journal / ARCHIVE_FOLDER).glob("*.journal"):
+        path.rename(journal / path.name)
+    assert (await _history(tmp_path))[1] == digest
