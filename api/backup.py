@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 
 from api.data_folder import FolderError, last_durable
 from engine.archive import ARCHIVE_FOLDER
-from engine.event_log import EVENTS_FOLDER, SUFFIX, name_sequence
+from engine.event_log import EVENTS_FOLDER, SUFFIX, name_sequence, written_bytes
 from engine.journal import JOURNAL_FOLDER, open_segments, read_entries
 from engine.records import EVENT, RECORD_BYTES
 from engine.segments import first_sequence_of
@@ -148,9 +148,10 @@ def _parts(data_dir: Path, sequence: int) -> Iterator[_Part]:
     logs = sorted((data_dir / EVENTS_FOLDER).glob(f"*{SUFFIX}"))
     logs = [path for path in logs if name_sequence(path) <= sequence]
     for path in logs:
-        size = path.stat().st_size // RECORD_BYTES * RECORD_BYTES
+        data = DISK.map(path)
+        size = written_bytes(data)
         if path == logs[-1]:
-            events = np.frombuffer(DISK.map(path)[:size], EVENT)
+            events = np.frombuffer(data[:size], EVENT)
             size = RECORD_BYTES * bisect_right(events["sequence"], sequence)
         yield _Part(path, size)
     for path in list_snapshots(data_dir / SNAPSHOTS_FOLDER):

@@ -69,7 +69,7 @@ class EventLog:
             return sequence == 0
         path = self._old_paths[position - 1]
         data = self._storage.map(path)
-        size = _written_bytes(data)
+        size = written_bytes(data)
         events = np.frombuffer(data[:size], EVENT)
         if not size or _sequence(events[-1]) < sequence:
             return False
@@ -182,7 +182,7 @@ class EventLog:
         path = self._old_paths.pop(0)
         self._paths.append(path)
         self._file = self._storage.open(path)
-        self._end, self._old_end = 0, _written_bytes(self._storage.map(path))
+        self._end, self._old_end = 0, written_bytes(self._storage.map(path))
         return self._old_end > 0
 
     def _keep_what_agrees(self, data: memoryview) -> int:
@@ -263,7 +263,7 @@ def name_sequence(path: Path) -> int:
     return int(path.stem)
 
 
-def _written_bytes(data: memoryview) -> int:
+def written_bytes(data: memoryview) -> int:
     """Where the events end: behind them are zeros of what was once the reserve, or whatever a power
     cut has left of bytes that were not synced."""
     events = np.frombuffer(data[: len(data) - len(data) % RECORD_BYTES], EVENT)

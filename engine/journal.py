@@ -297,12 +297,12 @@ def read_entries(
         raise JournalDamagedError(f"{paths[-1].parent}: commands from {expected} on are missing")
 
 
-def open_segments(folder: Path) -> tuple[Segments, EngineLimits]:
+def open_segments(folder: Path, storage: Storage = DISK) -> tuple[Segments, EngineLimits]:
     """A journal's segments, to be read beside the core that holds it, and the engine's limits.
 
     Raises JournalDamagedError.
     """
-    segments = Segments(DISK, folder, SIZES.reserve_bytes)
+    segments = Segments(storage, folder, SIZES.reserve_bytes)
     paths = segments.paths()
     if not paths:
         raise JournalDamagedError(f"{folder}: there is no segment")

@@ -6,24 +6,24 @@ by a replay from further back, so whoever makes one has them on disk first.
 
 from __future__ import annotations
 
-import mmap
-import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from engine.event_log import SUFFIX, name_sequence
+from engine.event_log import SUFFIX, name_sequence, written_bytes
 from engine.journal_format import ReplayDivergedError
-from engine.records import EVENT, RECORD_BYTES
+from engine.records import EVENT
+from engine.storage import DISK, Storage
 
 
 class RecordedEvents:
     """The log's events from one command on, to be compared with those of a replay."""
 
-    def __init__(self, folder: Path, first_sequence: int) -> None:
-        paths = sorted(folder.glob(f"*{SUFFIX}"))
+    def __init__(self, folder: Path, first_sequence: int, storage: Storage = DISK) -> None:
+        paths = storage.list(folder, SUFFIX)
+        self._storage = storage
         start = bisect_right(paths, first_sequence, key=name_sequence) - 1
         self._used: list[Path] = []
         self._segments = self._read(paths[max(start, 0) :])
@@ -62,17 +62,17 @@ class RecordedEvents:
     def sync(self) -> None:
         """Have on disk what was compared. Raises OSError."""
         for path in self._used:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            file = self._storage.open(path)
             try:
-                os.fsync(descriptor)
+                file.sync()
             finally:
-                os.close(descriptor)
+                file.close()
 
     def _read(self, paths: list[Path]) -> Iterator[np.ndarray]:
         for path in paths:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size // RECORD_BYTES * RECORD_BYTES
-                if size:
-                    data = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-                    self._used.append(path)
-                    yield np.frombuffer(data, EVENT)
+            data = self._storage.map(path)
+            # On a full disk the log goes on in its reserve, whose rest is zeros.
+            size = written_bytes(data)
+            if size:
+                self._used.append(path)
+                yield np.frombuffer(data[:size], EVENT)

@@ -25,6 +25,7 @@ from engine.replay import following, replay, restore
 from engine.snapshot import SNAPSHOTS_FOLDER, SnapshotHeader, read_header, write_snapshot
 from engine.snapshot_keeper import EXIT_DIVERGED
 from engine.state import EngineLimits, state_hash
+from engine.storage import DISK, Storage
 
 EXIT_FAILED = 1
 _NICENESS = 10
@@ -35,31 +36,36 @@ def make_snapshot(
     sequence: int,
     make_engine: Callable[[EngineLimits], MatchingEngine] = Engine,
     on_progress: Callable[[int], None] = lambda _: None,
+    storage: Storage = DISK,
 ) -> SnapshotHeader:
     """Write a snapshot of the state after command `sequence`, the last of its batch.
 
     Raises JournalError, ReplayDivergedError, OSError.
     """
     folder, snapshots = data_dir / JOURNAL_FOLDER, data_dir / SNAPSHOTS_FOLDER
-    segments, limits = open_segments(folder)
+    segments, limits = open_segments(folder, storage)
     engine = make_engine(limits)
-    header = restore(engine, limits, snapshots, sequence, lambda _: True, may_be_ahead=True)
+    header = restore(
+        engine, limits, snapshots, sequence, lambda _: True, storage, may_be_ahead=True
+    )
     if header and header.sequence == sequence:
         return header
     begin, chain = (header.sequence, header.chain) if header else (0, FIRST_CHAIN)
-    recorded = RecordedEvents(data_dir / EVENTS_FOLDER, begin + 1)
+    recorded = RecordedEvents(data_dir / EVENTS_FOLDER, begin + 1, storage)
 
     def take(events: np.ndarray) -> None:
         recorded.compare(events)
         on_progress(engine.sequence)
 
     entries = read_entries(segments, max(begin, 1), sequence)
-    chain = replay(following(entries, begin, chain), engine, take)
+    batches = following(entries, begin, chain)
+    chain = replay(batches, engine, take, read_ahead=storage is DISK)
     recorded.sync()
     digest = state_hash(engine.export())
-    return read_header(
-        write_snapshot(snapshots, engine.memory(), limits, engine.sequence, chain, digest)
+    path = write_snapshot(
+        snapshots, engine.memory(), limits, engine.sequence, chain, digest, storage
     )
+    return read_header(path, storage)
 
 
 def main(data_dir: Path, sequence: int) -> int:

@@ -266,6 +266,15 @@ def test_a_snapshot_beside_a_core_is_that_of_the_core(grown: tuple[Path, bytes, 
     assert _used(logs) == 256
 
 
+def test_a_snapshot_on_a_full_disk(grown: tuple[Path, bytes, str]) -> None:
+    """The event log then goes on in its reserve, whose end is zeros and no other events."""
+    data_dir, _, digest = grown
+    (path,) = (data_dir / EVENTS_FOLDER).glob("*.events")
+    os.truncate(path, path.stat().st_size + (1 << 20))
+    _lose_snapshots(data_dir)
+    assert make_snapshot(data_dir, 256).state_hash == digest
+
+
 def test_other_events_than_the_recorded_ones_name_the_command(
     grown: tuple[Path, bytes, str],
 ) -> None:

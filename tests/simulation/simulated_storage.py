@@ -100,6 +100,15 @@ class SimulatedDisk:
         inode.durable[:] = inode.shown
         self.damage = Damage(path, place, place + 1)
 
+    def damage_snapshot(self) -> bool:
+        """Change a bit of the newest snapshot, for good; whether there is one."""
+        snapshots = sorted(path for path in self._shown if path.suffix == ".snapshot")
+        if snapshots:
+            inode = self._shown[snapshots[-1]]
+            inode.shown[self._random.randrange(len(inode.shown))] ^= 1 << self._random.randrange(8)
+            inode.durable[:] = inode.shown
+        return bool(snapshots)
+
     def mend(self) -> None:
         """Undo the damage, as an operator does who has a good copy."""
         for inode, place, before in reversed(self._mended):

@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -22,9 +22,10 @@ import numpy as np
 from engine_scales import ROOMY_LIMITS
 from simulated_client import Feeder, SimulatedCoreClient, SimulatedGateway, Trader
 from simulated_clock import Link, SimulatedLoop
+from simulated_commit import SimulatedCommit, lone_commands
 from simulated_settlement import LIMITS as SETTLEMENT_LIMITS
 from simulated_settlement import SimulatedSettlement, make_template
-from simulated_storage import Damage, Death, Fault, SimulatedDisk
+from simulated_storage import Death, Fault, SimulatedDisk
 from simulation_checks import CheckedEngine, Shown, check_recovered
 from structlog.testing import capture_logs
 
@@ -35,6 +36,7 @@ from engine.group_commit import GroupCommit
 from engine.journal_format import JournalDamagedError, JournalError
 from engine.matching.engine import Engine
 from engine.matching.reference import ReferenceEngine
+from engine.snapshotter import make_snapshot
 from engine.state import EngineLimits
 from engine.storage import Sizes
 
@@ -48,37 +50,6 @@ ORDERS = 12
 
 class BrokenPromise(SystemExit):
     """What a gateway was told cannot be. An exit, because nothing but exits ends asyncio's loop."""
-
-
-class _SimulatedCommit(GroupCommit):
-    """Syncs a batch after a while; there is no thread, so nothing depends on which one is first."""
-
-    def __init__(self, loop: SimulatedLoop, random: Random, *arguments: object) -> None:
-        self._loop, self._random = loop, random
-        self._journal, self._on_synced, self._on_failed = arguments  # type: ignore[assignment]
-        self._batches: list[np.ndarray] = []
-        self.is_alive = True
-
-    def put(self, batch: np.ndarray) -> None:
-        self._batches.append(batch)
-        if len(self._batches) == 1:
-            self._loop.call_later(self._random.expovariate(1 / 0.001), self._sync)
-
-    def stop(self) -> None:
-        while self._batches:
-            self._sync()
-
-    def _sync(self) -> None:
-        if not self.is_alive or not self._batches:
-            return
-        batch = self._batches.pop(0)
-        if self._batches:
-            self._loop.call_later(self._random.expovariate(1 / 0.001), self._sync)
-        try:
-            self._on_synced(self._journal.append(batch))
-        except JournalError as error:
-            self.is_alive = False
-            self._on_failed(error)
 
 
 class Simulation:
@@ -99,7 +70,7 @@ class Simulation:
         self._clients: list[SimulatedCoreClient] = []
         self._timers: list[asyncio.TimerHandle] = []
         self._skew_ns = 0
-        self._commit: _SimulatedCommit | None = None
+        self._commit: SimulatedCommit | None = None
         self.settlement = folder and SimulatedSettlement(self.loop, folder, self._make_client)
         self._limits = SETTLEMENT_LIMITS if folder else ROOMY_LIMITS
         self._feeder = Feeder(self._fork())
@@ -108,7 +79,7 @@ class Simulation:
 
     def run(self) -> str:
         """Live some lives, then one without faults until all users are done; a digest of it."""
-        with _lone_commands(self.random.choice((0, LONE_COMMANDS))):
+        with lone_commands(self.random.choice((0, LONE_COMMANDS))):
             work = [trader.trade(ORDERS) for trader in self.traders]
             if self.settlement:
                 self._recover()
@@ -167,6 +138,8 @@ class Simulation:
         self.ends.append(end)
         if self.random.random() < 0.1:
             self.disk.damage_journal()
+        if self.random.random() < 0.1 and self.disk.damage_snapshot():
+            self.ends.append("a snapshot was damaged")
 
     async def _some_time(self, users: asyncio.Future[list[None]]) -> None:
         random = self.random
@@ -175,6 +148,8 @@ class Simulation:
             self._later(random.uniform(0.1, 2.5), self._fill_disk, False)
         if random.random() < 0.3:
             self._later(random.uniform(0, 0.2), self._end_gateway)
+        for _ in range(random.choice((0, 0, 1, 2))):
+            self._later(random.uniform(0, 0.3), self._make_snapshot)
         await asyncio.wait([users], timeout=random.uniform(0.05, 0.4))
 
     def _later(self, seconds: float, work: Callable[..., None], *arguments: object) -> None:
@@ -183,6 +158,22 @@ class Simulation:
 
     def _fill_disk(self, is_full: bool) -> None:
         self.disk.is_full = is_full
+
+    def _make_snapshot(self) -> None:
+        """As the process beside the core does, which the core asks for one now and then."""
+        core = self.core
+        # The reference engine, which stands in for the compiled one, has no arrays.
+        if not JIT or core is None or core.failed.done() or not core.released_sequence:
+            return
+        try:
+            header = make_snapshot(DATA, core.released_sequence, Engine, storage=self.disk)
+        except OSError as error:
+            self.ends.append(f"no snapshot: {error}")
+        except JournalError as error:
+            raise BrokenPromise from error
+        else:
+            self.ends.append("a snapshot was made")
+            core._note_state(header)
 
     def _settle(self, settlement: SimulatedSettlement) -> None:
         """Bring the day to its end, whatever happens on the way."""
@@ -233,7 +224,7 @@ class Simulation:
         )
         self.core = core
         core.failed.add_done_callback(_end_failed_process)
-        _check_damage(core, self.disk.damage)
+        self._check_damage(core)
         await core.take_up()
         return core
 
@@ -245,12 +236,33 @@ class Simulation:
         self.disk.mend()
         self._end_core(power_cut=False)
 
-    @staticmethod
-    def _make_engine(limits: EngineLimits) -> CheckedEngine:
-        return CheckedEngine(Engine(limits) if JIT else ReferenceEngine(limits))
+    def _check_damage(self, core: Core) -> None:
+        """What a core starts with all the same is cut off, where nothing was acknowledged; or it
+        lies before a snapshot, and whoever reads the journal finds it."""
+        damage = self.disk.damage
+        paths = core._journal._segments.paths()
+        if not damage or damage.path not in paths:
+            return
+        found = ""
+        try:
+            deque(core._journal.read_entries(), 0)
+        except JournalDamagedError as error:
+            found = str(error)
+        if found:
+            assert damage.path.name in found, "the damage is named"
+            assert self.ends[-1] == "a snapshot was taken", f"{damage} was accepted in silence"
+            self.ends.append("damage before a snapshot")
+            self.disk.mend()
+        else:
+            assert damage.path == paths[-1], f"{damage} was accepted in silence"
+            assert damage.end > core._journal._end, f"{damage} was accepted in silence"
+
+    def _make_engine(self, limits: EngineLimits) -> CheckedEngine:
+        engine = Engine(limits) if JIT else ReferenceEngine(limits)
+        return CheckedEngine(engine, lambda: self.ends.append("a snapshot was taken"))
 
     def _make_commit(self, *arguments: object) -> GroupCommit:
-        self._commit = _SimulatedCommit(self.loop, self._fork(), *arguments)
+        self._commit = SimulatedCommit(self.loop, self._fork(), *arguments)
         return self._commit
 
     def _end_core(self, *, power_cut: bool) -> None:
@@ -320,14 +332,6 @@ class Simulation:
         return Random(self.random.getrandbits(64))
 
 
-def _check_damage(core: Core, damage: Damage | None) -> None:
-    """What a core starts with all the same is cut off: it lies where nothing was acknowledged."""
-    paths = core._journal._segments.paths()
-    if damage and damage.path in paths:
-        assert damage.path == paths[-1], f"{damage} was accepted in silence"
-        assert damage.end > core._journal._end, f"{damage} was accepted in silence"
-
-
 def _end_failed_process(failed: asyncio.Future[None]) -> None:
     """A core that has failed is ended by whoever runs it."""
     if not failed.cancelled():
@@ -344,18 +348,6 @@ def _bury(core: Core) -> None:
     for link in core._links:
         if link._catching_up:
             link._catching_up.cancel()
-
-
-@contextmanager
-def _lone_commands(count: int) -> Iterator[None]:
-    """Whether the core syncs small batches by itself, or all of them beside its loop."""
-    import engine.core as module
-
-    module.LONE_COMMANDS = count
-    try:
-        yield
-    finally:
-        module.LONE_COMMANDS = LONE_COMMANDS
 
 
 def settles(seed: int) -> bool:

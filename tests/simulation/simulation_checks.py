@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -24,8 +24,9 @@ from settlement.tables.ledger import LedgerAccount, LedgerEntry
 class CheckedEngine:
     """An engine whose whole state is checked after every batch."""
 
-    def __init__(self, engine: AnyEngine) -> None:
+    def __init__(self, engine: AnyEngine, on_restored: Callable[[], None]) -> None:
         self._engine = engine
+        self._on_restored = on_restored
         self.export_account = engine.export_account
 
     @property
@@ -49,6 +50,7 @@ class CheckedEngine:
 
     def restore(self, memory: dict[str, np.ndarray]) -> None:
         self._engine.restore(memory)
+        self._on_restored()
 
 
 class Shown(dict[int, bytes]):
