@@ -255,6 +255,13 @@ class Eligibility(Answer):
     roles: list[str]
 
 
+class Volatility(Answer):
+    """How far from the last price trading goes before a call auction interrupts it."""
+
+    limit: str
+    interruption_seconds: int
+
+
 class BlockRules(Answer):
     """The smallest block, its price limits, and whether block trades are taken now."""
 
@@ -266,11 +273,16 @@ class BlockRules(Answer):
 
 
 class Instrument(Answer):
+    """`ends_at` is the planned end of the phase, `no_cancel_from` when cancelling ends in it."""
+
     symbol: str
     currency: str
     tick: str
     lot: str
     phase: Literal["closed", "pre_open", "call_auction", "continuous", "halted"]
+    ends_at: str | None
+    no_cancel_from: str | None
+    volatility: Volatility | None
     halt: Halt | None
     trading_day: str
     reference_price: str

@@ -23,7 +23,8 @@ from api.commands import admin_command, instrument_command, quote_command
 from api.demo_maker import HALF_SPREAD_TICKS, MIDDLE_TICKS, QUANTITY_LOTS
 from api.schemas import MAX_ID
 from engine.codes import Code, CommandKind, InstrumentFlag, OrderFlag, Phase
-from engine.records import COMMAND, RAW, pack_client_id, pack_text
+from engine.packed_texts import pack_client_id, pack_text
+from engine.records import COMMAND, RAW
 from engine.times import day_number
 from settlement import (
     compliance,

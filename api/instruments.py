@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from api.errors import Problem
-from engine import records
+from engine import packed_texts, records
 from engine.codes import EventKind, InstrumentFlag, Phase
 from engine.units import ONE_MILLION
 
@@ -33,6 +33,10 @@ class Instrument:
     trading_day: int
     flags: InstrumentFlag
     phase: Phase
+    ends_at_ns: int = 0  # of the phase; 0: unknown
+    cancel_until_ns: int = 0  # 0: always
+    volatility_ppm: int = 0  # 0: trading is not interrupted
+    interruption_seconds: int = 0
     minimum_block_lots: int = 0
     block_limit_ppm: int = 0
     is_block_window_open: bool = False
@@ -69,12 +73,11 @@ class Instruments:
         self.sequence = sequence
         for number in np.flatnonzero(instruments["is_defined"]).tolist():
             row = instruments[number]
-            known = _from_row(number, row, Phase(int(row["phase"])))
+            defined = _from_row(number, row, Phase(int(row["phase"])))
             self._put(
                 replace(
-                    known,
-                    minimum_block_lots=int(row["minimum_block_lots"]),
-                    block_limit_ppm=int(row["block_limit_ppm"]),
+                    defined,
+                    **_named(row, (*_TIMES, *_VOLATILITY, *_BLOCK)),
                     is_block_window_open=bool(row["is_block_window_open"]),
                 )
             )
@@ -95,18 +98,16 @@ class Instruments:
             known = self.by_number[number]
             if kind is EventKind.BLOCK_RULES_SET:
                 rules = events[index : index + 1].view(records.BLOCK_RULES_EVENT)[0]
-                self._put(
-                    replace(
-                        known,
-                        minimum_block_lots=int(rules["minimum_block_lots"]),
-                        block_limit_ppm=int(rules["block_limit_ppm"]),
-                        is_block_window_open=bool(rules["is_open"]),
-                    )
-                )
+                is_open = bool(rules["is_open"])
+                self._put(replace(known, **_named(rules, _BLOCK), is_block_window_open=is_open))
                 continue
+            auction = events[index : index + 1].view(records.AUCTION_EVENT)[0]
             admin = events[index : index + 1].view(records.ADMIN_EVENT)[0]
-            if kind is EventKind.PHASE_CHANGED:
-                self._put(replace(known, phase=Phase(int(admin["phase"]))))
+            if kind is EventKind.VOLATILITY_SET:
+                self._put(replace(known, **_named(auction, _VOLATILITY)))
+            elif kind in (EventKind.PHASE_CHANGED, EventKind.VOLATILITY_INTERRUPTED):
+                phase = Phase(int(auction["phase"]))
+                self._put(replace(known, phase=phase, **_named(auction, _TIMES)))
             else:
                 self._put(
                     replace(
@@ -137,16 +138,26 @@ _IS_FOLLOWED[
         EventKind.INSTRUMENT_DEFINED,
         EventKind.PHASE_CHANGED,
         EventKind.DAY_ROLLED,
+        EventKind.VOLATILITY_INTERRUPTED,
+        EventKind.VOLATILITY_SET,
         EventKind.BLOCK_RULES_SET,
     ]
 ] = True
+# Fields that a row of INSTRUMENT_STATE and the events name alike.
+_TIMES = ("ends_at_ns", "cancel_until_ns")
+_VOLATILITY = ("volatility_ppm", "interruption_seconds")
+_BLOCK = ("minimum_block_lots", "block_limit_ppm")
+
+
+def _named(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: int(row[name]) for name in names}
 
 
 def _from_row(number: int, row: Any, phase: Phase) -> Instrument:
     """From a row of INSTRUMENT_STATE or an INSTRUMENT_EVENT, which name their fields alike."""
     return Instrument(
         number=number,
-        symbol=records.unpack_text(int(row["symbol_high"]), int(row["symbol_low"])),
+        symbol=packed_texts.unpack_text(int(row["symbol_high"]), int(row["symbol_low"])),
         tick_fen=int(row["tick_fen"]),
         reference_price_ticks=int(row["reference_price_ticks"]),
         lower_limit_ticks=int(row["lower_limit_ticks"]),

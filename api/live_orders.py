@@ -99,7 +99,7 @@ class LiveOrders:
         return self._orders.get(order_id)
 
     def get_by_client_id(self, account: int, high: int, low: int) -> OrderView | None:
-        """The account's order by the two halves of its client id (records.pack_client_id)."""
+        """The account's order by the two halves of its client id (packed_texts.pack_client_id)."""
         return self._clients.get((account, high, low))
 
     def open_orders(self, account: int) -> list[OrderView]:

@@ -18,7 +18,7 @@ from api.core_client import CoreError
 from api.errors import Problem
 from api.instruments import Instrument
 from api.operator_actions import write
-from api.schemas import PhaseBody, plain_text
+from api.schemas import PhaseBody, parse_expiry, plain_text
 from engine.codes import Phase
 from engine.times import format_time
 from settlement import market_phases
@@ -42,6 +42,10 @@ async def set_phase(gateway: Gateway, caller: Caller, body: PhaseBody) -> list[I
     """
     phase = Phase[body.phase.upper()]
     reason = "" if body.reason is None else plain_text(body.reason, "reason", 200)
+    ends_at_ns = parse_expiry(body.ends_at, "ends_at") if body.ends_at else 0
+    cancel_until_ns = (
+        parse_expiry(body.no_cancel_from, "no_cancel_from") if body.no_cancel_from else 0
+    )
     wanted = _wanted(gateway, body.symbol)
     numbers = [each.number for each in wanted]
     now_ns = time.time_ns()
@@ -64,7 +68,8 @@ async def set_phase(gateway: Gateway, caller: Caller, body: PhaseBody) -> list[I
             changed[number] = Halt(reason, caller.username, now_ns)
     # The ticker that tells of the phase tells the reason too.
     gateway.set_halts(changed)
-    return await _carry_out(gateway, {number: Border(0, now_ns, phase) for number in numbers})
+    border = Border(0, now_ns, phase, ends_at_ns, cancel_until_ns)
+    return await _carry_out(gateway, dict.fromkeys(numbers, border))
 
 
 async def resume(gateway: Gateway, caller: Caller, symbol: str | None) -> list[Instrument]:

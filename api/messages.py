@@ -143,6 +143,8 @@ ENGINE_CODES: dict[Code, str] = {
     Code.MARKET_HALTED: "market_halted",
     Code.QUANTITY_TOO_LARGE: "quantity_too_large",
     Code.PRICE_OUTSIDE_LIMITS: "price_outside_limits",
+    Code.CANCEL_NOT_ALLOWED: "conflict",
+    Code.NOT_IN_CALL_AUCTION: "market_closed",
     Code.BELOW_MINIMUM_BLOCK: "invalid_request",
     Code.BLOCK_WINDOW_CLOSED: "market_closed",
     Code.WOULD_CROSS: "would_cross",
@@ -162,6 +164,16 @@ ENGINE_CODES: dict[Code, str] = {
 
 # What to say of those that share their code with another, in English and Chinese.
 ENGINE_DETAILS: dict[Code, tuple[str, str]] = {
+    Code.CANCEL_NOT_ALLOWED: (
+        "Orders cannot be cancelled or amended in the last part of this phase.",
+        "本阶段最后时段不得撤单或改单。",
+    ),
+    Code.NOT_IN_CALL_AUCTION: (
+        "A call auction takes plain limit orders only: day, gtc or gtd, not post-only, without "
+        "display or minimum quantity.",
+        "集合竞价阶段仅接受普通限价委托（当日、撤销前或指定日期前有效），"
+        "不接受只挂单、显示数量或最小成交数量条件。",
+    ),
     Code.ORDER_RATE_EXCEEDED: (
         "The account may not enter or change more orders in this second; see /v1/limits.",
         "该账户本秒内的申报次数已达上限，详见 /v1/limits。",

@@ -26,15 +26,21 @@ from api.schemas import (
     BlockRulesBody,
     CashBody,
     InstrumentBody,
+    VolatilityBody,
     parse_amount,
     parse_quantity,
     parse_ratio_ppm,
     plain_text,
 )
-from engine import records
+from engine import packed_texts, records
 from engine.codes import Code, CommandKind, EventKind, InstrumentFlag
 from engine.decimals import NotDecimalError, OffStepError, parse_price
-from engine.units import MAX_LADDER_LEVELS, MAX_TICK_FEN, ONE_MILLION
+from engine.units import (
+    MAX_INTERRUPTION_SECONDS,
+    MAX_LADDER_LEVELS,
+    MAX_TICK_FEN,
+    ONE_MILLION,
+)
 from settlement import cash_requests, identity
 from settlement.tables.identity import CashRequest
 
@@ -189,7 +195,7 @@ async def decide_cash(
 
 async def carry_out_cash(gateway: Gateway, request: CashRequest) -> CashRequest:
     """Have the engine do an approved request, once: its id is the command's client id."""
-    high, low, _ = records.pack_client_id(request.request_id)
+    high, low, _ = packed_texts.pack_client_id(request.request_id)
     command = admin_command(
         _CASH_KINDS[request.kind],
         account=request.account_number,
@@ -224,7 +230,7 @@ async def resume_cash(gateway: Gateway) -> None:
 async def define_instrument(gateway: Gateway, caller: Caller, body: InstrumentBody) -> Instrument:
     """A new instrument, closed until a phase is set."""
     try:
-        high, low = records.pack_text(body.symbol)
+        high, low = packed_texts.pack_text(body.symbol)
     except ValueError:
         raise Problem(
             "invalid_request", "A symbol has 1 to 16 ASCII characters.", field="symbol"
@@ -307,6 +313,36 @@ async def set_block_rules(gateway: Gateway, caller: Caller, body: BlockRulesBody
         raise _refusal(events)
     subject = {"symbol": body.symbol, "is_open": body.is_open, "minimum": body.minimum}
     await record(gateway, caller, "block_rules_set", subject)
+    return gateway.instruments.by_number[instrument.number]
+
+
+async def set_volatility(
+    gateway: Gateway, caller: Caller, symbol: str, body: VolatilityBody
+) -> Instrument:
+    """From when on a move of the price interrupts an instrument's trading, and for how long."""
+    instrument = gateway.instruments.get(symbol, field=None)
+    limit_ppm = parse_ratio_ppm(body.limit, "limit")
+    if limit_ppm >= ONE_MILLION:
+        raise Problem("invalid_request", "The limit is below 1.", field="limit")
+    least_seconds = 1 if limit_ppm else 0
+    if not least_seconds <= body.interruption_seconds <= MAX_INTERRUPTION_SECONDS:
+        detail = f"An interruption lasts from 1 to {MAX_INTERRUPTION_SECONDS} seconds."
+        raise Problem("invalid_request", detail, field="interruption_seconds")
+    command = admin_command(
+        CommandKind.SET_VOLATILITY,
+        instrument=instrument.number,
+        volatility_ppm=limit_ppm,
+        interruption_seconds=body.interruption_seconds,
+    )
+    [events] = await gateway.core.submit(command)
+    if events[0]["kind"] != EventKind.VOLATILITY_SET:
+        raise _refusal(events)
+    subject: dict[str, object] = {
+        "symbol": symbol,
+        "limit": body.limit,
+        "interruption_seconds": body.interruption_seconds,
+    }
+    await record(gateway, caller, "volatility_set", subject)
     return gateway.instruments.by_number[instrument.number]
 
 

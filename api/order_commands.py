@@ -21,7 +21,7 @@ from api.schemas import (
     parse_order_price,
     parse_quantity,
 )
-from engine import records
+from engine import packed_texts
 from engine.codes import (
     CommandKind,
     OrderFlag,
@@ -95,7 +95,7 @@ def parse_order_name(text: str) -> OrderName:
     """ "123..." or "client:ID". Raises Problem (not_found) for what can name no order."""
     if text.startswith("client:"):
         try:
-            high, low, _ = records.pack_client_id(text.removeprefix("client:"))
+            high, low, _ = packed_texts.pack_client_id(text.removeprefix("client:"))
         except ValueError:
             raise Problem("not_found") from None
         return OrderName(client_id=(high, low))

@@ -20,7 +20,7 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.decimals import format_fen, format_price
-from engine.records import unpack_client_id
+from engine.packed_texts import unpack_client_id
 from engine.times import format_time
 from settlement.history import Fill
 from settlement.tables.trading import Order

@@ -15,7 +15,7 @@ from fastapi import Query
 
 from api.errors import Problem
 from api.instruments import Instrument
-from engine import records
+from engine import packed_texts
 from engine.decimals import (
     NotDecimalError,
     OffStepError,
@@ -72,6 +72,14 @@ ExpiryTime = Annotated[
     msgspec.Meta(
         description="Required with gtd and only there: from this time on (ISO-8601 UTC) the order "
         "is off the book; it must be in the future.",
+        extra_json_schema={"examples": ["2026-12-31T07:00:00.000000Z"]},
+    ),
+]
+PlannedTime = Annotated[
+    str,
+    msgspec.Meta(
+        description="When the phase is planned to end (shown, but not done by itself), or from "
+        "when on clients cannot cancel or amend in it (ISO-8601 UTC).",
         extra_json_schema={"examples": ["2026-12-31T07:00:00.000000Z"]},
     ),
 ]
@@ -194,7 +202,16 @@ class PhaseBody(Body):
 
     phase: Literal["pre_open", "call_auction", "continuous", "halted", "closed"]
     symbol: Symbol | None = None
+    ends_at: PlannedTime | None = None
+    no_cancel_from: PlannedTime | None = None
     reason: str | None = None
+
+
+class VolatilityBody(Body):
+    """PUT /v1/operator/instruments/{symbol}/volatility; a limit of "0" ends interruptions."""
+
+    limit: Annotated[str, msgspec.Meta(extra_json_schema={"examples": ["0.05"]})]
+    interruption_seconds: int = 0
 
 
 class ResumeBody(Body):
@@ -327,9 +344,9 @@ def parse_ratio_ppm(text: str, field: str) -> int:
 
 
 def parse_client_id(text: str, field: str = "client_order_id") -> tuple[int, int, bool]:
-    """As records.pack_client_id. Raises Problem."""
+    """As packed_texts.pack_client_id. Raises Problem."""
     try:
-        return records.pack_client_id(text)
+        return packed_texts.pack_client_id(text)
     except ValueError:
         raise Problem(
             "invalid_request", "A UUID or 1 to 16 visible ASCII characters are needed.", field=field

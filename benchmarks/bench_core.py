@@ -31,7 +31,8 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.link import SOCKET_NAME
-from engine.records import ORDER_COMMAND, pack_text
+from engine.packed_texts import pack_text
+from engine.records import ORDER_COMMAND
 
 BATCH_COMMANDS = 512
 BATCHES_AT_ONCE = 32

@@ -16,10 +16,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from sortedcontainers import SortedDict
 
+from benchmarks.compiled_loop import CompiledLoop
 from benchmarks.workloads import LIMITS, Message, messages, opening, to_commands
 from engine.codes import CommandKind, EventKind, Side
 from engine.matching.engine import Engine
 from engine.matching.reference import ReferenceEngine
+from engine.records import ORDER_COMMAND
 
 MESSAGES = 20_000
 BATCH = 256
@@ -126,6 +128,26 @@ def test_engine(
         _run, setup=set_up, rounds=rounds
     )
     assert trades == _expected_trades()
+    _note_rate(benchmark)
+
+
+@pytest.mark.parametrize("batch", [BATCH, 1], ids=["256 a call", "one a call"])
+def test_engine_called_by_compiled_code(benchmark: BenchmarkFixture, batch: int) -> None:
+    """The engine alone: commands are there before the start, and events stay in its buffer."""
+    benchmark.group = f"{MESSAGES:,} messages"
+    commands = np.concatenate(_batches()).view(ORDER_COMMAND)
+
+    def set_up() -> tuple[tuple[Any, ...], dict[str, Any]]:
+        engine = Engine(LIMITS)
+        _opened(engine)
+        return (CompiledLoop(engine), commands, batch), {}
+
+    events = benchmark.pedantic(  # type: ignore[no-untyped-call]
+        CompiledLoop.apply, setup=set_up, rounds=20
+    )
+    engine = Engine(LIMITS)
+    _opened(engine)
+    assert events == sum(len(engine.apply(commands)) for commands in _batches())
     _note_rate(benchmark)
 
 

@@ -15,11 +15,12 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.market import BUYER, INSTRUMENT, SELLER, open_market
+from benchmarks.numerals import numerals
 from benchmarks.report import LINE_BYTES, ReportArrays, write_report
 from engine.codes import (
     Code,
@@ -30,15 +31,18 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
-from engine.compiled import direct_call, entry_point, int64
-from engine.matching.arrays import event_views
+from engine.compiled import direct_call, entry_point, inlined, int64
+from engine.matching.arrays import EngineArrays
+from engine.matching.batch import apply_batch
 from engine.matching.engine import WARM_ORDERS, Engine
 from engine.orderbook.arrays import commit
 from engine.orderbook.bits import prefetch
-from engine.records import COMMAND, EVENT, ORDER_COMMAND
+from engine.records import ORDER_COMMAND
 from engine.state import EngineLimits
 
 BATCH_MESSAGES = 256
+# So many messages are sent by one call of the compiled loop.
+_CALL_MESSAGES = 1 << 12
 # So many messages ahead of the one in hand, what is kept of its order id is asked for.
 _AHEAD = 16
 _CHUNK_BYTES = 1 << 27
@@ -64,8 +68,9 @@ MESSAGE = np.dtype(
     align=True,
 )
 
-# What the harness keeps of each of the workload's order ids.
-OID = np.dtype([("uses", "<i4"), ("account", "<i4")])
+# What the harness keeps of each of the workload's order ids: twice how often it was used, and the
+# side of its latest use, in one number.
+OID = np.int32
 
 
 class WorkloadError(Exception):
@@ -102,41 +107,80 @@ def load(path: Path) -> np.ndarray:
     return messages
 
 
-@entry_point
-def write_commands(
-    messages: np.ndarray, start: int, first_sequence: int, oids: np.ndarray, commands: np.ndarray
-) -> Any:
-    """Turn messages from `start` on into records of `command_buffer`; how far it has come.
+class WorkloadArrays(NamedTuple):
+    """Messages to send, and what is known of their order ids."""
 
-    It stops at the first message whose order id `oids` has no room for. `first_sequence` is that of
-    message 0.
+    messages: np.ndarray  # MESSAGE
+    oids: np.ndarray  # OID, by order id
+
+
+class Begin(NamedTuple):
+    """How far the run has come."""
+
+    batch_messages: int
+    sequence: int  # of the next command
+    first_sequence: int  # of the workload's message 0
+    end: int  # of the report
+
+
+@entry_point
+def run_batches(
+    address: int,
+    arrays: EngineArrays,
+    workload: WorkloadArrays,
+    report: ReportArrays,
+    begin: Begin,
+) -> Any:
+    """Send messages, a batch at a time, and write the report.
+
+    How many messages were sent, and the end of the report: less than 0 if the engine refused what
+    the report has no line for (see `write_report`). Stops at the first message whose order id
+    `oids` has no room for.
+    """
+    sent = int64(0)
+    end = begin.end
+    while sent < len(workload.messages) and end >= 0:
+        stop = min(sent + begin.batch_messages, len(workload.messages))
+        written = _write_commands(
+            workload, sent, stop, begin.sequence + sent, arrays.commands.orders
+        )
+        if written == 0:
+            break
+        events = apply_batch(address, written)
+        end = write_report(arrays.events, events, begin.first_sequence, report, end)
+        sent += written
+    return sent, end
+
+
+@inlined
+def _write_commands(
+    workload: WorkloadArrays, start: int, stop: int, first_sequence: int, commands: np.ndarray
+) -> Any:
+    """Turn messages into commands; how many, up to the first that `oids` has no room for.
 
     The engine remembers a client id for ever and the workload may use an order id again, so each
     use is a client id of its own: the order id, and how often it has been used.
     """
-    for row in range(start, len(messages)):
-        message = messages[row]
-        if row + _AHEAD < len(messages):
-            prefetch(oids, int64(messages[row + _AHEAD]["oid"]))
-            prefetch(commands, row + _AHEAD)
+    messages, oids = workload.messages, workload.oids
+    for row in range(stop - start):
+        message = messages[start + row]
+        if start + row + _AHEAD < stop:
+            prefetch(oids, int64(messages[start + row + _AHEAD]["oid"]))
         if message["oid"] >= len(oids):
-            return row
+            return int64(row)
         command = commands[row]
-        oid = oids[message["oid"]]
+        oid = int64(oids[message["oid"]])
         # Kinds follow each other like the tosses of a coin, which no processor foresees: so all
         # take the same way, with sums instead of branches.
         is_new = int64(message["type"] == _NEW)
-        uses = oid["uses"] + is_new
-        # An id that was never used belongs to nobody; either account is told so.
-        account = max(int64(oid["account"]), int64(BUYER))
-        account += is_new * (BUYER + int64(message["side"]) * (SELLER - BUYER) - account)
-        oid["uses"] = uses
-        oid["account"] = account
+        oid += is_new * (2 + int64(message["side"]) - (oid & 1))
+        oids[message["oid"]] = oid
         command["sequence"] = first_sequence + row
         command["time_ns"] = first_sequence + row
-        command["client_id_high"] = uses
+        command["client_id_high"] = oid >> 1
         command["client_id_low"] = message["oid"]
-        command["account"] = account
+        # An id that was never used belongs to nobody; either account is told so.
+        command["account"] = BUYER + (oid & 1) * (SELLER - BUYER)
         command["kind"] = (_KINDS >> 8 * int64(message["type"])) & 0xFF
         command["price_ticks"] = message["px"]
         command["quantity_lots"] = message["qty"]
@@ -144,32 +188,32 @@ def write_commands(
         command["time_in_force"] = TimeInForce.GTC + int64(message["ioc"] != 0) * (
             TimeInForce.IOC - TimeInForce.GTC
         )
-    return len(messages)
+    return int64(stop - start)
 
 
-def command_buffer() -> np.ndarray:
-    """ORDER_COMMAND records for a batch, with all that is the same for every message."""
-    commands = np.zeros(BATCH_MESSAGES, ORDER_COMMAND)
+def fill_in(commands: np.ndarray) -> None:
+    """Write into ORDER_COMMAND records all that is the same for every message."""
+    commands[:] = np.zeros(1, ORDER_COMMAND)
     commands["instrument"] = INSTRUMENT
     commands["order_type"] = OrderType.LIMIT
     commands["self_trade_prevention"] = SelfTradePrevention.CANCEL_NEWEST
     commands["purpose"] = Purpose.VOLUNTARY
     commands["target"] = Target.CLIENT_ORDER_ID
-    return commands
 
 
 class Harness:
     """One run: an engine with an open market, and the report so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_messages: int = BATCH_MESSAGES) -> None:
+        self._batch_messages = batch_messages
         self._engine = Engine()
         self._engine.warm_up()
         self._first_sequence = open_market(self._engine) + 1
-        self._sequence = self._first_sequence
-        self._commands = command_buffer()
         self._oids = np.zeros(_FIRST_OIDS, OID)
         self._report = ReportArrays(
-            text=np.zeros(_CHUNK_BYTES, np.uint8), oids=np.zeros(EngineLimits().orders, np.int64)
+            text=np.zeros(_CHUNK_BYTES, np.uint8),
+            oids=np.zeros(EngineLimits().orders, np.int64),
+            numerals=numerals(),
         )
         # As the engine's own pools: memory that is sure to be needed is there before the start.
         commit(self._report.text)
@@ -177,35 +221,38 @@ class Harness:
         commit(self._oids)
         self._end = 0
         self._full_chunks: list[np.ndarray] = []
-        no_messages, no_events = np.zeros(0, MESSAGE), event_views(np.zeros(0, EVENT))
-        self._write_commands = direct_call(
-            write_commands, no_messages, 0, 0, self._oids, self._commands
-        )
-        self._write_report = direct_call(write_report, no_events, 0, 0, self._report, 0)
+        self._run_batches: Any = run_batches
+        self._run_batches = direct_call(run_batches, *self._arguments(np.zeros(0, MESSAGE)))
 
     def run(self, messages: np.ndarray) -> None:
-        """Send all messages, a batch at a time. Raises WorkloadError."""
-        for start in range(0, len(messages), BATCH_MESSAGES):
-            self._run_batch(messages[start : start + BATCH_MESSAGES])
+        """Send all messages. Raises WorkloadError."""
+        for start in range(0, len(messages), _CALL_MESSAGES):
+            self._run(messages[start : start + _CALL_MESSAGES])
 
-    def _run_batch(self, messages: np.ndarray) -> None:
-        written = 0
-        while written < len(messages):
-            written = self._write_commands(
-                messages, written, self._sequence, self._oids, self._commands
-            )
-            if written < len(messages):
-                self._make_room_for(int(messages[written]["oid"]))
-        events = self._engine.apply(self._commands.view(COMMAND)[: len(messages)])
-        self._sequence += len(messages)
-        if self._end + len(events) * LINE_BYTES > len(self._report.text):
-            self._next_chunk(len(events) * LINE_BYTES)
-        # The views that the engine has of its events already, instead of making them anew.
-        views = self._engine.arrays.events
-        end = self._write_report(views, len(events), self._first_sequence, self._report, self._end)
-        if end < 0:
-            raise WorkloadError(self._explain(events[-1 - end]))
-        self._end = end
+    def _run(self, messages: np.ndarray) -> None:
+        sent = 0
+        while sent < len(messages):
+            arguments = self._arguments(messages[sent:])
+            more, end = self._run_batches(*arguments)
+            sent += more
+            if end < 0:
+                raise WorkloadError(self._explain(self._engine.arrays.events.headers[-1 - end]))
+            self._end = end
+            if sent < len(messages):
+                self._make_room_for(int(messages[sent]["oid"]))
+
+    def _arguments(self, messages: np.ndarray) -> tuple[Any, ...]:
+        """What to call `run_batches` with, and room for all that may come of it."""
+        address = self._engine.lend(len(messages))
+        arrays = self._engine.arrays
+        fill_in(arrays.commands.orders[: self._batch_messages])
+        most_bytes = len(arrays.events.headers) * LINE_BYTES
+        if self._end + most_bytes > len(self._report.text):
+            self._next_chunk(most_bytes)
+        workload = WorkloadArrays(messages, self._oids)
+        sequence = self._engine.sequence + 1
+        begin = Begin(self._batch_messages, sequence, self._first_sequence, self._end)
+        return address, arrays, workload, self._report, begin
 
     def _make_room_for(self, oid: int) -> None:
         """Let the table of order ids hold one that is too high for it."""

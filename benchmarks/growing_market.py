@@ -23,7 +23,8 @@ from engine.codes import (
     Side,
     TimeInForce,
 )
-from engine.records import ADMIN_COMMAND, COMMAND, INSTRUMENT_COMMAND, ORDER_COMMAND, pack_text
+from engine.packed_texts import pack_text
+from engine.records import ADMIN_COMMAND, COMMAND, INSTRUMENT_COMMAND, ORDER_COMMAND
 from engine.state import EngineLimits
 from engine.units import MAX_LADDER_LEVELS, MAX_TOTAL_CASH_FEN, ONE_MILLION, ORDER_SLOT_BITS
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from engine.codes import CommandKind, Phase
 from engine.matching.engine import Engine
-from engine.records import ADMIN_COMMAND, COMMAND, INSTRUMENT_COMMAND, pack_text
+from engine.packed_texts import pack_text
+from engine.records import ADMIN_COMMAND, COMMAND, INSTRUMENT_COMMAND
 from engine.units import MAX_LADDER_LEVELS, MAX_TOTAL_CASH_FEN, MAX_TOTAL_CREDITS_LOTS, ONE_MILLION
 
 INSTRUMENT = 1

@@ -1,25 +1,42 @@
-"""Decimal numbers as text, eight digits at a time, for kernels that write long reports."""
+"""Decimal numbers as text, four digits at a time from tables, for kernels that write reports."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from engine.compiled import JIT, inlined
-from engine.orderbook.bits import trailing_zeros
+from engine.compiled import JIT, inlined, int64
 
 # What a number's text may overwrite behind its end: words are stored whole.
 SPILL_BYTES = 8
-_EIGHT_DIGITS = 10**8
-# number // 10,000 for a number of eight digits: their product with 2^40 / 10^4 stays below 2^54.
-_TEN_THOUSANDTH = 109_951_163
-_ZEROS = 0x3030303030303030
-_LAST_DIGIT = 1 << 56
+_TEN_THOUSAND = 10**4
+_COMMA = ord(",")
+_LENGTH_SHIFT = 56
+
+
+class NumeralArrays(NamedTuple):
+    """The texts of all numbers of up to four digits, each with a comma, first character lowest.
+
+    In the highest byte of `plain` is the length of its text.
+    """
+
+    plain: np.ndarray  # int64, without zeros in front
+    padded: np.ndarray  # int64, with zeros in front: always four digits
+
+
+def numerals() -> NumeralArrays:
+    """The two tables."""
+    plain, padded = [], []
+    for number in range(_TEN_THOUSAND):
+        text = f"{number},".encode()
+        plain.append(int.from_bytes(text, "little") | len(text) << _LENGTH_SHIFT)
+        padded.append(int.from_bytes(f"{number:04},".encode(), "little"))
+    return NumeralArrays(np.array(plain, np.int64), np.array(padded, np.int64))
 
 
 def _store_word_instruction(_typing_context: Any, _text: Any, _place: Any, _word: Any) -> Any:
@@ -45,53 +62,41 @@ store_word = cast(
 
 
 @inlined
-def eight_digits(number: int) -> Any:
-    """The digits of a number from 0 to 99,999,999, one in each byte, the first in the lowest.
-
-    Halves, quarters and digits are split off side by side in one word. The factors stand for
-    divisions by 100 and by 10, exact for what the lanes can hold, and no lane reaches the sign.
-    """
-    quotient = (number * _TEN_THOUSANDTH) >> 40
-    lanes = quotient | (number - 10_000 * quotient) << 32
-    quotient = (lanes * 10_486 >> 20) & 0x7F_0000_007F
-    lanes = quotient | (lanes - 100 * quotient) << 16
-    quotient = (lanes * 103 >> 10) & 0x000F_000F_000F_000F
-    return quotient | (lanes - 10 * quotient) << 8
-
-
-@inlined
-def write_number(text: np.ndarray, end: int, number: int, separator: int) -> Any:
-    """Write a number from 0 up and the byte that follows it; the new end.
+def write_number(text: np.ndarray, end: int, number: int, tables: NumeralArrays) -> Any:
+    """Write a number from 0 up and a comma; the new end.
 
     Up to SPILL_BYTES behind the new end are overwritten.
     """
-    if number >= _EIGHT_DIGITS:
-        return _write_long(text, end, number, separator)
-    digits = eight_digits(number)
-    # Zeros in front lie in the lowest bytes; the last digit is written whatever it is.
-    front_bits = trailing_zeros(digits | _LAST_DIGIT) & ~7
-    store_word(text, end, (digits | _ZEROS) >> front_bits)
-    end += 8 - (front_bits >> 3)
-    text[end] = separator
-    return end + 1
+    if number < _TEN_THOUSAND:
+        return _write_short(text, end, number, tables)
+    # One digit less than the text has, for the next group goes over the comma.
+    rest = int64(number // _TEN_THOUSAND)
+    if rest < _TEN_THOUSAND:
+        end = _write_short(text, end, rest, tables) - 1
+    else:
+        end = _write_long(text, end, rest, tables) - 1
+    store_word(text, end, tables.padded[number - rest * _TEN_THOUSAND])
+    return end + 5
 
 
 @inlined
-def _write_long(text: np.ndarray, end: int, number: int, separator: int) -> Any:
-    """`write_number` for a number of more than eight digits."""
-    scale = _EIGHT_DIGITS
-    # A third of the number would be beyond any int64: there are at most three groups of digits.
-    if number >= _EIGHT_DIGITS * _EIGHT_DIGITS:
-        scale = _EIGHT_DIGITS * _EIGHT_DIGITS
-    digits = eight_digits(number // scale)
-    front_bits = trailing_zeros(digits | _LAST_DIGIT) & ~7
-    store_word(text, end, (digits | _ZEROS) >> front_bits)
-    end += 8 - (front_bits >> 3)
-    rest = number % scale
-    if scale > _EIGHT_DIGITS:
-        store_word(text, end, eight_digits(rest // _EIGHT_DIGITS) | _ZEROS)
-        end += 8
-        rest %= _EIGHT_DIGITS
-    store_word(text, end, eight_digits(rest) | _ZEROS)
-    text[end + 8] = separator
-    return end + 9
+def _write_short(text: np.ndarray, end: int, number: int, tables: NumeralArrays) -> Any:
+    """`write_number` for a number of at most four digits."""
+    word = int64(tables.plain[number])
+    store_word(text, end, word)
+    return end + (word >> _LENGTH_SHIFT)
+
+
+@inlined
+def _write_long(text: np.ndarray, end: int, number: int, tables: NumeralArrays) -> Any:
+    """`write_number` for a number of more than four digits, whatever its length."""
+    scale = int64(_TEN_THOUSAND)
+    while number // scale >= _TEN_THOUSAND:
+        scale *= _TEN_THOUSAND
+    end = _write_short(text, end, number // scale, tables) - 1
+    while scale > 1:
+        number %= scale
+        scale //= _TEN_THOUSAND
+        store_word(text, end, tables.padded[number // scale])
+        end += 4
+    return end + 1

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.numerals import SPILL_BYTES, store_word, write_number
+from benchmarks.numerals import SPILL_BYTES, NumeralArrays, store_word, write_number
 from engine.codes import Code, CommandKind, EventKind
-from engine.compiled import entry_point, inlined, int64
+from engine.compiled import inlined, int64
 from engine.matching.arrays import EventArrays
 from engine.units import ORDER_SLOT_BITS
 
@@ -16,9 +16,9 @@ from engine.units import ORDER_SLOT_BITS
 LINE_BYTES = 128
 assert LINE_BYTES >= 6 * 20 + SPILL_BYTES
 _SLOT_MASK = (1 << ORDER_SLOT_BITS) - 1
-_COMMA = ord(",")
 _NEWLINE = ord("\n")
-_ZERO = ord("0")
+# A line begins with its number and a comma; here for 0, to be added to.
+_ZERO_COMMA = ord("0") | ord(",") << 8
 
 
 class ReportArrays(NamedTuple):
@@ -26,9 +26,10 @@ class ReportArrays(NamedTuple):
 
     text: np.ndarray  # uint8
     oids: np.ndarray  # int64, by slot
+    numerals: NumeralArrays
 
 
-@entry_point
+@inlined
 def write_report(
     events: EventArrays, count: int, first_sequence: int, report: ReportArrays, start: int
 ) -> Any:
@@ -37,82 +38,72 @@ def write_report(
     Gives the end of what was written, or less than 0 for a refusal that the report has no line for:
     minus 1 minus the event's place. `first_sequence` is that of the workload's message 0.
     """
-    text, oids = report.text, report.oids
     end = start
     amended = int64(-1)  # place of the event whose line follows its trades
     for place in range(count):
-        header = events.headers[place]
-        kind = header["kind"]
-        if amended >= 0 and header["sequence"] != events.headers[amended]["sequence"]:
-            end = _order_line(text, end, 3, events.orders[amended], first_sequence)
-            amended = int64(-1)
+        kind = events.headers[place]["kind"]
+        is_followed = place + 1 < count and events.headers[place + 1]["kind"] == EventKind.TRADE
         if kind == EventKind.TRADE:
-            end = _trade_line(text, end, events.trades[place], first_sequence, oids)
-        elif kind == EventKind.ORDER_ACCEPTED:
-            order = events.orders[place]
-            oids[order["order_id"] & _SLOT_MASK] = order["client_id_low"]
-            end = _order_line(text, end, 0, order, first_sequence)
-        elif kind == EventKind.ORDER_CANCELLED:
-            end = _cancel_line(text, end, events.orders[place], first_sequence)
-        elif kind == EventKind.ORDER_AMENDED:
+            end = _trade_line(report, end, events.trades[place], first_sequence)
+            if amended >= 0 and not is_followed:
+                end = _order_line(report, end, events, amended, first_sequence)
+                amended = int64(-1)
+        elif kind == EventKind.ORDER_AMENDED and is_followed:
             amended = int64(place)
+        elif kind == EventKind.COMMAND_REFUSED and not _has_line(events.admin[place]):
+            return -1 - place
         else:
-            refusal = events.admin[place]
-            line = _refusal_line(refusal)
-            if line < 0:
-                return -1 - place
-            end = _digit(text, end, line)
-            end = write_number(text, end, refusal["sequence"] - first_sequence, _COMMA)
-            end = write_number(text, end, refusal["client_id_low"], _NEWLINE)
-    if amended >= 0:
-        end = _order_line(text, end, 3, events.orders[amended], first_sequence)
+            end = _order_line(report, end, events, place, first_sequence)
     return end
 
 
 @inlined
-def _refusal_line(refusal: Any) -> Any:
-    """Which line tells of a refusal: 4 for a cancel, 5 for a modify, -1 for anything else."""
-    if refusal["code"] != Code.ORDER_NOT_OPEN and refusal["code"] != Code.ORDER_NOT_FOUND:
-        return -1
-    return 4 if refusal["command_kind"] == CommandKind.CANCEL_ORDER else 5
+def _has_line(refusal: Any) -> Any:
+    """Whether a refusal is one that the workload reckons with."""
+    return refusal["code"] == Code.ORDER_NOT_OPEN or refusal["code"] == Code.ORDER_NOT_FOUND
 
 
 @inlined
-def _order_line(text: np.ndarray, end: int, line: int, order: Any, first_sequence: int) -> Any:
-    """`0` or `3`, sequence, side, oid, price, quantity."""
-    end = _digit(text, end, line)
-    end = write_number(text, end, order["sequence"] - first_sequence, _COMMA)
-    end = _digit(text, end, int64(order["side"]))
-    end = write_number(text, end, order["client_id_low"], _COMMA)
-    end = write_number(text, end, order["price_ticks"], _COMMA)
-    return write_number(text, end, order["remaining_lots"], _NEWLINE)
-
-
-@inlined
-def _cancel_line(text: np.ndarray, end: int, order: Any, first_sequence: int) -> Any:
-    """`2`, sequence, side, oid, price."""
-    end = _digit(text, end, 2)
-    end = write_number(text, end, order["sequence"] - first_sequence, _COMMA)
-    end = _digit(text, end, int64(order["side"]))
-    end = write_number(text, end, order["client_id_low"], _COMMA)
-    return write_number(text, end, order["price_ticks"], _NEWLINE)
-
-
-@inlined
-def _trade_line(
-    text: np.ndarray, end: int, trade: Any, first_sequence: int, oids: np.ndarray
+def _order_line(
+    report: ReportArrays, start: int, events: EventArrays, place: int, first_sequence: int
 ) -> Any:
-    """`1`, sequence, maker's price, quantity, maker's oid, taker's oid."""
-    end = _digit(text, end, 1)
-    end = write_number(text, end, trade["sequence"] - first_sequence, _COMMA)
-    end = write_number(text, end, trade["price_ticks"], _COMMA)
-    end = write_number(text, end, trade["quantity_lots"], _COMMA)
-    end = write_number(text, end, oids[trade["maker_order_id"] & _SLOT_MASK], _COMMA)
-    return write_number(text, end, oids[trade["taker_order_id"] & _SLOT_MASK], _NEWLINE)
+    """`0` or `3`, sequence, side, oid, price, quantity; `2` has no quantity, `4` and `5` no side.
+
+    Which line comes next nobody can foresee, so all go the same way: what a line does not have is
+    written too, and then over it. A refusal has zeros where an order has side and price.
+    """
+    text = report.text
+    order = events.orders[place]
+    kind = int64(order["kind"])
+    is_refused = int64(kind == EventKind.COMMAND_REFUSED)
+    has_quantity = int64(kind != EventKind.ORDER_CANCELLED) & (1 - is_refused)
+    is_modify = int64(events.admin[place]["command_kind"] != CommandKind.CANCEL_ORDER)
+    # Kinds 1, 2, 3 are lines 0, 2, 3.
+    line = (kind - int64(kind == EventKind.ORDER_ACCEPTED)) * (1 - is_refused)
+    line += is_refused * (4 + is_modify)
+    report.oids[order["order_id"] & _SLOT_MASK] = order["client_id_low"]
+    store_word(text, start, _ZERO_COMMA + line)
+    end = write_number(text, start + 2, order["sequence"] - first_sequence, report.numerals)
+    store_word(text, end, _ZERO_COMMA + int64(order["side"]))
+    end += 2 * (1 - is_refused)
+    end = write_number(text, end, order["client_id_low"], report.numerals)
+    behind_price = write_number(text, end, order["price_ticks"], report.numerals)
+    end += (behind_price - end) * (1 - is_refused)
+    behind_quantity = write_number(text, end, order["remaining_lots"], report.numerals)
+    end += (behind_quantity - end) * has_quantity
+    text[end - 1] = _NEWLINE
+    return end
 
 
 @inlined
-def _digit(text: np.ndarray, end: int, digit: int) -> Any:
-    """Write a number of one digit and a comma; the new end."""
-    store_word(text, end, _ZERO + digit | _COMMA << 8)
-    return end + 2
+def _trade_line(report: ReportArrays, start: int, trade: Any, first_sequence: int) -> Any:
+    """`1`, sequence, maker's price, quantity, maker's oid, taker's oid."""
+    text, oids = report.text, report.oids
+    store_word(text, start, _ZERO_COMMA + 1)
+    end = write_number(text, start + 2, trade["sequence"] - first_sequence, report.numerals)
+    end = write_number(text, end, trade["price_ticks"], report.numerals)
+    end = write_number(text, end, trade["quantity_lots"], report.numerals)
+    end = write_number(text, end, oids[trade["maker_order_id"] & _SLOT_MASK], report.numerals)
+    end = write_number(text, end, oids[trade["taker_order_id"] & _SLOT_MASK], report.numerals)
+    text[end - 1] = _NEWLINE
+    return end

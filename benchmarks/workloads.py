@@ -22,7 +22,8 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
-from engine.records import ADMIN_COMMAND, COMMAND, INSTRUMENT_COMMAND, ORDER_COMMAND, pack_text
+from engine.packed_texts import pack_text
+from engine.records import ADMIN_COMMAND, COMMAND, INSTRUMENT_COMMAND, ORDER_COMMAND
 from engine.state import EngineLimits
 
 LIMITS = EngineLimits(

@@ -12,8 +12,8 @@ import numpy as np
 from engine.compiled import inlined, int64, kernel
 from engine.orderbook.arrays import aligned_zeros
 from engine.orderbook.bits import mix
-from engine.records import ACCOUNT_STATE, ALLOWANCE_STATE, POSITION_STATE
 from engine.state import EngineLimits
+from engine.state_records import ACCOUNT_STATE, ALLOWANCE_STATE, POSITION_STATE
 
 # One row of running totals.
 ROWS_USED = np.dtype(

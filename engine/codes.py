@@ -23,6 +23,8 @@ class CommandKind(IntEnum):
     SET_QUOTE = 6
     # The core's own, when an expiry has come: layout ADMIN_COMMAND, with nothing behind the header.
     EXPIRE_ORDERS = 7
+    # The core's own too, when a volatility interruption ends.
+    END_INTERRUPTIONS = 8
     # Two off-book orders trade with each other; never from clients: layout MATCH_COMMAND.
     MATCH_ORDERS = 9
     # An order that takes one shown order by its id: layout ORDER_COMMAND.
@@ -41,6 +43,7 @@ class CommandKind(IntEnum):
     BLOCK_ACCOUNT = 26
     UNBLOCK_ACCOUNT = 27
     SET_ACCOUNT_LIMITS = 28
+    SET_VOLATILITY = 29
     SET_BLOCK_RULES = 30
 
 
@@ -66,12 +69,17 @@ class EventKind(IntEnum):
     CASH_WITHDRAWN = 19
     CREDITS_DEPOSITED = 20
     CREDITS_WITHDRAWN = 21
-    PHASE_CHANGED = 22
     DAY_ROLLED = 23
     HEADROOM_SET = 24
     SURRENDER_RECORDED = 25
     ACCOUNT_BLOCKED = 26
     ACCOUNT_UNBLOCKED = 27
+    INTERRUPTIONS_ENDED = 15  # quantity_lots: of how many instruments
+    # Layout AUCTION_EVENT.
+    AUCTION_ENDED = 13
+    VOLATILITY_INTERRUPTED = 14
+    PHASE_CHANGED = 22
+    VOLATILITY_SET = 29
     # Layout ACCOUNT_LIMITS_EVENT.
     ACCOUNT_LIMITS_SET = 28
     # Layout INSTRUMENT_EVENT.
@@ -101,6 +109,8 @@ class Code(IntEnum):
     MARKET_HALTED = 401
     QUANTITY_TOO_LARGE = 402
     PRICE_OUTSIDE_LIMITS = 403
+    CANCEL_NOT_ALLOWED = 404  # the last part of a call auction
+    NOT_IN_CALL_AUCTION = 405
     BELOW_MINIMUM_BLOCK = 406
     BLOCK_WINDOW_CLOSED = 407
     # 500: the book
@@ -221,6 +231,7 @@ class Reason(IntEnum):
     ACCOUNT_BLOCKED = 11
     EXPIRED = 12
     MINIMUM_QUANTITY = 13
+    VOLATILITY_INTERRUPTION = 16
     BLOCK_WINDOW_CLOSED = 19
     PRIORITY_KEPT = 32
     PRIORITY_LOST = 33

@@ -16,6 +16,8 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+from engine.plain_indexes import KernelCompiler
+
 if not __debug__:
     raise RuntimeError("the engine's bounds are assertions: do not run Python with -O")
 
@@ -37,9 +39,11 @@ KERNEL_SOURCES = (
     "matching/*.py",
     "orderbook/*.py",
     "packed_texts.py",
+    "plain_indexes.py",
     "records.py",
     "risk.py",
     "state.py",
+    "state_records.py",
     "units.py",
 )
 
@@ -61,7 +65,12 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     _config.CACHE_DIR = str(_cache_folder())
 
 # Without reference counts: kernels allocate nothing, and the shell keeps their arrays alive.
-_FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_FLAGS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "pipeline_class": KernelCompiler,
+}
 
 
 def kernel(function: Function) -> Function:

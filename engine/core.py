@@ -34,9 +34,9 @@ from engine.link import (
     listening_socket,
 )
 from engine.link_table import LinkTable, cancel_of_gateway
-from engine.pending import MAX_BATCH_COMMANDS, Part, Pending
+from engine.pending import MAX_BATCH_COMMANDS, Part, Pending, own_part
 from engine.queries import MatchingEngine
-from engine.records import ADMIN_COMMAND, EVENT
+from engine.records import EVENT
 from engine.replay import recover
 from engine.server_link import MAX_UNSENT_BYTES, ServerLink
 from engine.snapshot import SNAPSHOTS_FOLDER, SnapshotHeader
@@ -53,10 +53,8 @@ MAX_BATCHES_IN_FLIGHT = 2
 LONE_COMMANDS = 256
 # When more commands than this wait, the core stops reading from its gateways until half are done.
 MAX_PENDING_COMMANDS = 16 * MAX_BATCH_COMMANDS
-# The loop's clock and the wall clock drift apart, so a distant expiry is looked at now and then.
-MAX_EXPIRY_WAIT_SECONDS = 60.0
-_EXPIRE_ORDERS = np.zeros(1, ADMIN_COMMAND)
-_EXPIRE_ORDERS["kind"] = CommandKind.EXPIRE_ORDERS
+# The loop's clock and the wall clock drift apart, so a distant time is looked at now and then.
+MAX_WAIT_SECONDS = 60.0
 _log = structlog.get_logger("core")
 
 
@@ -129,8 +127,8 @@ class Core:
         self._is_paused = False
         self._is_stopping = False
         self._links = LinkTable()
-        self._awaited_expiry_ns = NEVER_NS
-        self._expiry_timer: asyncio.TimerHandle | None = None
+        self._awaited_ns = NEVER_NS
+        self._timer: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self._space = SpaceWatch(self._journal.has_room, self._event_log.has_room, self._links)
@@ -160,13 +158,13 @@ class Core:
         """Do what fell due while there was no core."""
         self._space.look()
         self._cancel_orphans()
-        self._expire_orders()
+        self._take_due()
         await self._idle.wait()
 
     async def stop(self) -> None:
         """Finish what has arrived, say goodbye, close. After a failure, only close."""
         self._is_stopping = True
-        self._cancel_expiry_timer()
+        self._cancel_timer()
         if self._snapshots:
             await self._snapshots.stop()
         self._space.stop()
@@ -203,35 +201,50 @@ class Core:
         if (flags & OrderFlag.CANCEL_ON_DISCONNECT).any():
             self._take_own(cancel_of_gateway(0))
 
-    # --- Orders that expire ---
+    # --- What has its time: orders that expire, interruptions that end ---
 
-    def _expire_orders(self) -> None:
-        """Take off what has expired; nobody else may have sent a command for a long time."""
-        self._cancel_expiry_timer()
-        expiry_ns = self._engine.next_expiry_ns
-        if expiry_ns != NEVER_NS and expiry_ns <= max(self._time_ns, self._clock()):
-            self._take_own(_EXPIRE_ORDERS)
-        else:
-            self._await_expiry()
+    @property
+    def _next_due_ns(self) -> int:
+        """Nothing is due before this time."""
+        return min(self._engine.next_expiry_ns, self._engine.next_interruption_end_ns)
 
-    def _await_expiry(self) -> None:
-        """See to it that the next expiry is noticed even if no command comes."""
-        expiry_ns = self._engine.next_expiry_ns
-        if expiry_ns == self._awaited_expiry_ns or self._is_stopping:
+    def _due(self, time_ns: int) -> list[Part]:
+        """The core's own commands for this time: an expired order is in no auction that ends."""
+        engine = self._engine
+        due = []
+        if engine.next_expiry_ns <= time_ns:
+            due.append(own_part(CommandKind.EXPIRE_ORDERS))
+        if engine.next_interruption_end_ns <= time_ns:
+            due.append(own_part(CommandKind.END_INTERRUPTIONS))
+        return due
+
+    def _take_due(self) -> None:
+        """Do what is due; nobody else may have sent a command for a long time."""
+        self._cancel_timer()
+        if self._next_due_ns == NEVER_NS:
             return
-        self._cancel_expiry_timer()
-        if expiry_ns != NEVER_NS:
-            self._awaited_expiry_ns = expiry_ns
-            seconds = max(expiry_ns - self._clock(), 0) / 1e9
-            self._expiry_timer = self._loop.call_later(
-                min(seconds, MAX_EXPIRY_WAIT_SECONDS), self._expire_orders
-            )
+        due = self._due(max(self._time_ns, self._clock()))
+        for part in due:
+            self._pend(part)
+        if not due:
+            self._await_due()
 
-    def _cancel_expiry_timer(self) -> None:
-        self._awaited_expiry_ns = NEVER_NS
-        if self._expiry_timer is not None:
-            self._expiry_timer.cancel()
-            self._expiry_timer = None
+    def _await_due(self) -> None:
+        """See to it that the next time is noticed even if no command comes."""
+        due_ns = self._next_due_ns
+        if due_ns == self._awaited_ns or self._is_stopping:
+            return
+        self._cancel_timer()
+        if due_ns != NEVER_NS:
+            self._awaited_ns = due_ns
+            seconds = max(due_ns - self._clock(), 0) / 1e9
+            self._timer = self._loop.call_later(min(seconds, MAX_WAIT_SECONDS), self._take_due)
+
+    def _cancel_timer(self) -> None:
+        self._awaited_ns = NEVER_NS
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     # --- What links ask (engine.server_link.LinkOwner) ---
 
@@ -328,7 +341,7 @@ class Core:
                 self._matching.note(time.perf_counter_ns() - taken_ns)
                 last_sequence = int(batch[-1]["sequence"])
                 self._in_flight.append(_InFlight(last_sequence, payload, taken_ns, []))
-                self._await_expiry()
+                self._await_due()
                 if is_lone:
                     self._release(self._journal.append(batch))
             self._space.look()
@@ -342,11 +355,11 @@ class Core:
     def _take_batch(self) -> np.ndarray:
         """The oldest commands, stamped.
 
-        Ahead of them, once an order's expiry has come: no command of that time may still meet it.
+        Ahead of them what is due: no command of that time may still meet an order that expired.
         """
         self._time_ns = max(self._time_ns, self._clock())
-        if self._engine.next_expiry_ns <= self._time_ns:
-            self._pending.append_first(Part(0, _EXPIRE_ORDERS.tobytes()))
+        for part in reversed(self._due(self._time_ns)):
+            self._pending.append_first(part)
         batch = self._pending.take(self._next_sequence, self._time_ns)
         self._next_sequence += len(batch)
         return batch

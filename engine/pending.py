@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.codes import CommandKind
 from engine.link import MAX_FRAME_COMMANDS
-from engine.records import COMMAND, RECORD_BYTES
+from engine.records import ADMIN_COMMAND, COMMAND, RECORD_BYTES
 
 MAX_BATCH_COMMANDS = MAX_FRAME_COMMANDS
 
@@ -63,3 +64,10 @@ class Pending:
             batch["gateway"][start:end] = part.gateway
             start = end
         return batch
+
+
+def own_part(kind: CommandKind) -> Part:
+    """A command of the core itself that has nothing but its kind."""
+    command = np.zeros(1, ADMIN_COMMAND)
+    command["kind"] = kind
+    return Part(0, command.tobytes())

@@ -14,14 +14,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from engine.link import LinkError, QueryKind
-from engine.records import (
+from engine.state import EngineState, state_hash
+from engine.state_records import (
     ACCOUNT_STATE,
     ALLOWANCE_STATE,
     INSTRUMENT_STATE,
     ORDER_STATE,
     POSITION_STATE,
 )
-from engine.state import EngineState, state_hash
 from engine.status import STATUS
 
 QUESTION = struct.Struct("<Bi")
@@ -38,6 +38,10 @@ class MatchingEngine(Protocol):
     @property
     def next_expiry_ns(self) -> int:
         """When the next order expires; NEVER_NS if none does."""
+
+    @property
+    def next_interruption_end_ns(self) -> int:
+        """No volatility interruption ends before this time; NEVER_NS if none does at all."""
 
     def apply(self, commands: np.ndarray) -> np.ndarray: ...
 

@@ -10,11 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.packed_texts import pack_client_id as pack_client_id  # noqa: PLC0414 - for who packs
-from engine.packed_texts import pack_text as pack_text  # noqa: PLC0414
-from engine.packed_texts import unpack_client_id as unpack_client_id  # noqa: PLC0414
-from engine.packed_texts import unpack_text as unpack_text  # noqa: PLC0414
-
 RECORD_BYTES = 128
 # Whole records whatever their layout, to be moved as one piece: `command.view(RAW)`.
 RAW = np.dtype(f"V{RECORD_BYTES}")
@@ -153,11 +148,13 @@ ADMIN_COMMAND = _record(
         ("is_open", "u1"),  # SET_BLOCK_RULES: whether block orders may be entered
         ("reserved", "<u2"),
         ("block_limit_ppm", "<i4"),  # SET_BLOCK_RULES: within reference * (1 +- limit)
-        ("reserved_end", "<i8"),
-        ("reserved_cancel", "<i8"),
+        ("ends_at_ns", "<i8"),  # SET_PHASE: when the phase is planned to end; 0: unknown
+        ("cancel_until_ns", "<i8"),  # SET_PHASE: from then on clients cannot cancel; 0: never
         # SET_ACCOUNT_LIMITS; 0: no limit.
         ("maximum_orders_per_second", "<i4"),
         ("maximum_open_orders", "<i4"),
+        ("volatility_ppm", "<i4"),  # SET_VOLATILITY: how far a trade may lie off; 0: anywhere
+        ("interruption_seconds", "<i4"),  # SET_VOLATILITY
     ],
 )
 
@@ -239,6 +236,21 @@ BLOCK_RULES_EVENT = _record(
     ],
 )
 
+# What happens to an instrument's phase, and how an auction ends.
+AUCTION_EVENT = _record(
+    _EVENT_HEADER,
+    [
+        ("price_ticks", "<i8"),  # AUCTION_ENDED: 0: no trade. VOLATILITY_INTERRUPTED: not traded at
+        ("quantity_lots", "<i8"),  # AUCTION_ENDED: what was traded
+        ("surplus_lots", "<i8"),  # AUCTION_ENDED: left over at the price, buy minus sell
+        ("ends_at_ns", "<i8"),  # of the phase that begins; 0: unknown
+        ("cancel_until_ns", "<i8"),  # PHASE_CHANGED
+        ("volatility_ppm", "<i4"),  # VOLATILITY_SET
+        ("interruption_seconds", "<i4"),  # VOLATILITY_SET
+        ("phase", "u1"),  # after the event; 0 in AUCTION_ENDED and VOLATILITY_SET
+    ],
+)
+
 ADMIN_EVENT = _record(
     _EVENT_HEADER,
     [
@@ -269,129 +281,4 @@ ACCOUNT_LIMITS_EVENT = _record(
         ("maximum_orders_per_second", "<i4"),
         ("maximum_open_orders", "<i4"),
     ],
-)
-
-# --- The exported state: what is hashed, asked for over the link, and put in snapshots. ---
-
-# Orders by instrument, buy side then sell side, best price first, then time priority; then the buy
-# stops and the sell stops, the one that triggers first coming first; then those off the book, by
-# order id.
-ORDER_STATE = np.dtype(
-    [
-        ("order_id", "<i8"),
-        ("client_id_high", "<i8"),
-        ("client_id_low", "<i8"),
-        ("entered_time_ns", "<i8"),
-        ("price_ticks", "<i8"),
-        ("quantity_lots", "<i8"),
-        ("remaining_lots", "<i8"),
-        ("account", "<i4"),
-        ("instrument", "<i4"),
-        ("scheme", "<i4"),
-        ("session", "<i4"),
-        ("side", "u1"),
-        ("order_type", "u1"),
-        ("time_in_force", "u1"),
-        ("flags", "u1"),
-        ("self_trade_prevention", "u1"),
-        ("purpose", "u1"),
-        ("gateway", "u1"),
-        ("resting", "u1"),
-        ("expires_at_ns", "<i8"),  # with time in force GTD
-        ("stop_price_ticks", "<i8"),
-        ("display_quantity_lots", "<i8"),
-        ("shown_lots", "<i8"),  # what the public book shows of it
-    ],
-    align=True,
-)
-
-# Indexed by account number; the exchange's own account is row 0.
-ACCOUNT_STATE = np.dtype(
-    [
-        ("available_fen", "<i8"),
-        ("held_fen", "<i8"),
-        ("open_orders", "<i4"),
-        ("is_open", "u1"),
-        ("is_blocked", "u1"),
-        ("reserved", "<u2"),
-        # What the operator allows; 0: no limit.
-        ("maximum_order_fen", "<i8"),
-        ("maximum_orders_per_second", "<i4"),
-        ("maximum_open_orders", "<i4"),
-        # Counted while the rate is limited: the whole second of the latest order, how many in it.
-        ("counted_second", "<i8"),
-        ("orders_in_second", "<i4"),
-        ("reserved_word", "<i4"),
-        ("reserved_end", "<i8"),
-    ],
-    align=True,
-)
-assert ACCOUNT_STATE.itemsize == 64
-
-# One row for each (account, instrument) that was ever touched, in the order of first touch.
-POSITION_STATE = np.dtype(
-    [
-        ("available_lots", "<i8"),
-        ("held_lots", "<i8"),  # by open sell orders
-        ("locked_lots", "<i8"),  # bought today, not to be sold today
-        ("buying_lots", "<i8"),  # in open buy orders, for the holding limit
-        ("bid_quote_order_id", "<i8"),  # the standing two-sided quote; 0: none (or no longer open)
-        ("ask_quote_order_id", "<i8"),
-        ("account", "<i4"),
-        ("instrument", "<i4"),
-    ],
-    align=True,
-)
-
-# One row for each (account, scheme) with a cap, in the order of first touch.
-ALLOWANCE_STATE = np.dtype(
-    [
-        ("cap_lots", "<i8"),
-        ("used_lots", "<i8"),  # surrendered
-        ("held_lots", "<i8"),  # bought for compliance, not yet surrendered
-        ("open_lots", "<i8"),  # in open compliance orders
-        ("account", "<i4"),
-        ("scheme", "<i4"),
-    ],
-    align=True,
-)
-
-# Indexed by instrument number; row 0 is unused.
-INSTRUMENT_STATE = np.dtype(
-    [
-        ("symbol_high", "<i8"),
-        ("symbol_low", "<i8"),
-        ("reference_price_ticks", "<i8"),
-        ("lower_limit_ticks", "<i8"),
-        ("upper_limit_ticks", "<i8"),
-        ("maximum_order_lots", "<i8"),
-        ("maximum_holding_lots", "<i8"),
-        ("total_credits_lots", "<i8"),  # deposited less withdrawn
-        ("last_price_ticks", "<i8"),  # of the latest trade that makes prices; 0: none yet
-        ("minimum_block_lots", "<i8"),
-        ("tick_fen", "<i4"),
-        ("price_limit_ppm", "<i4"),
-        ("maker_fee_ppm", "<i4"),
-        ("taker_fee_ppm", "<i4"),
-        ("ladder_levels", "<i4"),
-        ("trading_day", "<i4"),
-        ("flags", "<i4"),
-        ("block_limit_ppm", "<i4"),
-        ("phase", "u1"),
-        ("is_defined", "u1"),
-        ("is_block_window_open", "u1"),
-        ("reserved", "u1"),
-        ("reserved_word", "<i4"),
-    ],
-    align=True,
-)
-
-# One row.
-COUNTERS_STATE = np.dtype(
-    [
-        ("next_order_number", "<i8"),
-        ("next_trade_id", "<i8"),
-        ("total_cash_fen", "<i8"),
-        ("client_ids", "<i8"),  # how many were ever registered
-    ]
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.accounts import BalanceArrays
 from engine.codes import Code, Phase, Side
-from engine.compiled import inlined
+from engine.compiled import inlined, int64
 from engine.units import NANOSECONDS_PER_SECOND, ONE_MILLION
 
 
@@ -28,13 +28,31 @@ def hold_of(instrument: Any, price_ticks: int, quantity_lots: int) -> Any:
 
 
 @inlined
+def price_limits(reference_ticks: int, limit_ppm: int) -> Any:
+    """The lowest and the highest price within so much of a reference price, in ticks."""
+    below = reference_ticks * (ONE_MILLION - limit_ppm)
+    lower_ticks = max(int64(1), (below + ONE_MILLION - 1) // ONE_MILLION)
+    upper_ticks = reference_ticks * (ONE_MILLION + limit_ppm) // ONE_MILLION
+    return lower_ticks, upper_ticks
+
+
+@inlined
 def check_phase(instrument: Any) -> Any:
     """Whether orders may be entered now."""
-    if instrument["phase"] == Phase.CONTINUOUS:
+    if instrument["phase"] == Phase.CONTINUOUS or instrument["phase"] == Phase.CALL_AUCTION:
         return Code.OK
     if instrument["phase"] == Phase.HALTED:
         return Code.MARKET_HALTED
     return Code.MARKET_CLOSED
+
+
+@inlined
+def check_cancel(instrument: Any, time_ns: int) -> Any:
+    """Whether clients may cancel and amend at this time."""
+    cancel_until_ns = instrument["cancel_until_ns"]
+    if cancel_until_ns != 0 and time_ns >= cancel_until_ns:
+        return Code.CANCEL_NOT_ALLOWED
+    return Code.OK
 
 
 @inlined
@@ -75,19 +93,24 @@ def check_means(
 ) -> Any:
     """Whether the account has room, cash or credits, with its own order given back first."""
     position = balances.positions[position_row]
-    if side == Side.BUY:
-        total_lots = (
-            position["available_lots"]
-            + position["held_lots"]
-            + position["locked_lots"]
-            + position["buying_lots"]
-        )
-        if total_lots - own_lots + quantity_lots > instrument["maximum_holding_lots"]:
-            return Code.MAX_HOLDING_EXCEEDED
-        if hold_fen > balances.accounts[account]["available_fen"] + own_hold_fen:
-            return Code.INSUFFICIENT_FUNDS
+    total_lots = (
+        position["available_lots"]
+        + position["held_lots"]
+        + position["locked_lots"]
+        + position["buying_lots"]
+    )
+    # Both sides take the same way, with factors 0 and 1: see `rest`.
+    buys = 1 - side
+    excess_lots = total_lots - own_lots + quantity_lots - instrument["maximum_holding_lots"]
+    excess_lots = buys * max(excess_lots, 0)
+    missing_fen = hold_fen - balances.accounts[account]["available_fen"] - own_hold_fen
+    missing_fen = buys * max(missing_fen, 0)
+    missing_lots = side * max(quantity_lots - position["available_lots"] - own_lots, 0)
+    if excess_lots | missing_fen | missing_lots == 0:
         return Code.OK
-    return check_credits(balances, position_row, quantity_lots, own_lots)
+    if side == Side.SELL:
+        return check_credits(balances, position_row, quantity_lots, own_lots)
+    return Code.MAX_HOLDING_EXCEEDED if excess_lots > 0 else Code.INSUFFICIENT_FUNDS
 
 
 @inlined

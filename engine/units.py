@@ -21,11 +21,12 @@ MAX_LADDER_LEVELS = 2**18
 # How many times its display quantity an iceberg may have open: what bounds one command's events.
 MAX_SLICES = 100
 
-# Later than every expiry: no order expires.
+# Later than every expiry and every end: there is none.
 NEVER_NS = 2**63 - 1
 
 ONE_MILLION = 1_000_000
 NANOSECONDS_PER_SECOND = 1_000_000_000
+MAX_INTERRUPTION_SECONDS = 86_400
 
 # An order id carries the pool slot in its low bits, so a lookup needs no search, and a number that
 # is never reused in the rest, so an id is never reused either.

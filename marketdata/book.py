@@ -7,6 +7,7 @@ Both sides are one class. Prices are kept under a *rank* that is smaller the bet
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -64,6 +65,14 @@ class BookSide:
             return None
         rank, level = self._levels.peekitem(0)
         return rank * self.sign, level[0]
+
+    def reached_from(self, price_ticks: int) -> Iterator[tuple[int, int]]:
+        """Price and quantity of the levels that an opposite order at this price reaches."""
+        reach = price_ticks * self.sign
+        for rank, level in self._levels.items():
+            if rank > reach:
+                return
+            yield rank * self.sign, level[0]
 
     def depth(self, levels: int | None) -> list[LevelView]:
         """The best levels, or all of them."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from engine.auction_price import NO_AUCTION_PRICE, AuctionPrice, auction_price
 from engine.codes import Phase, Side, TradeType
 from engine.decimals import format_price
 from engine.times import format_day, format_time
@@ -48,6 +49,7 @@ class Instrument:
         "_ticker_state",
         "book",
         "candles",
+        "ends_at_ns",
         "halt_reason",
         "listing",
         "lower_limit_ticks",
@@ -68,6 +70,7 @@ class Instrument:
         self.symbol = symbol
         self.tick_fen = tick_fen
         self.phase = int(Phase.CLOSED)
+        self.ends_at_ns = 0  # planned end of the phase; 0: unknown
         self.halt_reason: str | None = None  # an operator's; it is not among the events
         self.trading_day = 0
         self.reference_ticks = self.lower_limit_ticks = self.upper_limit_ticks = 0
@@ -85,6 +88,22 @@ class Instrument:
         self.reference_ticks = fields["reference_price_ticks"]
         self.lower_limit_ticks = fields["lower_limit_ticks"]
         self.upper_limit_ticks = fields["upper_limit_ticks"]
+
+    def set_phase(self, fields: Mapping[str, Any]) -> None:
+        """Take over a phase and its planned end, from any record that names them."""
+        self.phase = fields["phase"]
+        self.ends_at_ns = fields["ends_at_ns"]
+
+    def indicative(self) -> AuctionPrice:
+        """At what price, and how much, a call auction would trade if it ended now."""
+        bid, ask = self.book.bids.best(), self.book.asks.best()
+        if self.phase != Phase.CALL_AUCTION or bid is None or ask is None:
+            return NO_AUCTION_PRICE
+        return auction_price(
+            self.book.bids.reached_from(ask[0]),
+            self.book.asks.reached_from(bid[0]),
+            self.statistics.last_ticks or self.reference_ticks,
+        )
 
     def add_trade(self, trade: Trade, is_today: bool) -> None:
         """Put a trade on the tape and count it in."""
@@ -105,6 +124,8 @@ class Instrument:
         """Whether the ticker shows something else than at the last call."""
         state = (
             self.phase,
+            self.ends_at_ns,
+            self.indicative(),
             self.halt_reason,
             self.trading_day,
             self.reference_ticks,
@@ -136,6 +157,7 @@ class Instrument:
             "symbol": self.symbol,
             "sequence": self.sequences.ticker,
             "phase": Phase(self.phase).name.lower(),
+            "ends_at": format_time(self.ends_at_ns) if self.ends_at_ns else None,
             "halt_reason": self.halt_reason,
             "trading_day": format_day(self.trading_day),
             "reference_price": format_price(self.reference_ticks, self.tick_fen),
@@ -145,5 +167,16 @@ class Instrument:
             "bid_quantity": str(bid[1]) if bid else None,
             "ask": format_price(ask[0], self.tick_fen) if ask else None,
             "ask_quantity": str(ask[1]) if ask else None,
+            **self._auction_view(),
             **self.statistics.view(self.reference_ticks, self.tick_fen),
+        }
+
+    def _auction_view(self) -> dict[str, Any]:
+        """What a call auction would come to if it ended now; null outside of one."""
+        now = self.indicative()
+        is_priced = now.price_ticks > 0
+        return {
+            "indicative_price": format_price(now.price_ticks, self.tick_fen) if is_priced else None,
+            "indicative_quantity": str(now.quantity_lots) if is_priced else None,
+            "indicative_surplus": str(now.surplus_lots) if is_priced else None,
         }

@@ -14,13 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.codes import EventKind, InstrumentFlag, TradeType
-from engine.records import (
-    ADMIN_EVENT,
-    INSTRUMENT_EVENT,
-    ORDER_EVENT,
-    TRADE_EVENT,
-    unpack_text,
-)
+from engine.packed_texts import unpack_text
+from engine.records import ADMIN_EVENT, AUCTION_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT
 from marketdata.book import LevelView
 from marketdata.instrument import Instrument, Sequences, Trade
 from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, rows
@@ -28,7 +23,7 @@ from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, rows
 # Plain integers: a comparison with a member of an IntEnum costs as much as the work for an event.
 _TRADE = int(EventKind.TRADE)
 _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
-_PHASE_CHANGED = int(EventKind.PHASE_CHANGED)
+_PHASES = (int(EventKind.PHASE_CHANGED), int(EventKind.VOLATILITY_INTERRUPTED))
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
 _OFF_BOOK_TRADES = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
@@ -98,7 +93,7 @@ class Market:
         for number in np.flatnonzero(instruments["is_defined"]).tolist():
             row = dict(zip(names, instruments[number].tolist(), strict=True))
             instrument = self._define(number, row)
-            instrument.phase = row["phase"]
+            instrument.set_phase(row)
             instrument.statistics.set_last(row["last_price_ticks"], 0, 0)
         self._orders.load(orders)
         for past in past_trades:
@@ -205,7 +200,7 @@ class Market:
                 row = next(orders)
                 self._orders.follow(kind, row)
                 self._touched.setdefault(row[1], [])
-            elif kind in (_DEFINED, _PHASE_CHANGED, _DAY_ROLLED):
+            elif kind in (_DEFINED, *_PHASES, _DAY_ROLLED):
                 self._administer(kind, events[index : index + 1])
 
     def _catch_up(self, events: np.ndarray) -> None:
@@ -229,10 +224,10 @@ class Market:
             self._define(number, dict(zip(names, row, strict=True)))
             return
         instrument = self._by_number[number]
-        names = ADMIN_EVENT.names or ()
-        fields = dict(zip(names, event.view(ADMIN_EVENT)[0].tolist(), strict=True))
-        if kind == _PHASE_CHANGED:
-            instrument.phase = fields["phase"]
+        layout = ADMIN_EVENT if kind == _DAY_ROLLED else AUCTION_EVENT
+        fields = dict(zip(layout.names or (), event.view(layout)[0].tolist(), strict=True))
+        if kind in _PHASES:
+            instrument.set_phase(fields)
         else:
             instrument.set_day(fields)
             instrument.statistics.roll()

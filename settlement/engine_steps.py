@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine import records
+from engine import packed_texts, records
 from engine.codes import Code, CommandKind
 from settlement.errors import Refused
 from settlement.ports import EnginePort
@@ -52,7 +52,7 @@ def send(port: EnginePort, account: int, step: Step, client_id: str | None = Non
     command["quantity_lots"] = step.quantity
     command["scheme"] = step.scheme
     if client_id is not None:
-        high, low, _ = records.pack_client_id(str(uuid.uuid5(_COMMANDS, client_id)))
+        high, low, _ = packed_texts.pack_client_id(str(uuid.uuid5(_COMMANDS, client_id)))
         command["client_id_high"], command["client_id_low"] = high, low
     [events] = port.submit(command.view(records.COMMAND))
     code = Code(int(events[0]["code"]))

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.codes import EventKind, OrderFlag, Reason
-from engine.records import ADMIN_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT, unpack_text
+from engine.packed_texts import unpack_text
+from engine.records import ADMIN_EVENT, AUCTION_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT
 from settlement.ledger import CASH, Kind, Leg, Posting, holder
 from settlement.ports import Records
 from settlement.quoting import Quoting
@@ -28,7 +29,8 @@ ORDER_KINDS = (
 _EXPIRED = (Reason.DAY_EXPIRED, Reason.EXPIRED)
 _CASH_KINDS = (EventKind.CASH_DEPOSITED, EventKind.CASH_WITHDRAWN)
 _CREDITS_KINDS = (EventKind.CREDITS_DEPOSITED, EventKind.CREDITS_WITHDRAWN)
-_ADMIN_KINDS = (EventKind.PHASE_CHANGED, EventKind.DAY_ROLLED, *_CASH_KINDS, *_CREDITS_KINDS)
+_ADMIN_KINDS = (EventKind.DAY_ROLLED, *_CASH_KINDS, *_CREDITS_KINDS)
+_PHASE_KINDS = (EventKind.PHASE_CHANGED, EventKind.VOLATILITY_INTERRUPTED)
 Row = dict[str, Any]
 
 
@@ -89,6 +91,12 @@ class AdminEvent(NamedTuple):
     upper_limit_ticks: int
     account: int
     trading_day: int
+
+
+class PhaseEvent(NamedTuple):
+    sequence: int
+    time_ns: int
+    instrument: int
     phase: int
 
 
@@ -151,6 +159,7 @@ class EventRows:
             (TradeEvent, TRADE_EVENT, (EventKind.TRADE,)),
             (InstrumentEvent, INSTRUMENT_EVENT, (EventKind.INSTRUMENT_DEFINED,)),
             (AdminEvent, ADMIN_EVENT, _ADMIN_KINDS),
+            (PhaseEvent, AUCTION_EVENT, _PHASE_KINDS),
         )
         for row_type, layout, of_layout in readers:
             chosen = _chosen(events, of_layout, layout)
@@ -163,8 +172,8 @@ class EventRows:
             int(EventKind.ORDER_TRIGGERED): self._order_triggered,
             int(EventKind.TRADE): self._trade,
             int(EventKind.INSTRUMENT_DEFINED): self._instrument_defined,
-            int(EventKind.PHASE_CHANGED): self._phase_changed,
             int(EventKind.DAY_ROLLED): self._day_rolled,
+            **dict.fromkeys(map(int, _PHASE_KINDS), self._phase_changed),
             **dict.fromkeys(map(int, _CASH_KINDS), self._cash),
             **dict.fromkeys(map(int, _CREDITS_KINDS), self._credits),
         }
@@ -247,7 +256,7 @@ class EventRows:
         self.instruments[event.instrument] = row
         self.new_instruments.add(event.instrument)
 
-    def _phase_changed(self, event: AdminEvent) -> None:
+    def _phase_changed(self, event: PhaseEvent) -> None:
         self._change_instrument(event, phase=event.phase)
 
     def _day_rolled(self, event: AdminEvent) -> None:
@@ -260,7 +269,7 @@ class EventRows:
             trading_day=event.trading_day,
         )
 
-    def _change_instrument(self, event: AdminEvent, **changes: int) -> None:
+    def _change_instrument(self, event: AdminEvent | PhaseEvent, **changes: int) -> None:
         if "phase" in changes:
             instrument = self.instruments[event.instrument]
             self.quoting.set_phase(instrument, changes["phase"], event.time_ns)

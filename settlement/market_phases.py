@@ -250,11 +250,11 @@ class Scheduler:
 
 def set_phase(port: EnginePort, instrument: int, border: Border) -> None:
     """Have the engine set a phase; a refusal is in the log, for it would be the same again."""
-    fields: dict[str, int] = {"phase": border.phase}
-    # Both times come to the record with the call auctions.
-    for name in ("ends_at_ns", "cancel_until_ns"):
-        if name in (ADMIN_COMMAND.names or ()):
-            fields[name] = getattr(border, name)
+    fields = {
+        "phase": int(border.phase),
+        "ends_at_ns": border.ends_at_ns,
+        "cancel_until_ns": border.cancel_until_ns,
+    }
     _submit(port, CommandKind.SET_PHASE, instrument, fields)
 
 

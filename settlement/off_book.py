@@ -22,14 +22,8 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
-from engine.records import (
-    ADMIN_EVENT,
-    COMMAND,
-    MATCH_COMMAND,
-    ORDER_COMMAND,
-    ORDER_EVENT,
-    pack_client_id,
-)
+from engine.packed_texts import pack_client_id
+from engine.records import ADMIN_EVENT, COMMAND, MATCH_COMMAND, ORDER_COMMAND, ORDER_EVENT
 from settlement.errors import Refused
 from settlement.ports import EnginePort
 

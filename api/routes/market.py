@@ -135,12 +135,20 @@ def render(found: Instrument, exchange: Gateway) -> dict[str, Any]:
         "tick": format_fen(found.tick_fen),
         "lot": "1",
         "phase": found.phase.name.lower(),
+        "ends_at": format_time(found.ends_at_ns) if found.ends_at_ns else None,
+        "no_cancel_from": format_time(found.cancel_until_ns) if found.cancel_until_ns else None,
         "halt": render_halt(exchange.halts.get(found.number)),
         "trading_day": format_day(found.trading_day),
         "reference_price": format_price(found.reference_price_ticks, found.tick_fen),
         "price_limit": format_ratio(found.price_limit_ppm),
         "lower_limit": format_price(found.lower_limit_ticks, found.tick_fen),
         "upper_limit": format_price(found.upper_limit_ticks, found.tick_fen),
+        "volatility": {
+            "limit": format_ratio(found.volatility_ppm),
+            "interruption_seconds": found.interruption_seconds,
+        }
+        if found.volatility_ppm
+        else None,
         "maximum_order": str(found.maximum_order_lots),
         "maximum_holding": str(found.maximum_holding_lots),
         "fees": {

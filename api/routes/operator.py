@@ -25,6 +25,7 @@ from api.schemas import (
     Page,
     PhaseBody,
     ResumeBody,
+    VolatilityBody,
     page,
 )
 from api.strict_json import json_body
@@ -152,6 +153,18 @@ async def define_instrument(
 ) -> dict[str, Any]:
     """Define an instrument; it is closed until a phase is set."""
     found = await operator_actions.define_instrument(exchange, known, body)
+    return render_instrument(found, exchange)
+
+
+@router.put("/instruments/{symbol}/volatility")
+async def set_volatility(
+    symbol: str,
+    known: Annotated[Caller, Depends(_operator)],
+    body: Annotated[VolatilityBody, Depends(json_body(VolatilityBody))],
+    exchange: Annotated[Gateway, Depends(gateway)],
+) -> dict[str, Any]:
+    """How far a trade may be from the last price before a call auction interrupts trading."""
+    found = await operator_actions.set_volatility(exchange, known, symbol, body)
     return render_instrument(found, exchange)
 
 

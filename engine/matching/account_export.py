@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.accounts import BalanceArrays, find_position
 from engine.compiled import entry_point
-from engine.records import ACCOUNT_STATE
+from engine.state_records import ACCOUNT_STATE
 
 
 @entry_point

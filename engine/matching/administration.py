@@ -16,6 +16,7 @@ from engine.accounts import (
 from engine.codes import Code, CommandKind, EventKind, Reason, Side
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
+from engine.matching.auction import set_volatility
 from engine.matching.events import add_payload_reply, add_reply, refuse
 from engine.matching.identity import is_defined, look_up_client_id, register_client_id
 from engine.matching.instruments import define_instrument, roll_day, set_phase
@@ -52,8 +53,12 @@ def administer(arrays: EngineArrays, row: int) -> None:  # noqa: PLR0912 - one r
         _block_account(arrays, row)
     elif kind == CommandKind.UNBLOCK_ACCOUNT:
         _unblock_account(arrays, row)
-    else:
+    elif kind == CommandKind.SET_ACCOUNT_LIMITS:
         _set_account_limits(arrays, row)
+    elif kind == CommandKind.SET_VOLATILITY:
+        set_volatility(arrays, row)
+    else:
+        refuse(arrays, row, Code.INVALID_REQUEST, 0)
 
 
 @kernel
@@ -259,6 +264,7 @@ def _block_account(arrays: EngineArrays, row: int) -> None:
         any_value,
         int64(EMPTY_RANGE[0]),
         int64(EMPTY_RANGE[1]),
+        any_value,
     )
     cancel_matching(arrays, row, wanted, int64(Reason.ACCOUNT_BLOCKED))
 

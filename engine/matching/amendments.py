@@ -19,6 +19,7 @@ from engine.orderbook.queues import open_lots
 from engine.risk import (
     check_account_limits,
     check_allowance,
+    check_cancel,
     check_means,
     check_phase,
     check_quantity_and_price,
@@ -35,6 +36,9 @@ _ICEBERG = int(OrderFlag.ICEBERG)
 def cancel_order(arrays: EngineArrays, row: int) -> None:
     """Take an order off, or refuse to."""
     code, slot = find_target(arrays, row)
+    if code == Code.OK:
+        instrument = arrays.instruments[arrays.book.orders[slot]["instrument"]]
+        code = int64(check_cancel(instrument, arrays.commands.headers[row]["time_ns"]))
     if code != Code.OK:
         refuse(arrays, row, code, 0)
         return
@@ -59,7 +63,7 @@ def amend_order(arrays: EngineArrays, row: int) -> Any:
     new_lots = wanted_lots - filled_lots if is_amend else wanted_lots
     keeps_priority = is_amend and price_ticks == order["price_ticks"] and new_lots <= own_lots
     if code == Code.OK:
-        code = _check_amended(arrays, slot, price_ticks, new_lots, keeps_priority)
+        code = _check_amended(arrays, row, slot, price_ticks, new_lots, keeps_priority)
     account = arrays.balances.accounts[order["account"]]
     if code == Code.OK:
         # What becomes smaller where it stands may be as large as it was.
@@ -85,7 +89,12 @@ def amend_order(arrays: EngineArrays, row: int) -> Any:
 
 @inlined
 def _check_amended(
-    arrays: EngineArrays, slot: int, price_ticks: int, new_lots: int, keeps_priority: bool
+    arrays: EngineArrays,
+    row: int,
+    slot: int,
+    price_ticks: int,
+    new_lots: int,
+    keeps_priority: bool,
 ) -> Any:
     """Checks 3 to 9 of AMEND_ORDER."""
     balances = arrays.balances
@@ -103,6 +112,9 @@ def _check_amended(
     if not 0 < new_lots <= most_lots or order["resting"] == Resting.OFF_BOOK:
         return int64(Code.INVALID_REQUEST)
     code = int64(check_phase(instrument))
+    if code != Code.OK:
+        return code
+    code = int64(check_cancel(instrument, arrays.commands.headers[row]["time_ns"]))
     if code != Code.OK:
         return code
     code = int64(check_quantity_and_price(instrument, new_lots, price_ticks))

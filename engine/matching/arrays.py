@@ -13,13 +13,12 @@ from engine.records import (
     ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    AUCTION_EVENT,
     BLOCK_RULES_EVENT,
     COMMAND,
-    COUNTERS_STATE,
     EVENT,
     INSTRUMENT_COMMAND,
     INSTRUMENT_EVENT,
-    INSTRUMENT_STATE,
     MATCH_COMMAND,
     ORDER_COMMAND,
     ORDER_EVENT,
@@ -28,23 +27,27 @@ from engine.records import (
     TRADE_EVENT,
 )
 from engine.state import EngineLimits
-from engine.units import MAX_SLICES
+from engine.state_records import COUNTERS_STATE, INSTRUMENT_STATE
+from engine.units import MAX_SLICES, NEVER_NS
 
 EVENT_WORDS = RECORD_BYTES // 8
 # SET_QUOTE gives the most events that take no resting order out of the book: its reply, and for
-# each side an acceptance, one trade that leaves the maker's rest, and the cancelled remainder.
-EVENTS_PER_COMMAND = 7
+# each side an acceptance, one trade that leaves the maker's rest, and the cancelled remainder. To
+# that comes a volatility interruption, with the two events that end it.
+EVENTS_PER_COMMAND = 10
+# An auction that was there before: its phase and its result. Its trades close one order each.
+EVENTS_PER_AUCTION = 2
 # And it enters the most orders; each leaves the book at most once, with one event of its own and,
 # when self-trade prevention makes an incoming order smaller by it, one of that order's.
 ORDERS_PER_COMMAND = 2
 EVENTS_PER_ORDER = 2
 # A stop that was open before and triggers says so, and is then entered: one trade that leaves the
-# maker's rest, and the cancelled remainder.
-EVENTS_PER_STOP = 3
+# maker's rest, the cancelled remainder, and an interruption with its end.
+EVENTS_PER_STOP = 6
 # A hidden slice follows on a trade that filled the one before it.
 EVENTS_PER_SLICE = 2
 # A power of two, more than the batch loop looks ahead.
-FIRST_ROWS = 32
+FIRST_ROWS = 64
 
 # One row: how far the engine has come.
 PROGRESS = np.dtype(
@@ -53,6 +56,11 @@ PROGRESS = np.dtype(
         ("time_ns", "<i8"),
         ("instruments", "<i8"),  # the highest number that was defined
         ("events", "<i8"),  # written by this batch
+        ("next_interruption_end_ns", "<i8"),  # no interruption ends before; NEVER_NS: none does
+        # What volatility is measured from, once a command has asked for it.
+        ("anchor_sequence", "<i8"),
+        ("anchor_instrument", "<i8"),
+        ("anchor_ticks", "<i8"),
     ],
     align=True,
 )
@@ -78,6 +86,7 @@ class EventArrays(NamedTuple):
     trades: np.ndarray
     instruments: np.ndarray
     admin: np.ndarray
+    auctions: np.ndarray
     block_rules: np.ndarray
     account_limits: np.ndarray
 
@@ -154,12 +163,13 @@ def event_views(buffer: np.ndarray) -> EventArrays:
         trades=buffer.view(TRADE_EVENT),
         instruments=buffer.view(INSTRUMENT_EVENT),
         admin=buffer.view(ADMIN_EVENT),
+        auctions=buffer.view(AUCTION_EVENT),
         block_rules=buffer.view(BLOCK_RULES_EVENT),
         account_limits=buffer.view(ACCOUNT_LIMITS_EVENT),
     )
 
 
-def event_bound(commands: int, pool: np.void) -> int:
+def event_bound(commands: int, pool: np.void, instruments: int) -> int:
     """How many events a batch can give at most, whatever it asks for, and one for SET_QUOTE.
 
     `pool` is the row of POOL as it stands before the batch.
@@ -168,6 +178,7 @@ def event_bound(commands: int, pool: np.void) -> int:
     slices = MAX_SLICES * commands + int(pool["hidden_slices"])
     return (
         EVENTS_PER_COMMAND * commands
+        + EVENTS_PER_AUCTION * instruments
         + EVENTS_PER_ORDER * leaving
         + EVENTS_PER_STOP * int(pool["pending_stops"])
         + EVENTS_PER_SLICE * slices
@@ -188,6 +199,7 @@ def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
         commands=command_views(aligned_zeros(0, COMMAND)),
         events=event_views(aligned_zeros(0, EVENT)),
     )
+    arrays.progress["next_interruption_end_ns"] = NEVER_NS
     arrays.counters["next_order_number"] = 1
     arrays.counters["next_trade_id"] = 1
     return arrays

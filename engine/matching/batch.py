@@ -9,10 +9,16 @@ from engine.compiled import entry_point, inlined, int64
 from engine.matching.administration import administer
 from engine.matching.amendments import amend_order, cancel_order
 from engine.matching.arrays import FIRST_ROWS, EngineArrays
+from engine.matching.auction import end_interruptions
 from engine.matching.continuous import enter
 from engine.matching.descriptors import load_arrays
 from engine.matching.events import refuse
-from engine.matching.identity import fetch_client_id, fetch_order
+from engine.matching.identity import (
+    fetch_client_id,
+    fetch_neighbours,
+    fetch_next_entry,
+    fetch_order,
+)
 from engine.matching.lifecycle import rest
 from engine.matching.mass_cancel import cancel_all, expire_orders
 from engine.matching.negotiated import match_orders, set_block_rules, take
@@ -21,10 +27,10 @@ from engine.matching.quotes import set_quote
 from engine.matching.stops import trigger_stops
 from engine.orderbook.client_ids import MOVED_PER_COMMAND, move_client_ids
 
-# So many commands ahead of the one in hand, memory that they will need is asked for.
-_FAR_AHEAD = 16
-_AHEAD = 6
-assert _AHEAD < _FAR_AHEAD < FIRST_ROWS
+# Commands go in groups: while one is applied, what the next four will need is on its way from
+# memory, a step further for each that is nearer.
+_GROUP = 8
+assert 5 * _GROUP <= FIRST_ROWS
 
 
 @entry_point
@@ -43,19 +49,23 @@ def _apply_batch(arrays: EngineArrays, count: int) -> Any:
     progress["events"] = 0
     if len(arrays.client_ids.old_entries) != 0:
         move_client_ids(arrays.client_ids, MOVED_PER_COMMAND * count)
-    for row in range(min(count, _FAR_AHEAD)):
-        fetch_client_id(arrays, row)
-    for row in range(count):
-        if row + _FAR_AHEAD < count:
-            fetch_client_id(arrays, row + _FAR_AHEAD)
-        if row + _AHEAD < count:
-            fetch_order(arrays, row + _AHEAD)
-        command = arrays.commands.headers[row]
-        if command["sequence"] != progress["sequence"] + 1:
-            return -1
-        progress["sequence"] += 1
-        progress["time_ns"] = command["time_ns"]
-        _apply(arrays, row, int64(command["kind"]))
+    # Before the first group is applied, the ones behind it are brought to where they would be.
+    for start in range(-4 * _GROUP, count, _GROUP):
+        for row in range(max(start + 4 * _GROUP, 0), min(start + 5 * _GROUP, count)):
+            fetch_client_id(arrays, row)
+        for row in range(max(start + 3 * _GROUP, 0), min(start + 4 * _GROUP, count)):
+            fetch_next_entry(arrays, row)
+        for row in range(max(start + 2 * _GROUP, 0), min(start + 3 * _GROUP, count)):
+            fetch_order(arrays, row)
+        for row in range(max(start + _GROUP, 0), min(start + 2 * _GROUP, count)):
+            fetch_neighbours(arrays, row)
+        for row in range(max(start, 0), min(start + _GROUP, count)):
+            command = arrays.commands.headers[row]
+            if command["sequence"] != progress["sequence"] + 1:
+                return -1
+            progress["sequence"] += 1
+            progress["time_ns"] = command["time_ns"]
+            _apply(arrays, row, int64(command["kind"]))
     return progress["events"]
 
 
@@ -86,11 +96,13 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:  # noqa: PLR0912 
         cancel_all(arrays, row)
     elif kind == CommandKind.EXPIRE_ORDERS:
         expire_orders(arrays, row)
+    elif kind == CommandKind.END_INTERRUPTIONS:
+        end_interruptions(arrays, row)
     elif kind == CommandKind.MATCH_ORDERS:
         match_orders(arrays, row)
     elif kind == CommandKind.SET_BLOCK_RULES:
         set_block_rules(arrays, row)
-    elif CommandKind.DEFINE_INSTRUMENT <= kind <= CommandKind.SET_ACCOUNT_LIMITS:
+    elif kind >= CommandKind.DEFINE_INSTRUMENT:
         administer(arrays, row)
     else:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)

@@ -14,7 +14,9 @@ from engine.codes import (
     EventKind,
     InstrumentFlag,
     OrderType,
+    Phase,
     Reason,
+    Resting,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -23,6 +25,7 @@ from engine.codes import (
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
+from engine.matching.interruptions import interrupt, reach_of
 from engine.matching.lifecycle import add_cancelled, cancel, leave_filled, rest, shrink
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.ladder import ladder_index, ladder_price, next_level
@@ -60,13 +63,30 @@ def first_opposite(book: BookArrays, instrument: int, side: int) -> Any:
 
 
 @kernel
-def could_trade(book: BookArrays, slot: int, limit_ticks: int, wanted_lots: int) -> Any:
-    """Whether an incoming order would trade at least `wanted_lots` at once."""
+def meets_own(
+    book: BookArrays, instrument: int, side: int, account: int, limit_ticks: int, but_slot: int
+) -> Any:
+    """Whether an order of `side` reaches any of its own account's, but the one in `but_slot`."""
+    reach = ladder_index(book, instrument, 1 - side, limit_ticks)
+    slot = int64(book.account_ends[account]["first"])
+    while slot != 0:
+        order = book.orders[slot]
+        is_opposite = order["instrument"] == instrument and order["side"] == 1 - side
+        if is_opposite and order["resting"] == Resting.BOOK and slot != but_slot:
+            index = ladder_index(book, instrument, 1 - side, int64(order["price_ticks"]))
+            if index <= reach:
+                return True
+        slot = int64(book.account_links[slot]["next"])
+    return False
+
+
+@kernel
+def could_trade(book: BookArrays, slot: int, reach: int, wanted_lots: int) -> Any:
+    """Whether an incoming order would trade at least `wanted_lots` at once, up to that index."""
     order = book.orders[slot]
     instrument = int64(order["instrument"])
     opposite_side = 1 - int64(order["side"])
     opposite = book.sides[2 * instrument + opposite_side]
-    reach = ladder_index(book, instrument, opposite_side, limit_ticks)
     mode = order["self_trade_prevention"]
     remaining_lots = int64(order["remaining_lots"])
     missing_lots = int64(wanted_lots)
@@ -108,23 +128,18 @@ def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, minimum_l
     """Match an accepted order that is in no queue, then rest, cancel or close what is left.
 
     Its slot holds the whole order and `remaining_lots` what to trade; all of it is cancelled if
-    less than `minimum_lots` could be. Nothing can fail here.
+    less than `minimum_lots` could be. In a call auction it only rests. Nothing can fail here.
     """
     order = arrays.book.orders[slot]
-    reason = int64(Reason.NONE)
-    remaining_lots = int64(order["remaining_lots"])
-    is_fill_or_kill = order["time_in_force"] == TimeInForce.FOK
-    wanted_lots = remaining_lots if is_fill_or_kill else int64(minimum_lots)
-    if wanted_lots > 0 and not could_trade(arrays.book, slot, limit_ticks, wanted_lots):
-        reason = int64(Reason.FILL_OR_KILL if is_fill_or_kill else Reason.MINIMUM_QUANTITY)
-    else:
-        remaining_lots, is_stopped = _match(arrays, row, slot, limit_ticks)
-        if is_stopped:
+    instrument = arrays.instruments[order["instrument"]]
+    remaining_lots, reason = int64(order["remaining_lots"]), int64(Reason.NONE)
+    if instrument["phase"] != Phase.CALL_AUCTION:
+        remaining_lots, reason = _trade(arrays, row, slot, limit_ticks, minimum_lots)
+    if instrument["phase"] == Phase.CALL_AUCTION and reason == Reason.NONE:
+        # What could be refused has been; the rest of an order that was interrupted could not.
+        number, side = int64(order["instrument"]), int64(order["side"])
+        if meets_own(arrays.book, number, side, int64(order["account"]), limit_ticks, int64(0)):
             reason = int64(Reason.SELF_TRADE_PREVENTION)
-        elif order["order_type"] == OrderType.MARKET:
-            reason = int64(Reason.MARKET_REMAINDER)
-        elif order["time_in_force"] == TimeInForce.IOC:
-            reason = int64(Reason.IMMEDIATE_OR_CANCEL)
     if remaining_lots == 0:
         give_slot_back(arrays.book, slot)
     elif reason == Reason.NONE:
@@ -135,8 +150,41 @@ def enter(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, minimum_l
 
 
 @inlined
-def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
-    """Trade as far as the limit reaches; what remains, and whether an own order stopped it."""
+def _trade(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, minimum_lots: int) -> Any:
+    """Match an incoming order as far as it goes; what remains, and why that may not rest."""
+    order = arrays.book.orders[slot]
+    number, side = int64(order["instrument"]), int64(order["side"])
+    remaining_lots = int64(order["remaining_lots"])
+    is_fill_or_kill = order["time_in_force"] == TimeInForce.FOK
+    wanted_lots = remaining_lots if is_fill_or_kill else int64(minimum_lots)
+    reach = reach_of(arrays, number, side, limit_ticks)
+    if wanted_lots > 0 and not could_trade(arrays.book, slot, reach, wanted_lots):
+        return remaining_lots, int64(
+            Reason.FILL_OR_KILL if is_fill_or_kill else Reason.MINIMUM_QUANTITY
+        )
+    remaining_lots, is_stopped = _match(arrays, row, slot, limit_ticks, reach)
+    reason = int64(Reason.NONE)
+    if is_stopped:
+        reason = int64(Reason.SELF_TRADE_PREVENTION)
+    elif order["order_type"] == OrderType.MARKET:
+        reason = int64(Reason.MARKET_REMAINDER)
+    elif order["time_in_force"] == TimeInForce.IOC:
+        reason = int64(Reason.IMMEDIATE_OR_CANCEL)
+    is_open = remaining_lots > 0 and not is_stopped
+    # The limit was not what ended it if it still reaches the best price.
+    if is_open and best_is_reached(arrays.book, number, side, limit_ticks):
+        interrupt(arrays, row, number, side)
+        if reason != Reason.NONE:
+            reason = int64(Reason.VOLATILITY_INTERRUPTION)
+    return remaining_lots, reason
+
+
+@inlined
+def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int, reach: int) -> Any:
+    """Trade up to the opposite ladder's index `reach`.
+
+    What remains, and whether an order of the same account stopped it.
+    """
     book = arrays.book
     order = book.orders[slot]
     instrument_number = int64(order["instrument"])
@@ -144,7 +192,6 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
     side = int64(order["side"])
     opposite_side = 1 - side
     opposite = book.sides[2 * instrument_number + opposite_side]
-    reach = ladder_index(book, instrument_number, opposite_side, limit_ticks)
     quantity_lots = int64(order["remaining_lots"])
     remaining_lots = quantity_lots
     notional_fen = int64(0)
@@ -186,7 +233,7 @@ def _match(arrays: EngineArrays, row: int, slot: int, limit_ticks: int) -> Any:
             taker_fee_fen,
             int64(TradeType.CONTINUOUS),
         )
-        settle_maker(arrays, maker, instrument, trade, trade_fen)
+        settle_resting(arrays, maker, instrument, traded_lots, maker_lots, trade_fen, maker_fee_fen)
         tell_trade(arrays, row, maker, order, trade)
         if maker["remaining_lots"] == 0:
             leave_filled(arrays, row, maker_slot, maker_lots)
@@ -261,18 +308,23 @@ def tell_trade(arrays: EngineArrays, row: int, maker: Any, taker: Any, trade: Tr
 
 
 @inlined
-def settle_maker(
-    arrays: EngineArrays, maker: Any, instrument: Any, trade: Trade, notional_fen: int
+def settle_resting(
+    arrays: EngineArrays,
+    maker: Any,
+    instrument: Any,
+    traded_lots: int,
+    remaining_lots: int,
+    notional_fen: int,
+    fee_fen: int,
 ) -> None:
-    """Book one trade for the resting order."""
-    traded_lots, fee_fen = trade.quantity_lots, trade.maker_fee_fen
+    """Book one trade for a resting order, which has `remaining_lots` open behind it."""
     account = arrays.balances.accounts[maker["account"]]
     position = arrays.balances.positions[maker["position"]]
     if maker["side"] == Side.SELL:
         position["held_lots"] -= traded_lots
         account["available_fen"] += notional_fen - fee_fen
         return
-    hold_fen = hold_of(instrument, int64(maker["price_ticks"]), trade.maker_remaining_lots)
+    hold_fen = hold_of(instrument, int64(maker["price_ticks"]), remaining_lots)
     released_fen = maker["held_fen"] - hold_fen
     maker["held_fen"] = hold_fen
     account["held_fen"] -= released_fen

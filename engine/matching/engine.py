@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import numpy as np
 
@@ -91,6 +92,11 @@ class Engine:
         return int(book.expiries[first]["expires_at_ns"]) if first else NEVER_NS
 
     @property
+    def next_interruption_end_ns(self) -> int:
+        """No volatility interruption ends before this time; NEVER_NS if none does at all."""
+        return int(self._arrays.progress[0]["next_interruption_end_ns"])
+
+    @property
     def arrays(self) -> EngineArrays:
         """The live state, to be looked at: by invariants, depth views and tests."""
         return self._arrays
@@ -112,15 +118,23 @@ class Engine:
         command does not follow on the last one applied, or a later one on the one before it.
         """
         count = len(commands)
-        if count > self._room_commands:
-            self._make_room(count)
-        self._room_commands -= count
+        address = self.lend(count)
         self._commands[:count] = commands.view(RAW)
-        events = self._apply_batch(self._address, count)
+        events = self._apply_batch(address, count)
         if events < 0:
             raise SequenceError(f"command {self.sequence + 1} was to be next")
         assert events < len(self._events), "the bound on events is wrong"
         return self._events[:events]
+
+    def lend(self, count: int) -> Any:
+        """What compiled code is to call `apply_batch` with for up to `count` more commands.
+
+        It writes them, in batches, into `arrays.commands` and finds the events in `arrays.events`.
+        """
+        if count > self._room_commands:
+            self._make_room(count)
+        self._room_commands -= count
+        return self._address
 
     def _make_room(self, count: int) -> None:
         """Let the buffers and the client-id table hold whatever `count` commands may bring.
@@ -139,7 +153,7 @@ class Engine:
             self._commands = buffer.view(RAW)
             arrays = arrays._replace(commands=command_views(buffer))
         # What the batches on the way open, a later one among them may close.
-        bound = event_bound(to_come, arrays.book.pool[0])
+        bound = event_bound(to_come, arrays.book.pool[0], int(arrays.progress[0]["instruments"]))
         if bound > len(self._events):
             self._events = aligned_zeros(power_of_two(bound), EVENT)
             arrays = arrays._replace(events=event_views(self._events))

@@ -18,6 +18,8 @@ CONDITIONAL = int(OrderFlag.STOP | OrderFlag.ICEBERG)
 @inlined
 def add_event(arrays: EngineArrays, row: int, kind: int, instrument: int) -> Any:
     """Begin a further event of the command; its place in the buffer."""
+    command = arrays.commands.headers[row]
+    sequence, time_ns = command["sequence"], command["time_ns"]
     progress = arrays.progress[0]
     place = progress["events"]
     progress["events"] = place + 1
@@ -25,10 +27,9 @@ def add_event(arrays: EngineArrays, row: int, kind: int, instrument: int) -> Any
     words = arrays.events.words
     for word in range(EVENT_WORDS):
         words[first_word + word] = 0
-    command = arrays.commands.headers[row]
     event = arrays.events.headers[place]
-    event["sequence"] = command["sequence"]
-    event["time_ns"] = command["time_ns"]
+    event["sequence"] = sequence
+    event["time_ns"] = time_ns
     event["instrument"] = instrument
     event["kind"] = kind
     event["gateway"] = command["gateway"]
@@ -99,9 +100,10 @@ def describe_order(
     order = arrays.book.orders[slot]
     details = arrays.book.details[slot]
     event = arrays.events.orders[place]
+    high, low = details["client_id_high"], details["client_id_low"]
     event["order_id"] = order["order_id"]
-    event["client_id_high"] = details["client_id_high"]
-    event["client_id_low"] = details["client_id_low"]
+    event["client_id_high"] = high
+    event["client_id_low"] = low
     event["price_ticks"] = price_ticks
     event["quantity_lots"] = order["quantity_lots"]
     event["remaining_lots"] = remaining_lots
@@ -114,10 +116,22 @@ def describe_order(
     event["account"] = order["account"]
     event["scheme"] = details["scheme"]
     event["session"] = details["session"]
-    event["side"] = order["side"]
-    event["order_type"] = order["order_type"]
-    event["time_in_force"] = order["time_in_force"]
-    event["flags"] = order["flags"]
-    event["self_trade_prevention"] = order["self_trade_prevention"]
-    event["purpose"] = order["purpose"]
+    copy_terms(order, event)
     event["reason"] = reason
+
+
+@inlined
+def copy_terms(source: Any, target: Any) -> None:
+    """Copy what an order is, which commands, orders and events have in the same order.
+
+    All is read before anything is written, so that it can be moved as one or two words.
+    """
+    side, order_type = source["side"], source["order_type"]
+    time_in_force, flags = source["time_in_force"], source["flags"]
+    self_trade_prevention, purpose = source["self_trade_prevention"], source["purpose"]
+    target["side"] = side
+    target["order_type"] = order_type
+    target["time_in_force"] = time_in_force
+    target["flags"] = flags
+    target["self_trade_prevention"] = self_trade_prevention
+    target["purpose"] = purpose

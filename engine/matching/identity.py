@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from engine.accounts import is_open_account
-from engine.codes import Code, Target
+from engine.codes import Code, Side, Target
 from engine.compiled import inlined, int64
 from engine.matching.arrays import FIRST_ROWS, EngineArrays
 from engine.orderbook.account_lists import join_account
 from engine.orderbook.bits import prefetch
-from engine.orderbook.client_ids import BLOCK_ENTRIES, find_client_id, first_row, write_client_id
+from engine.orderbook.client_ids import (
+    BLOCK_ENTRIES,
+    find_client_id,
+    find_from,
+    first_row,
+    next_row,
+    write_client_id,
+)
+from engine.orderbook.ladder import ladder_index
 from engine.orderbook.queues import has_free_slots, take_slot
-from engine.units import MAX_ORDER_NUMBER, ORDER_SLOT_BITS
+from engine.units import MAX_ORDER_NUMBER, MAX_PRICE_TICKS, ORDER_SLOT_BITS
 
 _SLOT_MASK = (1 << ORDER_SLOT_BITS) - 1
 
@@ -24,12 +32,14 @@ def is_defined(arrays: EngineArrays, instrument: int) -> Any:
     return 0 < instrument < len(instruments) and instruments[instrument]["is_defined"] != 0
 
 
+# The batch loop has memory asked for ahead of each command, in these four steps. Nothing of what
+# they find is an answer: commands on the way may change it. All commands take the same way through
+# them, for a branch that cannot be foreseen costs more than it saves.
+
+
 @inlined
 def fetch_client_id(arrays: EngineArrays, row: int) -> None:
-    """Note where the search for the command's client id will begin, and have it at hand by then.
-
-    The batch loop does so for every command, some commands ahead of it.
-    """
+    """Note where the search for the command's client id begins, and have it come from memory."""
     command = arrays.commands.headers[row]
     high, low = command["client_id_high"], command["client_id_low"]
     if high != 0 or low != 0:
@@ -40,26 +50,60 @@ def fetch_client_id(arrays: EngineArrays, row: int) -> None:
 
 
 @inlined
-def fetch_order(arrays: EngineArrays, row: int) -> None:
-    """Have the order that the command aims at, if it is easily told, at hand by then.
+def fetch_next_entry(arrays: EngineArrays, row: int) -> None:
+    """Where another id is found there, take a step of the search; few need more than one more."""
+    command = arrays.commands.headers[row]
+    high, low = command["client_id_high"], command["client_id_low"]
+    if high != 0 or low != 0:
+        entries = arrays.client_ids.entries
+        place = arrays.first_rows[row & (FIRST_ROWS - 1)]
+        entry = entries[place]
+        is_other = int64((entry["client_id_low"] ^ low) | (entry["client_id_high"] ^ high) != 0)
+        is_other &= int64(entry["value"] != 0)
+        place += is_other * (next_row(entries, place) - place)
+        arrays.first_rows[row & (FIRST_ROWS - 1)] = place
+        prefetch(entries, place)
+        prefetch(entries, place + is_other * BLOCK_ENTRIES)
 
-    Only looks at what `fetch_client_id` has fetched; what it finds is no answer.
-    """
+
+@inlined
+def fetch_order(arrays: EngineArrays, row: int) -> None:
+    """Search to the end; have the order it leads to, and the level of the command's price, come."""
     command = arrays.commands.orders[row]
     order_id = command["order_id"]
     high, low = command["client_id_high"], command["client_id_low"]
     if high != 0 or low != 0:
         table = arrays.client_ids
+        first = arrays.first_rows[row & (FIRST_ROWS - 1)]
+        place = find_from(table.entries, first, int64(command["account"]), high, low)
+        arrays.first_rows[row & (FIRST_ROWS - 1)] = place
+        order_id = table.entries[place]["value"]
+    slot = order_id & _SLOT_MASK
+    prefetch(arrays.book.orders, slot)
+    prefetch(arrays.book.details, slot)
+    prefetch(arrays.book.account_links, slot)
+    instrument, side = int64(command["instrument"]), int64(command["side"])
+    if is_defined(arrays, instrument) and side <= Side.SELL:
+        book = arrays.book
+        # Nothing was checked yet: a price of any size shall not leave int64.
+        price_ticks = command["price_ticks"] & MAX_PRICE_TICKS
+        index = ladder_index(book, instrument, side, price_ticks)
+        prefetch(book.levels, book.sides[2 * instrument + side]["first_level"] + index)
+
+
+@inlined
+def fetch_neighbours(arrays: EngineArrays, row: int) -> None:
+    """Have the neighbours of that order in its queue come from memory."""
+    command = arrays.commands.orders[row]
+    order_id = command["order_id"]
+    if command["client_id_high"] != 0 or command["client_id_low"] != 0:
         place = arrays.first_rows[row & (FIRST_ROWS - 1)]
-        entry = table.entries[place]
-        if entry["value"] != 0 and entry["client_id_low"] != low:
-            # The search will go on, and often further than one step.
-            prefetch(table.entries, place + BLOCK_ENTRIES)
-            prefetch(table.entries, place + 2 * BLOCK_ENTRIES)
-        order_id = entry["value"]
-    prefetch(arrays.book.orders, order_id & _SLOT_MASK)
-    prefetch(arrays.book.details, order_id & _SLOT_MASK)
-    prefetch(arrays.book.account_links, order_id & _SLOT_MASK)
+        order_id = arrays.client_ids.entries[place]["value"]
+    orders = arrays.book.orders
+    slot = order_id & _SLOT_MASK
+    if slot < len(orders):
+        prefetch(orders, int64(orders[slot]["next"]))
+        prefetch(orders, int64(orders[slot]["previous"]))
 
 
 @inlined

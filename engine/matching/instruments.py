@@ -8,10 +8,13 @@ from engine.accounts import unlock_credits
 from engine.codes import Code, EventKind, InstrumentFlag, Phase, Reason, Side, TimeInForce
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
+from engine.matching.auction import change_phase
 from engine.matching.events import add_payload_reply, add_reply, refuse
 from engine.matching.identity import is_defined
 from engine.matching.mass_cancel import EMPTY_RANGE, Filter, cancel_matching
+from engine.matching.stops import trigger_stops
 from engine.orderbook.ladder import move_ladders, open_ladders
+from engine.risk import price_limits
 from engine.units import (
     MAX_FEE_PPM,
     MAX_LADDER_LEVELS,
@@ -25,15 +28,6 @@ from engine.units import (
 
 _FLAGS = int(InstrumentFlag.RESALE_LOCK | InstrumentFlag.LISTED_SELECTION)
 _MIN_LADDER_LEVELS = 64
-
-
-@inlined
-def price_limits(reference_ticks: int, limit_ppm: int) -> Any:
-    """The lowest and the highest price that orders may have, in ticks."""
-    below = reference_ticks * (ONE_MILLION - limit_ppm)
-    lower_ticks = max(int64(1), (below + ONE_MILLION - 1) // ONE_MILLION)
-    upper_ticks = reference_ticks * (ONE_MILLION + limit_ppm) // ONE_MILLION
-    return lower_ticks, upper_ticks
 
 
 @inlined
@@ -134,17 +128,24 @@ def set_phase(arrays: EngineArrays, row: int) -> None:
     """SET_PHASE."""
     command = arrays.commands.admin[row]
     number = int64(command["instrument"])
-    if command["phase"] > Phase.HALTED:
+    ends_at_ns, cancel_until_ns = command["ends_at_ns"], command["cancel_until_ns"]
+    if command["phase"] > Phase.HALTED or ends_at_ns < 0 or cancel_until_ns < 0:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)
         return
     if not is_defined(arrays, number):
         refuse(arrays, row, Code.UNKNOWN_INSTRUMENT, 0)
         return
-    arrays.instruments[number]["phase"] = command["phase"]
-    add_payload_reply(arrays, row, EventKind.PHASE_CHANGED)
+    instrument = arrays.instruments[number]
+    place = add_reply(arrays, row, EventKind.PHASE_CHANGED, number)
+    event = arrays.events.auctions[place]
+    event["phase"] = command["phase"]
+    instrument["ends_at_ns"] = event["ends_at_ns"] = ends_at_ns
+    instrument["cancel_until_ns"] = event["cancel_until_ns"] = cancel_until_ns
+    change_phase(arrays, row, number, int64(command["phase"]))
     if command["phase"] == Phase.CLOSED:
         day_orders = _orders_of(number, int64(TimeInForce.DAY), EMPTY_RANGE)
         cancel_matching(arrays, row, day_orders, int64(Reason.DAY_EXPIRED))
+    trigger_stops(arrays, row, number)
 
 
 @kernel
@@ -204,4 +205,5 @@ def _orders_of(instrument: int, time_in_force: int, prices: tuple[int, int]) -> 
         time_in_force,
         int64(prices[0]),
         int64(prices[1]),
+        any_value,
     )

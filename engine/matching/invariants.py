@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import OrderFlag, Side
+from engine.codes import OrderFlag, Phase, Side
 from engine.matching.arrays import EngineArrays
-from engine.orderbook.invariants import check_book, require
+from engine.orderbook.invariants import check_book, require, require_uncrossed
 from engine.units import ONE_MILLION
 
 _TOTALS = {"account_fen", "account_orders", "position_held", "position_buying", "allowance_open"}
@@ -18,9 +18,22 @@ _TOTALS = {"account_fen", "account_orders", "position_held", "position_buying", 
 def check_invariants(arrays: EngineArrays) -> None:
     """Check everything. Takes time in proportion to what was ever used. Raises InvariantError."""
     check_book(arrays.book, int(arrays.progress[0]["instruments"]))
+    _check_phases(arrays)
     _check_holds(arrays)
     _check_conservation(arrays)
     _check_locked(arrays)
+
+
+def _check_phases(arrays: EngineArrays) -> None:
+    """Only an auction, or a halt of one, has a crossed book; each interruption will be ended."""
+    for number in range(1, int(arrays.progress[0]["instruments"]) + 1):
+        instrument = arrays.instruments[number]
+        if instrument["phase"] in (Phase.CONTINUOUS, Phase.CLOSED):
+            require_uncrossed(arrays.book, number)
+        if instrument["is_interrupted"]:
+            is_awaited = instrument["ends_at_ns"] >= arrays.progress[0]["next_interruption_end_ns"]
+            require(instrument["phase"] == Phase.CALL_AUCTION, "an interruption is an auction")
+            require(is_awaited, "no interruption ends before the next end")
 
 
 def _check_holds(arrays: EngineArrays) -> None:

@@ -36,18 +36,19 @@ def rest(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
     if int64(order["flags"]) & _ICEBERG:
         show_slice(book, slot, remaining_lots)
     account["open_orders"] += 1
-    if order["side"] == Side.BUY:
-        instrument = arrays.instruments[order["instrument"]]
-        hold_fen = hold_of(instrument, int64(order["price_ticks"]), remaining_lots)
-        order["held_fen"] = hold_fen
-        account["available_fen"] -= hold_fen
-        account["held_fen"] += hold_fen
-        position["buying_lots"] += remaining_lots
-        if order["allowance"] != 0:
-            balances.allowances[order["allowance"]]["open_lots"] += remaining_lots
-    else:
-        position["available_lots"] -= remaining_lots
-        position["held_lots"] += remaining_lots
+    # Which side comes next nobody can foresee, so both take the same way, with factors 0 and 1.
+    sells = int64(order["side"])
+    buys = 1 - sells
+    instrument = arrays.instruments[order["instrument"]]
+    hold_fen = buys * hold_of(instrument, int64(order["price_ticks"]), remaining_lots)
+    order["held_fen"] = hold_fen
+    account["available_fen"] -= hold_fen
+    account["held_fen"] += hold_fen
+    position["buying_lots"] += buys * remaining_lots
+    position["available_lots"] -= sells * remaining_lots
+    position["held_lots"] += sells * remaining_lots
+    if order["allowance"] != 0:
+        balances.allowances[order["allowance"]]["open_lots"] += remaining_lots
     if int64(order["flags"]) & _QUOTE:
         _note_quote(position, int64(order["side"]), order["order_id"])
     if order["resting"] == Resting.OFF_BOOK:
@@ -72,16 +73,16 @@ def leave_book(arrays: EngineArrays, slot: int) -> None:
         hide(book, slot, int64(0))
         order["remaining_lots"] = remaining_lots
     account["open_orders"] -= 1
-    if order["side"] == Side.BUY:
-        account["available_fen"] += order["held_fen"]
-        account["held_fen"] -= order["held_fen"]
-        order["held_fen"] = 0
-        position["buying_lots"] -= remaining_lots
-        if order["allowance"] != 0:
-            balances.allowances[order["allowance"]]["open_lots"] -= remaining_lots
-    else:
-        position["available_lots"] += remaining_lots
-        position["held_lots"] -= remaining_lots
+    sells = int64(order["side"])
+    buys = 1 - sells
+    account["available_fen"] += order["held_fen"]
+    account["held_fen"] -= order["held_fen"]
+    order["held_fen"] = 0
+    position["buying_lots"] -= buys * remaining_lots
+    position["available_lots"] += sells * remaining_lots
+    position["held_lots"] -= sells * remaining_lots
+    if order["allowance"] != 0:
+        balances.allowances[order["allowance"]]["open_lots"] -= remaining_lots
     if int64(order["flags"]) & _QUOTE:
         _note_quote(position, int64(order["side"]), 0)
 

@@ -16,6 +16,7 @@ from engine.matching.identity import is_defined
 from engine.matching.lifecycle import cancel
 from engine.orderbook.arrays import NO_LEVEL
 from engine.orderbook.ladder import next_level, stop_book
+from engine.risk import check_cancel
 
 _CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
 # Orders at all prices lie outside a range that is empty.
@@ -36,6 +37,8 @@ class Filter(NamedTuple):
     # order off the book has no limits to be outside of.
     lower_ticks: int
     upper_ticks: int
+    # Only orders that clients may cancel at this time; 0 takes all.
+    cancel_time_ns: int
 
 
 @inlined
@@ -75,6 +78,7 @@ def _matches(arrays: EngineArrays, slot: int, wanted: Filter) -> Any:
         and int64(order["flags"]) & wanted.flags == wanted.flags
         and (wanted.time_in_force == 0 or _ends_with_day(order))
         and is_outside
+        and check_cancel(arrays.instruments[order["instrument"]], wanted.cancel_time_ns) == Code.OK
     )
 
 
@@ -154,6 +158,10 @@ def cancel_all(arrays: EngineArrays, row: int) -> None:
         code = Code.UNKNOWN_ACCOUNT
     elif instrument != 0 and not is_defined(arrays, instrument):
         code = Code.UNKNOWN_INSTRUMENT
+    # An account's own wish has to wait for the auction, the exchange's and a disconnection's not.
+    cancel_time_ns = command["time_ns"] if account != 0 and flags == 0 else int64(0)
+    if code == Code.OK and instrument != 0:
+        code = check_cancel(arrays.instruments[instrument], cancel_time_ns)
     if code != Code.OK:
         refuse(arrays, row, code, 0)
         return
@@ -167,6 +175,7 @@ def cancel_all(arrays: EngineArrays, row: int) -> None:
         int64(0),
         int64(EMPTY_RANGE[0]),
         int64(EMPTY_RANGE[1]),
+        cancel_time_ns,
     )
     reason = int64(Reason.DISCONNECTED) if flags else int64(Reason.MASS_CANCELLED)
     place = add_admin_reply(arrays, row, EventKind.ORDERS_CANCELLED)

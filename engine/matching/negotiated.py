@@ -22,7 +22,7 @@ from engine.codes import (
 )
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
-from engine.matching.continuous import Trade, settle_maker, settle_taker, tell_trade
+from engine.matching.continuous import Trade, settle_resting, settle_taker, tell_trade
 from engine.matching.events import add_admin_reply, add_reply, refuse
 from engine.matching.identity import (
     find_open_order,
@@ -30,10 +30,9 @@ from engine.matching.identity import (
     look_up_client_id,
     register_client_id,
 )
-from engine.matching.instruments import price_limits
 from engine.matching.lifecycle import cancel, leave_filled
 from engine.orderbook.queues import give_slot_back, open_lots, shrink_in_queue
-from engine.risk import fee_of
+from engine.risk import fee_of, price_limits
 from engine.units import (
     EXCHANGE_ACCOUNT,
     MAX_NOTIONAL_FEN,
@@ -143,7 +142,8 @@ def take(arrays: EngineArrays, row: int, slot: int) -> None:
         fee_of(notional_fen, instrument["taker_fee_ppm"]),
         int64(TradeType.LISTED),
     )
-    settle_maker(arrays, maker, instrument, trade, notional_fen)
+    maker_lots, fee_fen = trade.maker_remaining_lots, trade.maker_fee_fen
+    settle_resting(arrays, maker, instrument, lots, maker_lots, notional_fen, fee_fen)
     settle_taker(arrays, taker, instrument, lots, notional_fen, trade.taker_fee_fen)
     _tell(arrays, row, Pair(maker_slot, slot), trade)
     if maker["remaining_lots"] == 0:
@@ -246,12 +246,8 @@ def _match_pair(arrays: EngineArrays, row: int, pair: Pair) -> None:
     trade = Trade(
         price_ticks, lots, maker_lots, taker_lots, maker_fee_fen, taker_fee_fen, trade_type
     )
-    # To the taker's order, which rested as well, the trade is one of a resting order.
-    mirrored = Trade(
-        price_ticks, lots, taker_lots, maker_lots, taker_fee_fen, maker_fee_fen, trade_type
-    )
-    settle_maker(arrays, maker, instrument, trade, notional_fen)
-    settle_maker(arrays, taker, instrument, mirrored, notional_fen)
+    settle_resting(arrays, maker, instrument, lots, maker_lots, notional_fen, maker_fee_fen)
+    settle_resting(arrays, taker, instrument, lots, taker_lots, notional_fen, taker_fee_fen)
     _tell(arrays, row, pair, trade)
     if maker_lots == 0:
         leave_filled(arrays, row, pair.maker_slot, maker_lots)

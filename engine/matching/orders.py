@@ -21,6 +21,7 @@ from engine.codes import (
     EventKind,
     OrderFlag,
     OrderType,
+    Phase,
     Purpose,
     Reason,
     Resting,
@@ -30,8 +31,8 @@ from engine.codes import (
 )
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
-from engine.matching.continuous import best_is_reached, first_opposite
-from engine.matching.events import add_reply, describe_order, refuse
+from engine.matching.continuous import best_is_reached, first_opposite, meets_own
+from engine.matching.events import add_reply, copy_terms, describe_order, refuse
 from engine.matching.identity import (
     can_issue_orders,
     is_defined,
@@ -247,6 +248,19 @@ def _check_new(
 
 
 @inlined
+def _may_join_auction(command: Any) -> Any:
+    """Whether a call auction takes orders with such terms."""
+    time_in_force = int64(command["time_in_force"])
+    is_immediate = time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if command["stop_price_ticks"] != 0:
+        # A stop waits for continuous trading, whatever it then does.
+        return True
+    has_conditions = command["minimum_quantity_lots"] | command["display_quantity_lots"]
+    is_plain = command["order_type"] == OrderType.LIMIT and has_conditions == 0
+    return is_plain and not is_immediate
+
+
+@inlined
 def _check_market(arrays: EngineArrays, command: Any, limit_ticks: int) -> Any:
     """Checks 6 to 10 of NEW_ORDER, and those of TAKE_ORDER in their place."""
     number = int64(command["instrument"])
@@ -257,6 +271,8 @@ def _check_market(arrays: EngineArrays, command: Any, limit_ticks: int) -> Any:
     code = int64(check_phase(instrument))
     if code != Code.OK:
         return code
+    if instrument["phase"] == Phase.CALL_AUCTION and not _may_join_auction(command):
+        return int64(Code.NOT_IN_CALL_AUCTION)
     lots, stop_ticks = command["quantity_lots"], command["stop_price_ticks"]
     code = int64(check_quantity_and_price(instrument, lots, limit_ticks))
     if code == Code.OK and stop_ticks != 0:
@@ -295,7 +311,13 @@ def check_contact(
     flags: int,
     self_trade_prevention: int,
 ) -> Any:
-    """Whether the first order that would be met, if any, may be met."""
+    """Whether the first order that would be met, if any, may be met; in an auction, all of them."""
+    if arrays.instruments[instrument]["phase"] == Phase.CALL_AUCTION:
+        if flags & _POST_ONLY:
+            return int64(Code.NOT_IN_CALL_AUCTION)
+        if meets_own(arrays.book, instrument, side, account, limit_ticks, 0):
+            return int64(Code.WOULD_SELF_TRADE)
+        return int64(Code.OK)
     if best_is_reached(arrays.book, instrument, side, limit_ticks):
         if flags & _POST_ONLY:
             return int64(Code.WOULD_CROSS)
@@ -321,20 +343,16 @@ def _fill_slot(
     order["instrument"] = command["instrument"]
     order["position"] = position_row
     order["allowance"] = allowance_row
-    order["side"] = command["side"]
-    order["order_type"] = command["order_type"]
-    order["time_in_force"] = command["time_in_force"]
-    order["flags"] = command["flags"]
-    order["self_trade_prevention"] = command["self_trade_prevention"]
-    order["purpose"] = command["purpose"]
+    copy_terms(command, order)
     order["gateway"] = command["gateway"]
     is_off_book = command["order_type"] >= OrderType.BLOCK
     order["resting"] = int64(Resting.OFF_BOOK if is_off_book else Resting.BOOK)
     if command["stop_price_ticks"] | command["display_quantity_lots"]:
         _write_conditions(arrays.book, command, slot)
     details = arrays.book.details[slot]
-    details["client_id_high"] = command["client_id_high"]
-    details["client_id_low"] = command["client_id_low"]
+    high, low = command["client_id_high"], command["client_id_low"]
+    details["client_id_high"] = high
+    details["client_id_low"] = low
     details["entered_time_ns"] = command["time_ns"]
     details["session"] = command["session"]
     details["scheme"] = command["scheme"]

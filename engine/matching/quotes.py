@@ -14,6 +14,7 @@ from engine.codes import (
     EventKind,
     OrderFlag,
     OrderType,
+    Phase,
     Purpose,
     Reason,
     Resting,
@@ -24,13 +25,14 @@ from engine.codes import (
 from engine.compiled import inlined, int64, kernel
 from engine.matching.amendments import take_out_to_enter
 from engine.matching.arrays import EVENT_WORDS, EngineArrays
-from engine.matching.continuous import enter
+from engine.matching.continuous import enter, meets_own
 from engine.matching.events import add_admin_reply, add_event, describe_order, refuse
 from engine.matching.identity import can_issue_orders, is_defined, issue_order
 from engine.matching.lifecycle import cancel, shrink
 from engine.matching.stops import trigger_stops
 from engine.risk import (
     check_account_limits,
+    check_cancel,
     check_means,
     check_phase,
     check_quantity_and_price,
@@ -73,6 +75,11 @@ def set_quote(arrays: EngineArrays, row: int) -> None:
     bid, ask = _quote_sides(arrays, row, position_row)
     if code == Code.OK and (bid.quantity_lots > 0 or ask.quantity_lots > 0):
         code = _check_state(arrays, row, position_row, bid, ask)
+    bid_action = _action(arrays, bid)
+    ask_action = _action(arrays, ask)
+    changes_standing = _changes_standing(bid, bid_action) or _changes_standing(ask, ask_action)
+    if code == Code.OK:
+        code = _check_auction(arrays, command, bid, ask, changes_standing)
     if code != Code.OK:
         refuse(arrays, row, code, 0)
         return
@@ -83,8 +90,6 @@ def set_quote(arrays: EngineArrays, row: int) -> None:
     if position_row == 0 and bid.quantity_lots > 0:
         position_row = add_position(arrays.balances, account, instrument)
     reply = add_admin_reply(arrays, row, EventKind.QUOTE_SET)
-    bid_action = _action(arrays, bid)
-    ask_action = _action(arrays, ask)
     _take_out(arrays, row, bid, bid_action)
     withdrawal = arrays.progress[0]["events"]
     _take_out(arrays, row, ask, ask_action)
@@ -219,6 +224,37 @@ def _check_room(
     if position_row == 0 and not can_add_position(arrays.balances):
         return int64(Code.ENGINE_FULL)
     return int64(Code.OK)
+
+
+@inlined
+def _check_auction(
+    arrays: EngineArrays, command: Any, bid: QuoteSide, ask: QuoteSide, changes_standing: bool
+) -> Any:
+    """Checks 8 and 9."""
+    instrument = arrays.instruments[command["instrument"]]
+    is_auction = instrument["phase"] == Phase.CALL_AUCTION
+    if is_auction and (
+        _meets_own(arrays, command, bid, ask) or _meets_own(arrays, command, ask, bid)
+    ):
+        return int64(Code.WOULD_SELF_TRADE)
+    if changes_standing:
+        return int64(check_cancel(instrument, command["time_ns"]))
+    return int64(Code.OK)
+
+
+@inlined
+def _meets_own(arrays: EngineArrays, command: Any, wanted: QuoteSide, other: QuoteSide) -> Any:
+    """Whether a side would reach an order of its account that is not the quote's other side."""
+    number, account = int64(command["instrument"]), int64(command["account"])
+    return wanted.quantity_lots > 0 and meets_own(
+        arrays.book, number, wanted.side, account, wanted.price_ticks, other.standing_slot
+    )
+
+
+@inlined
+def _changes_standing(wanted: QuoteSide, action: int) -> Any:
+    """Whether an order that stands is cancelled or amended."""
+    return wanted.standing_slot != 0 and action != _UNTOUCHED
 
 
 @inlined

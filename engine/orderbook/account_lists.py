@@ -32,11 +32,8 @@ def leave_account(book: BookArrays, slot: int, account: int) -> None:
     link = book.account_links[slot]
     following = int64(link["next"])
     previous = int64(link["previous"])
-    if previous == 0:
-        ends["first"] = following
-    else:
-        book.account_links[previous]["next"] = following
-    if following == 0:
-        ends["last"] = previous
-    else:
-        book.account_links[following]["previous"] = previous
+    # As in `leave_queue`: where there is no neighbour, slot 0 is written to, which is never read.
+    book.account_links[previous]["next"] = following
+    book.account_links[following]["previous"] = previous
+    ends["first"] = following if previous == 0 else int64(ends["first"])
+    ends["last"] = previous if following == 0 else int64(ends["last"])

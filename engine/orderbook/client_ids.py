@@ -75,12 +75,24 @@ def first_row(entries: np.ndarray, seeds: np.ndarray, account: int, high: int, l
 
 
 @inlined
+def next_row(entries: np.ndarray, row: int) -> Any:
+    """Where the search goes on if another id is there.
+
+    The step and the length it wraps at have no common divisor, so every entry but the last (where
+    a walk may begin, but never comes by) is visited in the end.
+    """
+    last = len(entries) - 1
+    following = row + BLOCK_ENTRIES
+    return following - last * int64(following >= last)
+
+
+@inlined
 def find_client_id(table: ClientIdArrays, first: int, account: int, high: int, low: int) -> Any:
     """The row where the id is, or where it belongs, and what it stands for (0: nothing yet).
 
     `first` is the `first_row` of the table's entries.
     """
-    row = _find_from(table.entries, first, account, high, low)
+    row = find_from(table.entries, first, account, high, low)
     value = int64(table.entries[row]["value"])
     if value == 0 and len(table.old_entries) != 0:
         value = _find_old(table, account, high, low)
@@ -91,14 +103,13 @@ def find_client_id(table: ClientIdArrays, first: int, account: int, high: int, l
 def _find_old(table: ClientIdArrays, account: int, high: int, low: int) -> Any:
     """What the id stands for in the old table."""
     first = first_row(table.old_entries, table.seeds, account, high, low)
-    row = _find_from(table.old_entries, first, account, high, low)
+    row = find_from(table.old_entries, first, account, high, low)
     return int64(table.old_entries[row]["value"])
 
 
 @inlined
-def _find_from(entries: np.ndarray, row: int, account: int, high: int, low: int) -> Any:
+def find_from(entries: np.ndarray, row: int, account: int, high: int, low: int) -> Any:
     """The row of the id's entry, or of the free entry where it belongs."""
-    last = len(entries) - 1
     while True:
         entry = entries[row]
         if entry["value"] == 0 or (
@@ -107,11 +118,7 @@ def _find_from(entries: np.ndarray, row: int, account: int, high: int, low: int)
             and entry["account"] == account
         ):
             return row
-        # The step and the length it wraps at have no common divisor, so every entry but the last
-        # (where a walk may begin, but never comes by) is visited in the end.
-        row += BLOCK_ENTRIES
-        if row >= last:
-            row -= last
+        row = next_row(entries, row)
 
 
 @inlined
@@ -138,7 +145,7 @@ def move_client_ids(table: ClientIdArrays, rows: int) -> None:
             account = int64(entry["account"])
             high, low = entry["client_id_high"], entry["client_id_low"]
             first = first_row(table.entries, table.seeds, account, high, low)
-            row = _find_from(table.entries, first, account, high, low)
+            row = find_from(table.entries, first, account, high, low)
             write_client_id(table, row, account, high, low, entry["value"])
     table.moved[0] = end
 

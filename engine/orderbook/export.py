@@ -13,7 +13,7 @@ from engine.codes import OrderFlag, Resting, TimeInForce
 from engine.compiled import entry_point, int64
 from engine.orderbook.arrays import NO_LEVEL, BookArrays
 from engine.orderbook.ladder import next_level, stop_book
-from engine.records import ORDER_STATE
+from engine.state_records import ORDER_STATE
 
 
 def open_orders(book: BookArrays, last_instrument: int) -> np.ndarray:

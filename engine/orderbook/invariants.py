@@ -28,7 +28,6 @@ def check_book(book: BookArrays, last_instrument: int) -> None:
             for side in (Side.BUY, Side.SELL):
                 if book.sides[2 * number + side]["levels"]:
                     queued += _check_side(book, number, side)
-        _check_uncrossed(book, instrument)
         queued += _check_off_book(book, instrument)
     require(sorted(queued) == open_slots, "each open order is in one queue, and no other is")
     _check_account_lists(book, open_slots)
@@ -69,7 +68,10 @@ def _check_slots(book: BookArrays) -> list[int]:
     require(len(open_slots) == pool["open_orders"], "open orders are counted")
     slot_bits = order_ids[open_slots] & ((1 << ORDER_SLOT_BITS) - 1)
     require((slot_bits == open_slots).all(), "an order id names its slot")
-    require(not book.orders[:1].tobytes().strip(b"\0"), "slot 0 stays empty")
+    # All but the links, which are written to where an order has no neighbour.
+    nobody = book.orders[:1].copy()
+    nobody["next"] = nobody["previous"] = 0
+    require(not nobody.tobytes().strip(b"\0"), "slot 0 stays empty")
     return [int(slot) for slot in open_slots]
 
 
@@ -185,7 +187,8 @@ def _check_expiries(book: BookArrays, open_slots: list[int]) -> None:
         require(keys[place // 2 - 1] <= keys[place - 1] or place == 1, "what lies above is sooner")
 
 
-def _check_uncrossed(book: BookArrays, instrument: int) -> None:
+def require_uncrossed(book: BookArrays, instrument: int) -> None:
+    """Outside auctions the best bid is below the best ask. Raises InvariantError."""
     buy_side = book.sides[2 * instrument + Side.BUY]
     sell_side = book.sides[2 * instrument + Side.SELL]
     if buy_side["best"] != NO_LEVEL and sell_side["best"] != NO_LEVEL:

@@ -117,14 +117,12 @@ def leave_queue(book: BookArrays, slot: int) -> None:
     level = book.levels[level_row]
     following = int64(order["next"])
     previous = int64(order["previous"])
-    if previous == 0:
-        level["head"] = following
-    else:
-        book.orders[previous]["next"] = following
-    if following == 0:
-        level["tail"] = previous
-    else:
-        book.orders[following]["previous"] = previous
+    # Where there is no neighbour, slot 0 is written to, which is nobody's and never read: whether
+    # there is one cannot be foreseen, and a wrong guess costs more than a write.
+    book.orders[previous]["next"] = following
+    book.orders[following]["previous"] = previous
+    level["head"] = following if previous == 0 else int64(level["head"])
+    level["tail"] = previous if following == 0 else int64(level["tail"])
     level["orders"] -= 1
     level["quantity_lots"] -= order["remaining_lots"]
     if level["head"] == 0:

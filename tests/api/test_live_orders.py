@@ -13,7 +13,9 @@ from api.live_orders import LiveOrders
 from api.order_views import OrderView
 from engine.codes import EventKind, OrderType, Reason, SelfTradePrevention, Side, TimeInForce
 from engine.matching.reference import ReferenceEngine
-from engine.records import EVENT, ORDER_EVENT, ORDER_STATE, RAW, TRADE_EVENT, pack_client_id
+from engine.packed_texts import pack_client_id
+from engine.records import EVENT, ORDER_EVENT, RAW, TRADE_EVENT
+from engine.state_records import ORDER_STATE
 
 
 def _joined(*events: np.ndarray) -> np.ndarray:

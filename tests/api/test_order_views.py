@@ -17,7 +17,7 @@ from engine.codes import (
     Side,
     TimeInForce,
 )
-from engine.records import pack_client_id
+from engine.packed_texts import pack_client_id
 from settlement.history import Fill
 
 

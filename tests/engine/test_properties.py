@@ -45,6 +45,10 @@ def test_both_engines_agree_after_every_command(seeds: list[int], scale: Scale) 
         assert read_events(answer) == events, _describe(command)
         assert state_hash(compiled.export()) == state_hash(reference.export()), _describe(command)
         assert compiled.next_expiry_ns == reference.next_expiry_ns, _describe(command)
+        # The compiled engine's may be too early, until it has looked for what has ended.
+        has_looked = int(command["kind"][0]) == CommandKind.END_INTERRUPTIONS
+        early_ns = reference.next_interruption_end_ns - compiled.next_interruption_end_ns
+        assert early_ns == 0 if has_looked else early_ns >= 0, _describe(command)
 
     flow = run_flow(reference, seeds, compare, scale)
     again = Engine(scale.limits).apply(flow.commands)

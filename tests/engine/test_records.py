@@ -4,18 +4,9 @@ import numpy as np
 import pytest
 from protocol_page import table
 
-from engine import records
-from engine.records import (
-    COMMAND,
-    EVENT,
-    ORDER_COMMAND,
-    ORDER_EVENT,
-    RECORD_BYTES,
-    pack_client_id,
-    pack_text,
-    unpack_client_id,
-    unpack_text,
-)
+from engine import records, state_records
+from engine.packed_texts import pack_client_id, pack_text, unpack_client_id, unpack_text
+from engine.records import COMMAND, EVENT, ORDER_COMMAND, ORDER_EVENT, RECORD_BYTES
 
 COMMANDS = (
     "ORDER_COMMAND",
@@ -28,6 +19,7 @@ EVENTS = (
     "ORDER_EVENT",
     "TRADE_EVENT",
     "INSTRUMENT_EVENT",
+    "AUCTION_EVENT",
     "BLOCK_RULES_EVENT",
     "ADMIN_EVENT",
     "ACCOUNT_LIMITS_EVENT",
@@ -44,7 +36,7 @@ UUID = "6d1f2e64-9f0e-4a57-8d4b-3f4c5b6a7980"
 
 
 def _layout(name: str) -> np.dtype:
-    layout = getattr(records, name)
+    layout = getattr(state_records if name in STATES else records, name)
     assert isinstance(layout, np.dtype)
     return layout
 

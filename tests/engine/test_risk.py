@@ -7,7 +7,6 @@ import pytest
 
 from engine.accounts import BalanceArrays, add_allowance, add_position, allocate_balances
 from engine.codes import Code, Phase, Side
-from engine.records import INSTRUMENT_STATE
 from engine.risk import (
     check_allowance,
     check_means,
@@ -17,6 +16,7 @@ from engine.risk import (
     hold_of,
 )
 from engine.state import EngineLimits
+from engine.state_records import INSTRUMENT_STATE
 from engine.units import MAX_FEE_PPM, MAX_NOTIONAL_FEN
 
 LIMITS = EngineLimits(
@@ -71,10 +71,10 @@ def test_the_hold_covers_the_higher_fee(maker_ppm: int, taker_ppm: int) -> None:
         (Phase.HALTED, Code.MARKET_HALTED),
         (Phase.CLOSED, Code.MARKET_CLOSED),
         (Phase.PRE_OPEN, Code.MARKET_CLOSED),
-        (Phase.CALL_AUCTION, Code.MARKET_CLOSED),
+        (Phase.CALL_AUCTION, Code.OK),
     ],
 )
-def test_orders_are_entered_in_continuous_trading_only(phase: Phase, code: Code) -> None:
+def test_orders_are_entered_in_trading_and_auctions_only(phase: Phase, code: Code) -> None:
     """Each phase has its code."""
     assert check_phase(_instrument(phase=phase)) == code
 

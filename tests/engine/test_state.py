@@ -7,8 +7,8 @@ import pytest
 from engine_driver import SMALL_LIMITS, AnyEngine
 from engine_flows import run_flow
 
-from engine.records import ACCOUNT_STATE
 from engine.state import EngineLimits, EngineState, state_hash
+from engine.state_records import ACCOUNT_STATE
 
 EngineClass = Callable[[EngineLimits], AnyEngine]
 

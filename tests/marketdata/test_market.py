@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from market_flows import run_market_flow
 
-from engine.codes import CommandKind, Phase, Resting, Side
+from engine.codes import CommandKind, EventKind, Phase, Resting, Side
 from engine.decimals import format_price
 from engine.matching.reference import ReferenceEngine
-from engine.records import pack_text
+from engine.packed_texts import pack_text
+from engine.records import AUCTION_EVENT
 from engine.state import EngineState
 from marketdata.market import Market, PastTrade
 
@@ -209,6 +210,46 @@ def test_a_new_day_resets_the_figures(exchange):
     assert (ticker["phase"], ticker["trading_day"]) == ("closed", "2024-10-05")
     assert (ticker["reference_price"], ticker["lower_limit"]) == ("50.10", "45.09")
     assert (ticker["last"], ticker["open"], ticker["volume"]) == ("50.10", None, "0")
+
+
+def test_an_auction_shows_what_it_would_come_to(exchange):
+    """Price, quantity and surplus while the books cross, and when the phase is planned to end."""
+    ends_at_ns = 1_700_000_000 * 10**9
+    phase = {"instrument": 1, "phase": Phase.CALL_AUCTION, "ends_at_ns": ends_at_ns}
+    exchange.send(CommandKind.SET_PHASE, **phase)
+    exchange.order(1, Side.SELL, 4_990, 4)
+    ticker = exchange.market.ticker(SYMBOL)
+    assert (ticker["phase"], ticker["ends_at"]) == ("call_auction", "2023-11-14T22:13:20.000000Z")
+    assert ticker["indicative_price"] is None
+    exchange.order(2, Side.BUY, 5_010, 10)
+    ticker = exchange.market.ticker(SYMBOL)
+    names = ("bid", "ask", "indicative_price", "indicative_quantity", "indicative_surplus")
+    assert tuple(ticker[name] for name in names) == ("50.10", "49.90", "50.10", "4", "6")
+    book = exchange.market.book(SYMBOL)
+    assert (book["bids"], book["asks"]) == ([["50.10", "10", 1]], [["49.90", "4", 1]])
+    exchange.send(CommandKind.SET_PHASE, instrument=1, phase=Phase.CONTINUOUS)
+    ticker = exchange.market.ticker(SYMBOL)
+    assert (ticker["last"], ticker["volume"], ticker["ends_at"]) == ("50.10", "4", None)
+    assert ticker["indicative_price"] is None
+    assert exchange.market.book(SYMBOL)["bids"] == [["50.10", "6", 1]]
+
+
+@given(command_seeds)
+@settings(max_examples=60, deadline=None)
+def test_an_auction_ends_as_its_last_ticker_said(seeds):
+    """What the market shows just before is what the engine does, in any flow."""
+    market = Market()
+    for answer in run_market_flow(ReferenceEngine(ROOMY_LIMITS), seeds):
+        shown = {
+            each.number: each.indicative()
+            for each in market.instruments
+            if each.phase == Phase.CALL_AUCTION
+        }
+        market.apply(answer)
+        ended = answer[answer["kind"] == EventKind.AUCTION_ENDED].view(AUCTION_EVENT)
+        for event in ended[np.isin(ended["instrument"], list(shown))]:
+            result = tuple(event[["price_ticks", "quantity_lots", "surplus_lots"]].tolist())
+            assert result == shown[int(event["instrument"])]
 
 
 def test_pages_of_trades_follow_the_cursor(exchange):

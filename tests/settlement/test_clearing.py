@@ -77,6 +77,21 @@ def test_closing_prices(market: Any, tmp_path: Path) -> None:
     assert {item.phase for item in instruments} == {Phase.CONTINUOUS}
 
 
+def test_a_closing_auction_counts_like_any_trade(market: Any, tmp_path: Path) -> None:
+    """The end of the day ends the auction, and its trades are in the day's average."""
+    market.order(1, 1, SELL, 5_000, 300)
+    market.order(3, 1, BUY, 5_000, 300)
+    market.set_phase(1, Phase.CALL_AUCTION)
+    market.order(2, 1, SELL, 5_040, 100)
+    market.order(4, 1, BUY, 5_100, 100)
+    market.intake.flush()
+    run_id = market.settle(tmp_path)
+    with market.database.read() as session:
+        price, _ = clearing.report(session, run_id).prices[0]
+    found = (price.volume_lots, price.closing_price_ticks, price.method)
+    assert found == (400, 5_010, "vwap")
+
+
 def test_a_closed_market_stays_closed(market: Any, tmp_path: Path) -> None:
     """Without `reopen` the next day waits; day orders have expired, gtc orders rest."""
     market.order(3, 1, BUY, 4_900, 5)

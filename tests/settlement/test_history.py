@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.codes import Side
-from engine.records import pack_client_id
+from engine.packed_texts import pack_client_id
 from settlement import history
 from settlement.database import Database
 from settlement.errors import Refused

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from engine.codes import Phase, Reason, Side, TimeInForce
-from engine.records import EVENT
+from engine.codes import CommandKind, Phase, Reason, Side, TimeInForce
+from engine.records import ADMIN_COMMAND, EVENT
 from settlement import ledger
 from settlement.database import Database
 from settlement.intake import Intake, IntakeError, apply_events, checkpoint, intake_lease
@@ -108,6 +108,25 @@ def test_trades_and_instruments_are_kept(exchange: Any) -> None:
     assert trade.trading_day == instrument.trading_day == 20_777
     assert (instrument.symbol, instrument.phase) == ("GD-PHCER", Phase.CONTINUOUS)
     assert (instrument.lower_limit_ticks, instrument.upper_limit_ticks) == (4_500, 5_500)
+
+
+def test_the_phase_follows_an_interruption(exchange: Any) -> None:
+    """Trading that went too far is an auction in the database too, with its trades at its end."""
+    rule = {"volatility_ppm": 10_000, "interruption_seconds": 60}
+    exchange.command(CommandKind.SET_VOLATILITY, ADMIN_COMMAND, instrument=1, **rule)
+    sold = exchange.order(1, 1, SELL, 5_100, 10)
+    bought = exchange.order(2, 1, BUY, 5_100, 10)
+    exchange.intake.flush()
+    with exchange.database.read() as session:
+        assert session.scalar(select(Instrument.phase)) == Phase.CALL_AUCTION
+    assert {row.status for row in orders_of(exchange.database).values()} == {"open"}
+    exchange.set_phase(1, Phase.CONTINUOUS)
+    exchange.intake.flush()
+    with exchange.database.read() as session:
+        assert session.scalar(select(Instrument.phase)) == Phase.CONTINUOUS
+        trade = session.scalars(select(Trade)).one()
+    assert (trade.maker_order_id, trade.taker_order_id) == (sold, bought)
+    assert {row.status for row in orders_of(exchange.database).values()} == {"filled"}
 
 
 def test_cash_and_credits_are_posted(exchange: Any) -> None:

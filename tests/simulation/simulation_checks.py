@@ -37,6 +37,10 @@ class CheckedEngine:
     def next_expiry_ns(self) -> int:
         return self._engine.next_expiry_ns
 
+    @property
+    def next_interruption_end_ns(self) -> int:
+        return self._engine.next_interruption_end_ns
+
     def apply(self, commands: np.ndarray) -> np.ndarray:
         events = self._engine.apply(commands)
         check_state(self._engine.export())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -15,15 +14,18 @@ from engine.codes import (
     InstrumentFlag,
     OrderFlag,
     OrderType,
+    Phase,
     Purpose,
     Resting,
     Side,
 )
+from engine.packed_texts import pack_text
 from engine.queries import MatchingEngine
 from engine.records import (
     ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    AUCTION_EVENT,
     BLOCK_RULES_EVENT,
     COMMAND,
     INSTRUMENT_COMMAND,
@@ -33,16 +35,25 @@ from engine.records import (
     ORDER_EVENT,
     QUOTE_COMMAND,
     TRADE_EVENT,
-    pack_text,
 )
 from engine.state import EngineLimits, EngineState
 from engine.units import ONE_MILLION, ORDER_SLOT_BITS
 
+_AUCTION_EVENTS = (
+    EventKind.AUCTION_ENDED,
+    EventKind.VOLATILITY_INTERRUPTED,
+    EventKind.PHASE_CHANGED,
+    EventKind.VOLATILITY_SET,
+)
 # Either engine.
 AnyEngine = MatchingEngine
 SMALL_LIMITS = EngineLimits(
     orders=512, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=16_384
 )
+_EXTREMES = (
+    0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
+    2**60, 2**60 + 1, 2**63 - 1, -(2**63),
+)  # fmt: skip
 # What a test's clock starts with; commands are a microsecond apart.
 FIRST_TIME_NS = 1_700_000_000_000_000_000
 
@@ -74,6 +85,8 @@ def event_layout(kind: int) -> np.dtype:
         return ORDER_EVENT
     if kind == EventKind.TRADE:
         return TRADE_EVENT
+    if kind in _AUCTION_EVENTS:
+        return AUCTION_EVENT
     if kind == EventKind.BLOCK_RULES_SET:
         return BLOCK_RULES_EVENT
     if kind == EventKind.ACCOUNT_LIMITS_SET:
@@ -109,6 +122,16 @@ def instrument_fields(**changes: int) -> dict[str, int]:
     return plain | changes
 
 
+def define(instrument: int, **changes: int) -> np.ndarray:
+    small = {"maximum_order_lots": 60, "maximum_holding_lots": 260, "ladder_levels": 64}
+    fields = instrument_fields(instrument=instrument, **(small | changes))
+    return make_command(CommandKind.DEFINE_INSTRUMENT, **fields)
+
+
+def set_phase(instrument: int, phase: Phase) -> np.ndarray:
+    return make_command(CommandKind.SET_PHASE, instrument=instrument, phase=phase)
+
+
 def stamp(command: np.ndarray, sequence: int) -> np.ndarray:
     """Give a command what the core gives it, and a request id to look for in the reply."""
     command["sequence"] = sequence
@@ -117,13 +140,13 @@ def stamp(command: np.ndarray, sequence: int) -> np.ndarray:
     return command
 
 
-def spoil(random: Random, command: np.ndarray, extremes: Sequence[int]) -> None:
+def spoil(random: Random, command: np.ndarray) -> None:
     """Put an extreme value into one field, or change the kind."""
     layout = command_layout(int(command["kind"][0]))
     stamped = ("sequence", "time_ns", "request_id", "reserved_header", "padding")
     name = random.choice([field for field in layout.names or () if field not in stamped])
     bounds = np.iinfo(layout[name])
-    fitting = [value for value in extremes if bounds.min <= value <= bounds.max]
+    fitting = [value for value in _EXTREMES if bounds.min <= value <= bounds.max]
     power = 1 << random.randrange(bounds.bits - 1)
     command.view(layout)[name] = random.choice([random.choice(fitting), power, power - 1])
 
@@ -242,6 +265,7 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
     places = [_place(order) for order in orders]
     assert places == sorted(places)
     prices: dict[tuple[int, int], list[int]] = defaultdict(list)
+    own: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     for order in orders:
         instrument = instruments[order["instrument"]]
         price = order["price_ticks"]
@@ -256,11 +280,17 @@ def _check_book(orders: list[dict[str, int]], instruments: list[dict[str, int]])
         shown_lots = order["display_quantity_lots"] or order["remaining_lots"]
         assert 0 < order["shown_lots"] <= min(shown_lots, order["remaining_lots"])
         prices[order["instrument"], order["side"]].append(price)
-    for number in range(len(instruments)):
+        own[order["instrument"], order["side"], order["account"]].append(price)
+    for number, instrument in enumerate(instruments):
         bids, asks = prices[number, int(Side.BUY)], prices[number, int(Side.SELL)]
         assert bids == sorted(bids, reverse=True)
         assert asks == sorted(asks)
-        assert not bids or not asks or bids[0] < asks[0], "the book is crossed"
+        may_cross = instrument["phase"] not in (Phase.CONTINUOUS, Phase.CLOSED)
+        assert may_cross or not bids or not asks or bids[0] < asks[0], "the book is crossed"
+    for (number, side, account), bids in own.items():
+        asks = own.get((number, int(Side.SELL), account), [])
+        is_bid = side == Side.BUY and bool(asks)
+        assert not is_bid or bids[0] < asks[0], "an account would trade with itself"
 
 
 def _place(order: dict[str, int]) -> tuple[int, ...]:
@@ -274,7 +304,7 @@ def _check_pending(order: dict[str, int], instrument: dict[str, int]) -> None:
     stop, last = order["stop_price_ticks"], instrument["last_price_ticks"]
     assert order["shown_lots"] == order["display_quantity_lots"] == 0
     assert instrument["lower_limit_ticks"] <= stop <= instrument["upper_limit_ticks"]
-    if last:
+    if last and instrument["phase"] == Phase.CONTINUOUS:
         assert stop > last if order["side"] == Side.BUY else stop < last, "no stop waits in vain"
 
 

@@ -15,9 +15,10 @@ from account_limit_flows import limits_command, passed_ns
 from engine_conditions import add_conditions
 from engine_driver import (
     AnyEngine,
-    instrument_fields,
+    define,
     make_command,
     read_events,
+    set_phase,
     spoil,
     stamp,
 )
@@ -38,14 +39,13 @@ from engine.codes import (
     Target,
     TimeInForce,
 )
+from engine.records import ADMIN_COMMAND
 
 ACCOUNTS = (1, 2, 3, 4)
 INSTRUMENTS = (1, 2)
 SCHEMES = (1, 2)
-_EXTREMES = (
-    0, 1, -1, 2, 63, 64, 255, 2**16, 2**24, 2**31 - 1, 2**31, -(2**31), 2**45, 2**45 + 1,
-    2**60, 2**60 + 1, 2**63 - 1, -(2**63),
-)  # fmt: skip
+# How often trading goes on again.
+_REOPENED = {Phase.CONTINUOUS: 0.0, Phase.CALL_AUCTION: 0.06}
 
 _seed = st.integers(0, 2**32 - 1)
 # Hypothesis makes most lists short: the second kind makes half of the flows long ones.
@@ -82,7 +82,7 @@ class FlowMaker:
     def opening(self) -> list[np.ndarray]:
         """Two instruments, four accounts with cash and credits, continuous trading."""
         scale = self._scale
-        commands = [_define(number, **fields) for number, fields in scale.instruments.items()]
+        commands = [define(number, **fields) for number, fields in scale.instruments.items()]
         for account in ACCOUNTS:
             commands.append(make_command(CommandKind.OPEN_ACCOUNT, account=account))
             commands.append(
@@ -102,7 +102,7 @@ class FlowMaker:
                 CommandKind.SET_HEADROOM, account=1, scheme=1, quantity_lots=60 * scale.lots
             )
         )
-        commands.extend(_set_phase(instrument, Phase.CONTINUOUS) for instrument in INSTRUMENTS)
+        commands.extend(set_phase(instrument, Phase.CONTINUOUS) for instrument in INSTRUMENTS)
         commands.extend(set_block_rules(instrument) for instrument in INSTRUMENTS)
         return commands
 
@@ -113,7 +113,7 @@ class FlowMaker:
         command["gateway"] = random.choice((0, 1, 2))
         command["session"] = random.choice((0, 1, 2))
         if random.random() < 0.06:
-            spoil(random, command, _EXTREMES)
+            spoil(random, command)
         return command
 
     def learn(self, events: list[dict[str, Any]]) -> None:
@@ -129,7 +129,7 @@ class FlowMaker:
                 for side in ("maker", "taker"):
                     if event[f"{side}_remaining_lots"] == 0:
                         self._close(event[f"{side}_order_id"])
-            elif kind == EventKind.PHASE_CHANGED:
+            elif kind in (EventKind.PHASE_CHANGED, EventKind.VOLATILITY_INTERRUPTED):
                 self._phases[event["instrument"]] = Phase(event["phase"])
             elif kind == EventKind.DAY_ROLLED:
                 self._days[event["instrument"]] = event["trading_day"]
@@ -145,7 +145,8 @@ class FlowMaker:
 
     def _sensible(self, random: Random) -> np.ndarray:
         for instrument in INSTRUMENTS:
-            if self._phases[instrument] != Phase.CONTINUOUS and random.random() < 0.3:
+            share = _REOPENED.get(self._phases[instrument], 0.3)
+            if random.random() < share:
                 return self._reopen(random, instrument)
         if self._blocked and random.random() < 0.4:
             account = min(self._blocked)
@@ -156,7 +157,9 @@ class FlowMaker:
     def _reopen(self, random: Random, instrument: int) -> np.ndarray:
         if self._phases[instrument] == Phase.CLOSED and random.random() < 0.5:
             return self._roll_day(random, instrument)
-        return _set_phase(instrument, Phase.CONTINUOUS)
+        if self._phases[instrument] == Phase.CALL_AUCTION and random.random() < 0.5:
+            return make_command(CommandKind.END_INTERRUPTIONS)
+        return set_phase(instrument, Phase.CONTINUOUS)
 
     def new_order(self, random: Random) -> np.ndarray:
         instrument = random.choice(INSTRUMENTS)
@@ -273,7 +276,24 @@ class FlowMaker:
         )
 
     def set_phase(self, random: Random) -> np.ndarray:
-        return _set_phase(random.choice(INSTRUMENTS), random.choice(list(Phase)))
+        phases = (*Phase, Phase.CALL_AUCTION, Phase.CALL_AUCTION)
+        command = set_phase(random.choice(INSTRUMENTS), random.choice(phases))
+        terms = command.view(ADMIN_COMMAND)
+        if random.random() < 0.5:
+            terms["ends_at_ns"] = self._time_ns + 20_000
+        if random.random() < 0.2:
+            terms["cancel_until_ns"] = self._time_ns + 1_000 * random.choice((1, 5, 10))
+        return command
+
+    def set_volatility(self, random: Random) -> np.ndarray:
+        instrument = random.choice(INSTRUMENTS)
+        ticks = random.choice((0, 1, 2, 2, 3))
+        return make_command(
+            CommandKind.SET_VOLATILITY,
+            instrument=instrument,
+            volatility_ppm=ticks * 1_000_000 // self._centres[instrument] + (ticks > 0),
+            interruption_seconds=random.choice((0, 1, 1, 1)),
+        )
 
     def block_account(self, random: Random) -> np.ndarray:
         return make_command(CommandKind.BLOCK_ACCOUNT, account=random.choice(ACCOUNTS))
@@ -285,7 +305,7 @@ class FlowMaker:
         """More accounts and instruments, until their pools are full."""
         if random.random() < 0.5:
             return make_command(CommandKind.OPEN_ACCOUNT, account=random.randrange(1, 8))
-        return _define(random.randrange(1, 7), reference_price_ticks=random.choice((50, 200)))
+        return define(random.randrange(1, 7), reference_price_ticks=random.choice((50, 200)))
 
     def _roll_day(self, random: Random, instrument: int) -> np.ndarray:
         centre = self._centres[instrument]
@@ -340,7 +360,8 @@ _WEIGHTS: dict[Callable[[FlowMaker, Random], np.ndarray], int] = {
     FlowMaker.move_cash: 4,
     FlowMaker.move_credits: 4,
     FlowMaker.use_allowance: 3,
-    FlowMaker.set_phase: 2,
+    FlowMaker.set_phase: 3,
+    FlowMaker.set_volatility: 2,
     FlowMaker.block_account: 1,
     FlowMaker.set_account_limits: 4,
     FlowMaker.enlarge: 2,
@@ -376,13 +397,3 @@ def run_flow(
         if after is not None:
             after(command, read)
     return Flow(np.concatenate(commands), np.concatenate(events), event_ends)
-
-
-def _define(instrument: int, **changes: int) -> np.ndarray:
-    small = {"maximum_order_lots": 60, "maximum_holding_lots": 260, "ladder_levels": 64}
-    fields = instrument_fields(instrument=instrument, **(small | changes))
-    return make_command(CommandKind.DEFINE_INSTRUMENT, **fields)
-
-
-def _set_phase(instrument: int, phase: Phase) -> np.ndarray:
-    return make_command(CommandKind.SET_PHASE, instrument=instrument, phase=phase)

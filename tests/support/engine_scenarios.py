@@ -35,7 +35,8 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.decimals import parse_fen, parse_price
-from engine.records import ORDER_COMMAND, pack_client_id
+from engine.packed_texts import pack_client_id
+from engine.records import ADMIN_COMMAND, ORDER_COMMAND
 from engine.state import EngineLimits, state_hash
 
 # Z was never opened; the operator acts for no account.
@@ -74,6 +75,7 @@ _PLAIN = {
     "block": CommandKind.BLOCK_ACCOUNT,
     "unblock": CommandKind.UNBLOCK_ACCOUNT,
     "expire": CommandKind.EXPIRE_ORDERS,
+    "end-interruptions": CommandKind.END_INTERRUPTIONS,
     "limits": CommandKind.SET_ACCOUNT_LIMITS,
 }
 
@@ -160,6 +162,7 @@ class Play:
         self._tick_fen = plain["tick_fen"]
         self._words = Words({number: name for name, number in ACCOUNTS.items()}, self._tick_fen)
         self._engine = engine_class(limits)
+        self._late_ns = 0
         self._send(CommandKind.DEFINE_INSTRUMENT, plain)
         for name, balances in accounts.items():
             self.send(f"{name} open")
@@ -173,12 +176,15 @@ class Play:
         kind, fields = self._command(verb, words)
         return self._send(kind, {"account": ACCOUNTS[who]} | fields)
 
-    def state_of(  # noqa: PLR0911 - one row for each form of a statement
+    def state_of(  # noqa: PLR0911 - one row for each form of a line
         self, text: str
     ) -> tuple[str, str] | None:
         """What a statement is about and what is true of it; None if `text` is a command."""
         state = self._engine.export()
         match text.split():
+            case ["time", "passes", seconds, "s"]:
+                self._late_ns += int(seconds) * 1_000_000_000
+                return "time", f"passes {seconds} s"
             case ["bids" | "asks" as side, *_]:
                 which = Side.BUY if side == "bids" else Side.SELL
                 return side, self._words.orders(state, 1, which)
@@ -199,8 +205,11 @@ class Play:
         before = state_hash(self._engine.export())
         command = stamp(make_command(kind, **fields), self._engine.sequence + 1)
         if fields.get("time_in_force") == TimeInForce.GTD:
-            # In a scenario the expiry counts from the order's own time.
+            # In a scenario the expiry counts from the order's own time, and so do other times.
             command.view(ORDER_COMMAND)["expires_at_ns"] += command["time_ns"]
+        if fields.get("cancel_until_ns", 0) > 0:
+            command.view(ADMIN_COMMAND)["cancel_until_ns"] += command["time_ns"]
+        command["time_ns"] += self._late_ns
         events = read_events(self._engine.apply(command))
         check_reply(command, events)
         state = self._engine.export()
@@ -256,6 +265,9 @@ class Play:
             case ["phase", phase, *rest]:
                 named = {"instrument": 1, "phase": Phase[phase.upper()]}
                 return CommandKind.SET_PHASE, named | _fields(rest)
+            case ["volatility", ppm, "ppm", seconds, "s", *rest]:
+                rule = {"volatility_ppm": int(ppm), "interruption_seconds": int(seconds)}
+                return CommandKind.SET_VOLATILITY, {"instrument": 1} | rule | _fields(rest)
             case ["roll", "to", price, "day", day, *rest]:
                 rolled = {"reference_price_ticks": self._price(price), "trading_day": int(day)}
                 return CommandKind.ROLL_DAY, {"instrument": 1} | rolled | _fields(rest)
@@ -331,6 +343,8 @@ def _fields(words: list[str]) -> dict[str, int]:
         elif name == "gtd":
             # Each line is a microsecond later than the one before it.
             fields |= {"time_in_force": TimeInForce.GTD, "expires_at_ns": 1_000 * int(value)}
+        elif name == "no-cancel":
+            fields["cancel_until_ns"] = 1_000 * int(value)
         elif name == "id":
             fields["client_id_high"], fields["client_id_low"], _ = pack_client_id(value)
         else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.codes import Code, EventKind, OrderType, Phase, Reason, Resting, Side, TradeType
 from engine.decimals import format_fen, format_price
-from engine.records import unpack_text
+from engine.packed_texts import unpack_text
 from engine.state import EngineState
 
 
@@ -43,6 +43,8 @@ class Words:
             return f"amended {self._name(event)} to {size} {reason}"
         if kind == EventKind.TRADE:
             return self._trade(event)
+        if kind in (EventKind.AUCTION_ENDED, EventKind.VOLATILITY_INTERRUPTED):
+            return self._auction(kind, event)
         if kind in (EventKind.ORDER_TRIGGERED, EventKind.ORDER_REFRESHED):
             verb = _words(kind).removeprefix("order ")
             return f"{verb} {self._name(event)} {event['remaining_lots']}"
@@ -92,7 +94,10 @@ class Words:
     def _trade(self, event: dict[str, Any]) -> str:
         maker = self._names[event["maker_order_id"]]
         text = f"trade {event['quantity_lots']} @ {self._price(event['price_ticks'])} with {maker}"
-        if event["trade_type"] != TradeType.CONTINUOUS:
+        if event["trade_type"] == TradeType.AUCTION:
+            # The taker did not come in just now.
+            text += f" and {self._names[event['taker_order_id']]}"
+        elif event["trade_type"] != TradeType.CONTINUOUS:
             text = f"{_words(TradeType(event['trade_type']))} {text}"
         if event["maker_fee_fen"] or event["taker_fee_fen"]:
             maker_fee, taker_fee = (
@@ -100,6 +105,17 @@ class Words:
             )
             text += f", fees {maker_fee} maker {taker_fee} taker"
         return text
+
+    def _auction(self, kind: EventKind, event: dict[str, Any]) -> str:
+        price = self._price(event["price_ticks"])
+        if kind == EventKind.VOLATILITY_INTERRUPTED:
+            return f"volatility interrupted before {price}"
+        if not event["price_ticks"]:
+            return "auction ended without trade"
+        side = "buy" if event["surplus_lots"] > 0 else "sell"
+        over = f", {abs(event['surplus_lots'])} to {side} left over"
+        text = f"auction ended {event['quantity_lots']} @ {price}"
+        return text + (over if event["surplus_lots"] else "")
 
     def _refused(self, event: dict[str, Any]) -> str:
         text = f"refused {Code(event['code']).name}"
@@ -173,7 +189,15 @@ def _block_rules(event: dict[str, Any]) -> str:
     return f" {event['minimum_block_lots']} {event['block_limit_ppm']} {window}"
 
 
-_RULES = {EventKind.BLOCK_RULES_SET: _block_rules, EventKind.ACCOUNT_LIMITS_SET: _limits}
+def _volatility(event: dict[str, Any]) -> str:
+    return f" {event['volatility_ppm']} ppm, {event['interruption_seconds']} s"
+
+
+_RULES = {
+    EventKind.BLOCK_RULES_SET: _block_rules,
+    EventKind.ACCOUNT_LIMITS_SET: _limits,
+    EventKind.VOLATILITY_SET: _volatility,
+}
 
 
 def _size(order: Any) -> str:

@@ -7,7 +7,8 @@ from engine_driver import AnyEngine, read_events, stamp
 from engine_flows import FlowMaker
 
 from engine.codes import CommandKind
-from engine.records import INSTRUMENT_COMMAND, pack_text
+from engine.packed_texts import pack_text
+from engine.records import INSTRUMENT_COMMAND
 
 
 def run_market_flow(engine: AnyEngine, seeds: list[int]) -> list[np.ndarray]:

@@ -22,16 +22,9 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.matching.reference import ReferenceEngine
+from engine.packed_texts import pack_client_id, pack_text
 from engine.queries import AccountAnswer, BalancesAnswer
-from engine.records import (
-    ADMIN_COMMAND,
-    COMMAND,
-    INSTRUMENT_COMMAND,
-    ORDER_COMMAND,
-    ORDER_EVENT,
-    pack_client_id,
-    pack_text,
-)
+from engine.records import ADMIN_COMMAND, COMMAND, INSTRUMENT_COMMAND, ORDER_COMMAND, ORDER_EVENT
 from engine.state import EngineLimits
 from settlement import custody, market_rules, operations, registry
 from settlement.clearing import Clearing

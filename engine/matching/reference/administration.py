@@ -1,4 +1,4 @@
-"""Reference data, cash and credits, phases and days, caps, blocks."""
+"""Reference data, cash and credits, days, caps, blocks."""
 
 from __future__ import annotations
 
@@ -131,17 +131,6 @@ def withdraw_credits(market: Market, command: Command) -> None:
     position.available_lots -= command.quantity_lots
     _register_client_id(market, command)
     market.events.repeat(EventKind.CREDITS_WITHDRAWN)
-
-
-def set_phase(market: Market, command: Command) -> None:
-    """SET_PHASE; day orders end with the phase closed."""
-    refuse_if(command.phase not in list(Phase), Code.INVALID_REQUEST)
-    market.instrument(command.instrument).phase = command.phase
-    market.events.repeat(EventKind.PHASE_CHANGED)
-    if command.phase == Phase.CLOSED:
-        for order in market.listed_orders(instrument=command.instrument):
-            if order.is_day:
-                orders.cancel(market, order, Reason.DAY_EXPIRED)
 
 
 def roll_day(market: Market, command: Command) -> None:

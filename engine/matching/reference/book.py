@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from sortedcontainers import SortedDict
 
@@ -160,11 +160,11 @@ class Book:
         chosen = [order for order in self._stops if order.side == side]
         return sorted(chosen, key=lambda order: sign * order.stop_price_ticks)
 
-    def could_trade(self, taker: Order, wanted_lots: int) -> bool:
-        """Whether `taker` would trade at least `wanted_lots` at once."""
+    def could_trade(self, taker: Order, wanted_lots: int, band: range) -> bool:
+        """Whether `taker` would trade at least `wanted_lots` at once, at prices in the band."""
         traded_lots, open_lots = 0, taker.remaining_lots
         mode = taker.self_trade_prevention
-        for resting, shown_lots in self._slices_facing(taker):
+        for resting, shown_lots in self._slices_facing(taker, band):
             is_own = resting.account == taker.account
             if is_own and mode == SelfTradePrevention.CANCEL_OLDEST:
                 continue
@@ -175,14 +175,21 @@ class Book:
             open_lots -= lots
         return traded_lots >= wanted_lots
 
-    def _slices_facing(self, taker: Order) -> Iterator[tuple[Order, int]]:
+    def _slices_facing(self, taker: Order, band: range) -> Iterator[tuple[Order, int]]:
         """Whom `taker` meets with how much: at each price the queue, then what others hide."""
-        for _, queue in groupby(self.facing(taker), key=lambda order: order.price_ticks):
+        allowed = takewhile(lambda order: order.price_ticks in band, self.facing(taker))
+        for _, queue in groupby(allowed, key=lambda order: order.price_ticks):
             resting = list(queue)
             yield from ((order, order.shown_lots) for order in resting)
             for order in resting:
                 if order.account != taker.account:
                     yield order, order.remaining_lots - order.shown_lots
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the best bid and the best ask meet."""
+        best_bid = next(self.orders(Side.BUY), None)
+        return best_bid is not None and next(self.facing(best_bid), None) is not None
 
     def facing(self, order: Order) -> Iterator[Order]:
         """The opposite orders that `order` reaches, the one that trades first coming first."""

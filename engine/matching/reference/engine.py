@@ -7,11 +7,21 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.codes import Code, CommandKind, EventKind
-from engine.matching.reference import administration, negotiated, orders, quotes, risk, stops
+from engine.matching.reference import (
+    administration,
+    auctions,
+    mass_cancel,
+    negotiated,
+    orders,
+    quotes,
+    risk,
+    stops,
+)
 from engine.matching.reference.events import Command, read_command
 from engine.matching.reference.state import Market, Refusal
-from engine.records import ACCOUNT_STATE, COMMAND
+from engine.records import COMMAND
 from engine.state import EngineLimits, EngineState
+from engine.state_records import ACCOUNT_STATE
 from engine.units import NEVER_NS
 
 _RULES: dict[int, Callable[[Market, Command], None]] = {
@@ -19,9 +29,10 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.CANCEL_ORDER: orders.cancel_order,
     CommandKind.AMEND_ORDER: orders.amend_order,
     CommandKind.REPLACE_ORDER: orders.replace_order,
-    CommandKind.CANCEL_ALL: orders.cancel_all,
+    CommandKind.CANCEL_ALL: mass_cancel.cancel_all,
     CommandKind.SET_QUOTE: quotes.set_quote,
-    CommandKind.EXPIRE_ORDERS: orders.expire_orders,
+    CommandKind.EXPIRE_ORDERS: mass_cancel.expire_orders,
+    CommandKind.END_INTERRUPTIONS: auctions.end_interruptions,
     CommandKind.MATCH_ORDERS: negotiated.match_orders,
     CommandKind.TAKE_ORDER: negotiated.take_order,
     CommandKind.DEFINE_INSTRUMENT: administration.define_instrument,
@@ -30,12 +41,13 @@ _RULES: dict[int, Callable[[Market, Command], None]] = {
     CommandKind.WITHDRAW_CASH: administration.withdraw_cash,
     CommandKind.DEPOSIT_CREDITS: administration.deposit_credits,
     CommandKind.WITHDRAW_CREDITS: administration.withdraw_credits,
-    CommandKind.SET_PHASE: administration.set_phase,
+    CommandKind.SET_PHASE: auctions.set_phase,
     CommandKind.ROLL_DAY: administration.roll_day,
     CommandKind.SET_HEADROOM: administration.set_headroom,
     CommandKind.RECORD_SURRENDER: administration.record_surrender,
     CommandKind.BLOCK_ACCOUNT: administration.block_account,
     CommandKind.UNBLOCK_ACCOUNT: administration.unblock_account,
+    CommandKind.SET_VOLATILITY: auctions.set_volatility,
     CommandKind.SET_BLOCK_RULES: negotiated.set_block_rules,
     CommandKind.SET_ACCOUNT_LIMITS: administration.set_account_limits,
 }
@@ -57,6 +69,14 @@ class ReferenceEngine:
         """When the next order expires; NEVER_NS if none does."""
         expiring = (order.expires_at_ns for order in self._market.orders.values())
         return min((time_ns for time_ns in expiring if time_ns != 0), default=NEVER_NS)
+
+    @property
+    def next_interruption_end_ns(self) -> int:
+        """When the next volatility interruption ends; NEVER_NS if none does."""
+        instruments = self._market.instruments.values()
+        return min(
+            (each.ends_at_ns for each in instruments if each.is_interrupted), default=NEVER_NS
+        )
 
     def apply(self, commands: np.ndarray) -> np.ndarray:
         """Carry out `commands` (shape (n,), dtype COMMAND) and return their events (EVENT)."""
@@ -93,6 +113,7 @@ class ReferenceEngine:
         market.sequence = command.sequence
         market.time_ns = command.time_ns
         market.events.begin(command)
+        market.anchors.clear()
         try:
             rule = _RULES.get(command.kind)
             if rule is None:

@@ -13,6 +13,7 @@ from engine.records import (
     ACCOUNT_LIMITS_EVENT,
     ADMIN_COMMAND,
     ADMIN_EVENT,
+    AUCTION_EVENT,
     BLOCK_RULES_EVENT,
     EVENT,
     INSTRUMENT_COMMAND,
@@ -61,7 +62,7 @@ _PACKERS = {
     id(layout): _packer(layout)
     for layout in (
         *(ORDER_EVENT, TRADE_EVENT, ADMIN_EVENT, INSTRUMENT_EVENT),
-        *(BLOCK_RULES_EVENT, ACCOUNT_LIMITS_EVENT),
+        *(AUCTION_EVENT, BLOCK_RULES_EVENT, ACCOUNT_LIMITS_EVENT),
     )
 }
 
@@ -104,6 +105,10 @@ class EventWriter:
 
     def trade(self, **fields: int) -> None:
         self._add(TRADE_EVENT, EventKind.TRADE, fields)
+
+    def auction(self, kind: EventKind, **fields: int) -> None:
+        """What happens to an instrument's phase, or how its auction ended."""
+        self._add(AUCTION_EVENT, kind, {"instrument": self._command.instrument, **fields})
 
     def define_instrument(self, lower_limit_ticks: int, upper_limit_ticks: int) -> None:
         """The reply to DEFINE_INSTRUMENT: its payload and the limits that follow from it."""

@@ -16,7 +16,7 @@ from engine.matching.reference.book import Order
 from engine.matching.reference.events import Command
 from engine.matching.reference.negotiated_checks import allows_price
 from engine.matching.reference.state import Market, refuse_if
-from engine.matching.reference.trades import trade
+from engine.matching.reference.trades import leave_if_served, trade
 from engine.units import EXCHANGE_ACCOUNT, MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ONE_MILLION
 
 
@@ -54,9 +54,8 @@ def match_orders(market: Market, command: Command) -> None:
     is_block = maker.order_type == OrderType.BLOCK
     trade_type = TradeType.BLOCK if is_block else TradeType.ONE_WAY
     trade(market, maker, taker, command.price_ticks, command.quantity_lots, trade_type)
-    if taker.remaining_lots == 0:
-        market.books[taker.instrument].remove(taker)
-        market.close_order(taker)
+    leave_if_served(market, maker)
+    leave_if_served(market, taker)
 
 
 def take_order(market: Market, command: Command) -> None:
@@ -70,6 +69,7 @@ def take_order(market: Market, command: Command) -> None:
     maker = market.order(command.order_id)
     risk.hold(market, order)
     trade(market, maker, order, maker.price_ticks, command.quantity_lots, TradeType.LISTED)
+    leave_if_served(market, maker)
     market.close_order(order)
 
 

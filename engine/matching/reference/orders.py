@@ -10,7 +10,6 @@ from engine.codes import (
     EventKind,
     OrderFlag,
     OrderType,
-    Phase,
     Purpose,
     Reason,
     Resting,
@@ -18,13 +17,14 @@ from engine.codes import (
     Side,
     Target,
     TimeInForce,
+    TradeType,
 )
-from engine.matching.reference import risk
+from engine.matching.reference import phases, risk
 from engine.matching.reference.book import Order
 from engine.matching.reference.events import Command
 from engine.matching.reference.negotiated_checks import check_entry, check_listed
-from engine.matching.reference.state import Instrument, Market, Refusal, refuse_if
-from engine.matching.reference.trades import trade
+from engine.matching.reference.state import Market, Refusal, refuse_if
+from engine.matching.reference.trades import leave_if_served, trade
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, MAX_SLICES
 
 # As a plain integer: the complement of an IntFlag has no bits but those that it knows.
@@ -58,13 +58,16 @@ def accept(market: Market, command: Command) -> Order:
     if order.is_off_book:
         check_entry(market, order)
     else:
+        phases.check_phase(instrument)
+        may_join = not instrument.is_in_call_auction or phases.is_auction_order(command)
+        refuse_if(not may_join, Code.NOT_IN_CALL_AUCTION)
         check_instrument(market, order)
         stop_is_allowed = instrument.allows_price(order.stop_price_ticks)
         refuse_if(order.is_pending and not stop_is_allowed, Code.PRICE_OUTSIDE_LIMITS)
         if command.kind == CommandKind.TAKE_ORDER:
             check_listed(market, order, command.order_id)
         else:
-            check_book(market, order)
+            phases.check_book(market, order)
     risk.check_risk(market, order)
     risk.check_account_limits(market, order.account, [order], new_orders=1)
     has_row = market.has_room_for_position(order.account, order.instrument)
@@ -78,9 +81,8 @@ def accept(market: Market, command: Command) -> Order:
 
 
 def check_instrument(market: Market, order: Order) -> None:
-    """Checks 6 to 8 of NEW_ORDER. Raises Refusal."""
+    """Checks 7 and 8 of NEW_ORDER. Raises Refusal."""
     instrument = market.instruments[order.instrument]
-    check_phase(instrument)
     refuse_if(order.remaining_lots > instrument.maximum_order_lots, Code.QUANTITY_TOO_LARGE)
     refuse_if(not instrument.allows_price(order.price_ticks), Code.PRICE_OUTSIDE_LIMITS)
 
@@ -90,6 +92,7 @@ def cancel_order(market: Market, command: Command) -> None:
     refuse_if(command.target not in list(Target), Code.INVALID_REQUEST)
     market.account(command.account)
     order = _target(market, command)
+    phases.check_cancel(market, market.instruments[order.instrument])
     cancel(market, order, Reason.REQUESTED)
 
 
@@ -112,79 +115,28 @@ def replace_order(market: Market, command: Command) -> None:
     _amend(market, order, command.price_ticks, total_lots, keeps_priority=False)
 
 
-def cancel_all(market: Market, command: Command) -> None:
-    """CANCEL_ALL: every order that each part of the filter lets through."""
-    known_flags = command.flags in (OrderFlag.NONE, OrderFlag.CANCEL_ON_DISCONNECT)
-    refuse_if(command.side not in list(Side) or not known_flags, Code.INVALID_REQUEST)
-    if command.account != 0:
-        market.account(command.account)
-    if command.instrument != 0:
-        market.instrument(command.instrument)
-
-    chosen = [
-        order
-        for order in market.listed_orders(command.account, command.instrument)
-        if command.account in (0, order.account)
-        and command.instrument in (0, order.instrument)
-        and command.side in (Side.ANY, order.side)
-        and command.filter_gateway in (0, order.gateway)
-        and command.filter_session in (0, order.session)
-        and order.flags & command.flags == command.flags
-    ]
-    market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(chosen))
-    reason = Reason.DISCONNECTED if command.flags else Reason.MASS_CANCELLED
-    for order in chosen:
-        cancel(market, order, reason)
-
-
-def expire_orders(market: Market, command: Command) -> None:
-    """EXPIRE_ORDERS: every gtd order whose time has come."""
-    expired = sorted(
-        (
-            order
-            for order in market.orders.values()
-            if order.time_in_force == TimeInForce.GTD and order.expires_at_ns <= command.time_ns
-        ),
-        key=lambda order: (order.expires_at_ns, order.order_id),
-    )
-    market.events.answer(EventKind.ORDERS_CANCELLED, quantity_lots=len(expired))
-    for order in expired:
-        cancel(market, order, Reason.EXPIRED)
-
-
-def check_phase(instrument: Instrument) -> None:
-    """Raises Refusal unless the instrument trades continuously."""
-    refuse_if(instrument.phase == Phase.HALTED, Code.MARKET_HALTED)
-    refuse_if(instrument.phase != Phase.CONTINUOUS, Code.MARKET_CLOSED)
-
-
-def check_book(market: Market, order: Order) -> None:
-    """Checks 9 and 10 of NEW_ORDER: whom the order would meet first. Raises Refusal."""
-    first = next(market.books[order.instrument].facing(order), None)
-    if first is not None and not order.is_pending:
-        refuse_if(order.is_post_only, Code.WOULD_CROSS)
-        gives_way = order.self_trade_prevention == SelfTradePrevention.CANCEL_NEWEST
-        refuse_if(gives_way and first.account == order.account, Code.WOULD_SELF_TRADE)
-
-
 def enter(market: Market, order: Order, minimum_lots: int = 0) -> None:
     """Hold for `order`, match it, and let what is left rest or be cancelled. Cannot fail.
 
     If less than `minimum_lots` could be traded, all of it is cancelled.
     """
     risk.hold(market, order)
-    if order.resting != Resting.BOOK:
+    instrument, book = market.instruments[order.instrument], market.books[order.instrument]
+    if order.resting != Resting.BOOK or instrument.is_in_call_auction:
         reason = Reason.NONE
-    elif market.books[order.instrument].could_trade(order, minimum_lots):
+    elif book.could_trade(order, minimum_lots, phases.band(market, order.instrument)):
         reason = _match(market, order)
     else:
         reason = Reason.MINIMUM_QUANTITY
+    is_in_auction = instrument.is_in_call_auction and order.resting == Resting.BOOK
+    if is_in_auction and reason == Reason.NONE and phases.meets_own(market, order):
+        reason = Reason.SELF_TRADE_PREVENTION  # the rest of an order that was interrupted
     if order.remaining_lots == 0:
         market.close_order(order)
     elif reason != Reason.NONE:
         _cancel_unbooked(market, order, reason)
     else:
-        market.books[order.instrument].add(order)
+        book.add(order)
 
 
 def cancel(market: Market, order: Order, reason: Reason) -> None:
@@ -324,13 +276,16 @@ def _amend(
 ) -> None:
     """Checks 5 to 9 of AMEND_ORDER, then the amendment."""
     remaining_lots = total_lots - order.filled_lots
+    instrument = market.instruments[order.instrument]
+    phases.check_phase(instrument)
+    phases.check_cancel(market, instrument)
     wanted = replace(order, price_ticks=price_ticks, remaining_lots=remaining_lots)
     check_instrument(market, wanted)
     if keeps_priority:
         risk.check_account_limits(market, order.account, [])
         shrink_in_place(market, order, remaining_lots)
         return
-    check_book(market, wanted)
+    phases.check_book(market, wanted)
     risk.check_risk(market, wanted, standing=order)
     risk.check_account_limits(market, order.account, [wanted])
     withdraw(market, order)
@@ -340,16 +295,22 @@ def _amend(
 def _match(market: Market, taker: Order) -> Reason:
     """Trade `taker` as far as it goes. Returns why what is left may not rest, or NONE."""
     book = market.books[taker.instrument]
+    rests = taker.order_type == OrderType.LIMIT and taker.time_in_force != TimeInForce.IOC
+    band = phases.band(market, taker.instrument)
     is_fok = taker.time_in_force == TimeInForce.FOK
-    if is_fok and not book.could_trade(taker, taker.remaining_lots):
+    if is_fok and not book.could_trade(taker, taker.remaining_lots, band):
         return Reason.FILL_OR_KILL
     while taker.remaining_lots > 0:
         maker = next(book.facing(taker), None)
         if maker is None:
             break
+        if maker.price_ticks not in band:
+            phases.interrupt(market, maker.instrument, maker.price_ticks)
+            return Reason.NONE if rests else Reason.VOLATILITY_INTERRUPTION
         if maker.account != taker.account:
             quantity_lots = min(maker.shown_lots, taker.remaining_lots)
-            trade(market, maker, taker, maker.price_ticks, quantity_lots)
+            trade(market, maker, taker, maker.price_ticks, quantity_lots, TradeType.CONTINUOUS)
+            leave_if_served(market, maker)
         elif not _prevent_self_trade(market, maker, taker):
             return Reason.SELF_TRADE_PREVENTION
     if taker.order_type == OrderType.MARKET:

@@ -15,7 +15,7 @@ from engine.codes import (
     Side,
     TimeInForce,
 )
-from engine.matching.reference import orders, risk
+from engine.matching.reference import orders, phases, risk
 from engine.matching.reference.book import Order
 from engine.matching.reference.events import Command
 from engine.matching.reference.state import Instrument, Market, refuse_if
@@ -42,6 +42,13 @@ class QuoteSide:
         return self.standing is None and self.is_wanted
 
     @property
+    def changes_standing(self) -> bool:
+        """Whether an order that stands is cancelled or amended."""
+        if self.standing is None:
+            return False
+        return not self.is_kept or self.standing.remaining_lots != self.wanted.remaining_lots
+
+    @property
     def is_kept(self) -> bool:
         """Whether the standing order stays where it is, untouched or smaller."""
         return (
@@ -61,7 +68,7 @@ def set_quote(market: Market, command: Command) -> None:
     wanted = [side for side in sides if side.is_wanted]
     if wanted:
         refuse_if(account.is_blocked, Code.ACCOUNT_BLOCKED)
-        orders.check_phase(instrument)
+        phases.check_phase(instrument)
     _check_wanted(market, instrument, wanted)
     new_orders = sum(side.is_new for side in sides)
     if wanted:
@@ -70,6 +77,11 @@ def set_quote(market: Market, command: Command) -> None:
     refuse_if(not market.has_room_for_orders(new_orders), Code.ENGINE_FULL)
     has_row = market.has_room_for_position(command.account, command.instrument)
     refuse_if(bool(wanted) and not has_row, Code.ENGINE_FULL)
+    if instrument.is_in_call_auction:
+        for side in wanted:
+            refuse_if(phases.meets_own(market, side.wanted, but_quote=True), Code.WOULD_SELF_TRADE)
+    if any(side.changes_standing for side in sides):
+        phases.check_cancel(market, instrument)
 
     reply = market.events.answer(EventKind.QUOTE_SET)
     for side in sides:

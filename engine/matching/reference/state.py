@@ -11,7 +11,8 @@ import numpy as np
 from engine.codes import Code, InstrumentFlag, Phase
 from engine.matching.reference.book import Book, Order
 from engine.matching.reference.events import EventWriter
-from engine.records import (
+from engine.state import EngineLimits, EngineState
+from engine.state_records import (
     ACCOUNT_STATE,
     ALLOWANCE_STATE,
     COUNTERS_STATE,
@@ -19,7 +20,6 @@ from engine.records import (
     ORDER_STATE,
     POSITION_STATE,
 )
-from engine.state import EngineLimits, EngineState
 from engine.units import EXCHANGE_ACCOUNT, MAX_ORDER_NUMBER, ONE_MILLION, ORDER_SLOT_BITS
 
 
@@ -36,6 +36,13 @@ def refuse_if(condition: bool, code: Code) -> None:
     """One row of a table of checks. Raises Refusal."""
     if condition:
         raise Refusal(code)
+
+
+def price_limits(reference_price_ticks: int, price_limit_ppm: int) -> tuple[int, int]:
+    """The lowest and the highest price allowed, in ticks: never outside the percentage."""
+    lowest = reference_price_ticks * (ONE_MILLION - price_limit_ppm)
+    highest = reference_price_ticks * (ONE_MILLION + price_limit_ppm)
+    return max(1, -(-lowest // ONE_MILLION)), highest // ONE_MILLION
 
 
 @dataclass
@@ -89,6 +96,8 @@ class Instrument:
     maximum_holding_lots: int = 0
     total_credits_lots: int = 0
     last_price_ticks: int = 0
+    ends_at_ns: int = 0
+    cancel_until_ns: int = 0
     minimum_block_lots: int = 0
     tick_fen: int = 0
     price_limit_ppm: int = 0
@@ -97,24 +106,33 @@ class Instrument:
     ladder_levels: int = 0
     trading_day: int = 0
     flags: int = 0
+    volatility_ppm: int = 0
+    interruption_seconds: int = 0
     block_limit_ppm: int = 0
     is_block_window_open: int = 0
     phase: int = Phase.CLOSED
     is_defined: bool = True
+    is_interrupted: bool = False
 
     @property
     def has_resale_lock(self) -> bool:
         return bool(self.flags & InstrumentFlag.RESALE_LOCK)
 
+    @property
+    def is_in_call_auction(self) -> bool:
+        return self.phase == Phase.CALL_AUCTION
+
+    @property
+    def anchor_ticks(self) -> int:
+        """What volatility, and the price of an auction, are measured from."""
+        return self.last_price_ticks or self.reference_price_ticks
+
+    def allows_cancel(self, time_ns: int) -> bool:
+        """Whether clients may cancel and amend at this time."""
+        return self.cancel_until_ns == 0 or time_ns < self.cancel_until_ns
+
     def allows_price(self, price_ticks: int) -> bool:
         return self.lower_limit_ticks <= price_ticks <= self.upper_limit_ticks
-
-
-def price_limits(reference_price_ticks: int, price_limit_ppm: int) -> tuple[int, int]:
-    """The lowest and the highest price allowed, in ticks: never outside the percentage."""
-    lowest = reference_price_ticks * (ONE_MILLION - price_limit_ppm)
-    highest = reference_price_ticks * (ONE_MILLION + price_limit_ppm)
-    return max(1, -(-lowest // ONE_MILLION)), highest // ONE_MILLION
 
 
 class Registered(NamedTuple):
@@ -143,6 +161,8 @@ class Market:
         self.slots_used = 0
         self.next_order_number = 1
         self.next_trade_id = 1
+        # By instrument: what volatility is measured from while a command is carried out.
+        self.anchors: dict[int, int] = {}
         self.total_cash_fen = 0
 
     def account(self, number: int) -> Account:

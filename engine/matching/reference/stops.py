@@ -10,7 +10,7 @@ from engine.matching.reference.state import Instrument, Market
 
 def trigger_stops(market: Market) -> None:
     """Enter every stop that its instrument's last price has reached, until there is none left."""
-    for number, instrument in market.instruments.items():
+    for number, instrument in sorted(market.instruments.items()):
         while (order := _next_triggered(market, number, instrument)) is not None:
             orders.withdraw(market, order)
             order.is_pending = False

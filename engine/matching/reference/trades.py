@@ -1,4 +1,4 @@
-"""One trade: what changes hands, what is told of it, and what becomes of the resting order."""
+"""One trade: what changes hands, what is told of it, and what becomes of a resting order."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ def trade(
     taker: Order,
     price_ticks: int,
     quantity_lots: int,
-    trade_type: TradeType = TradeType.CONTINUOUS,
+    trade_type: TradeType,
 ) -> None:
-    """One match. A filled maker leaves its place and gives its slot back."""
-    maker.slice_lots -= min(maker.slice_lots, quantity_lots)
+    """One match."""
+    for order in (maker, taker):
+        order.slice_lots -= min(order.slice_lots, quantity_lots)
     maker_fee_fen, taker_fee_fen = risk.exchange(market, maker, taker, price_ticks, quantity_lots)
     if trade_type not in (TradeType.BLOCK, TradeType.ONE_WAY):
         market.instruments[maker.instrument].last_price_ticks = price_ticks
@@ -38,10 +39,14 @@ def trade(
         **of_both,
     )
     market.next_trade_id += 1
-    if maker.remaining_lots == 0:
-        market.books[maker.instrument].remove(maker)
-        market.close_order(maker)
-    elif maker.shown_lots == 0 and not maker.is_off_book:
-        market.books[maker.instrument].remove(maker)
-        market.books[maker.instrument].add(maker)
-        market.events.order(EventKind.ORDER_REFRESHED, maker)
+
+
+def leave_if_served(market: Market, order: Order) -> None:
+    """A resting order that is filled gives its slot back; after a filled slice comes the next."""
+    if order.remaining_lots == 0:
+        market.books[order.instrument].remove(order)
+        market.close_order(order)
+    elif order.shown_lots == 0 and not order.is_off_book:
+        market.books[order.instrument].remove(order)
+        market.books[order.instrument].add(order)
+        market.events.order(EventKind.ORDER_REFRESHED, order)

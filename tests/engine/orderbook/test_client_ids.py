@@ -17,7 +17,7 @@ from engine.orderbook.client_ids import (
     move_client_ids,
     write_client_id,
 )
-from engine.records import pack_client_id
+from engine.packed_texts import pack_client_id
 
 SEEDS = np.array([123_456_789, -987_654_321], np.int64)
 COUNT = 3_000

@@ -91,7 +91,7 @@ DAMAGE: dict[str, tuple[Callable[[EngineArrays], None], str]] = {
     "price": (lambda arrays: _add(_first_open(arrays), "price_ticks"), "own price"),
     "remainder": (lambda arrays: _add(_first_open(arrays), "remaining_lots"), "quantity"),
     "id": (lambda arrays: _add(_first_open(arrays), "order_id"), "names its slot"),
-    "nil order": (lambda arrays: _add(arrays.book.orders[0], "next"), "slot 0"),
+    "nil order": (lambda arrays: _add(arrays.book.orders[0], "held_fen"), "slot 0"),
     "open count": (lambda arrays: _add(arrays.book.pool[0], "open_orders"), "counted"),
     "stop count": (lambda arrays: _add(arrays.book.pool[0], "pending_stops"), "stops are counted"),
     "slice count": (lambda arrays: _add(arrays.book.pool[0], "hidden_slices"), "slices are"),
