@@ -28,7 +28,8 @@ from api.schemas import OrderBody
 from engine.codes import CommandKind
 from engine.core import Core
 from engine.decimals import format_price
-from engine.records import INSTRUMENT_COMMAND, pack_text
+from engine.packed_texts import pack_text
+from engine.records import INSTRUMENT_COMMAND
 from engine.server_link import ServerLink
 
 FindCore = Callable[[], Core | None]

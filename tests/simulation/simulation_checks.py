@@ -15,7 +15,8 @@ from sqlalchemy import func, select
 from engine.codes import EventKind
 from engine.core import Core
 from engine.matching.reference import ReferenceEngine
-from engine.records import COMMAND, EVENT, ORDER_EVENT, pack_client_id
+from engine.packed_texts import pack_client_id
+from engine.records import COMMAND, EVENT, ORDER_EVENT
 from engine.state import EngineLimits, EngineState, state_hash
 from settlement.database import Database
 from settlement.tables.ledger import LedgerAccount, LedgerEntry
