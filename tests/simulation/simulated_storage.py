@@ -88,7 +88,10 @@ class SimulatedDisk:
             self._lose_what_was_not_synced()
 
     def damage_journal(self) -> None:
-        """Change a bit that was synced, somewhere in the journal's written part."""
+        """Change a bit that was synced, somewhere in the journal's written part, unless there is
+        damage already: a refusal names one place."""
+        if self.damage:
+            return
         written = [
             (path, inode) for path, inode in sorted(self._shown.items()) if _is_segment(path)
         ]
@@ -142,7 +145,8 @@ class SimulatedDisk:
             place = slice(sector * SECTOR_BYTES, min((sector + 1) * SECTOR_BYTES, _len(inode)))
             if self._random.random() < share and place.start < place.stop:
                 inode.durable[place] = inode.shown[place]
-        if dirty and _is_segment(path) and self._random.random() < 0.05:
+        is_sound = self.damage is None
+        if is_sound and dirty and _is_segment(path) and self._random.random() < 0.05:
             place = self._random.choice(dirty) * SECTOR_BYTES
             size = max(min(SECTOR_BYTES, len(inode.durable) - place), 0)
             self._mended.append((inode, place, bytes(inode.durable[place : place + size])))
