@@ -18,6 +18,7 @@ TOOLS = {
     "settle": "api.cli_settle",
     "registry": "api.cli_registry",
     "journal": "api.cli_journal",
+    "certificate": "api.cli_certificate",
 }
 
 app = typer.Typer(

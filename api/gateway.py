@@ -45,12 +45,20 @@ from api.sync_core import SyncCore
 from engine.queries import MarketAnswer
 from marketdata.feed import Feed
 from marketdata.market import Market, PastTrade
-from settlement import block_trades, compliance, history, one_way_auctions, operations
+from settlement import (
+    block_trades,
+    certificate_signatures,
+    compliance,
+    history,
+    one_way_auctions,
+    operations,
+)
 from settlement.database import Database
 from settlement.intake import Intake, IntakeBehindError, intake_lease
 from settlement.intake import checkpoint as read_checkpoint
 from settlement.market_phases import Halt
 from settlement.tables.compliance import SchemeYear
+from settlement.tables.events import EventOrder
 
 logger = structlog.get_logger(__name__)
 
@@ -79,9 +87,12 @@ class Gateway:
         # Each check of a password takes memory and a core for some milliseconds, on purpose.
         self.password_checks = asyncio.Semaphore(2)
         self.scheme_names: dict[int, str] = {}
+        # What orders are for, by account and client id.
+        self.event_ids: dict[tuple[int, int, int], str] = {}
         self.halts: dict[int, Halt] = {}  # the operators', by instrument
         self.database = Database(settings.database)
         self.authenticator = Authenticator(self.database)
+        self.certificate_key = certificate_signatures.load_key(settings.data_dir)
         self.cancel_after = CancelAfter(
             self.database, lambda account: order_entry.cancel_all(self, account)
         )
@@ -179,6 +190,9 @@ class Gateway:
             self.market.load(answer.sequence, answer.instruments, answer.orders, past)
             for row in session.scalars(select(SchemeYear)):
                 self.scheme_names[row.number] = row.scheme
+            for link in session.scalars(select(EventOrder)):
+                key = (link.account, link.client_id_high, link.client_id_low)
+                self.event_ids[key] = link.event_id
 
     def read_checkpoint(self) -> int:
         with self.database.read() as session:
@@ -307,7 +321,8 @@ class Gateway:
     def render_order(self, view: OrderView) -> dict[str, Any]:
         """The order as the public contract shows it."""
         instrument = self.instruments.by_number[view.instrument]
-        return render(view, instrument, self.scheme_names.get(view.scheme))
+        event_id = self.event_ids.get((view.account, view.client_id_high, view.client_id_low))
+        return render(view, instrument, self.scheme_names.get(view.scheme), event_id)
 
     async def find_order(self, account: int, name: OrderName) -> OrderView | None:
         """The account's order, from memory or else from the database; None for others'."""
