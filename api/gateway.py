@@ -31,6 +31,7 @@ from api import (
     order_history,
     settlement_runs,
 )
+from api.account_events import AccountEvents
 from api.auth import Authenticator
 from api.cancel_after import CancelAfter
 from api.core_client import CoreClient, CoreError, CoreUnavailable
@@ -43,6 +44,7 @@ from api.settings import Settings
 from api.stream_hub import StreamHub
 from api.sync_core import SyncCore
 from engine.queries import MarketAnswer
+from engine.superseded import without_superseded
 from marketdata.feed import Feed
 from marketdata.market import Market, PastTrade
 from settlement import (
@@ -83,6 +85,7 @@ class Gateway:
         self.streams = StreamHub(
             self.feed, self.instruments.by_number, self.render_order, self.read_balances
         )
+        self.account_events = AccountEvents()
         self.rate_limits = RateLimits(_policies(settings))
         # Each check of a password takes memory and a core for some milliseconds, on purpose.
         self.password_checks = asyncio.Semaphore(2)
@@ -266,9 +269,11 @@ class Gateway:
     def _take_events(self, events: np.ndarray, last_sequence: int) -> None:
         """Let every view follow, then tell the streams; replies to commands come after this."""
         self.instruments.apply(events)
-        pushes = self.feed.apply(events)
-        changes = self.live_orders.apply(events)
+        decisive = without_superseded(events)
+        pushes = self.feed.apply(decisive, self.streams.is_wanted)
+        changes = self.live_orders.apply(decisive)
         self.streams.publish(events, pushes, changes)
+        self.account_events.publish(events)
 
     def _core_lost(self) -> None:
         logger.warning("core_lost")

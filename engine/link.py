@@ -129,7 +129,7 @@ class FrameReader:
             if len(buffer) < end:
                 break
             try:
-                yield FrameKind(kind), tag, bytes(buffer[start + HEADER.size : end])
+                yield FrameKind(kind), tag, bytes(memoryview(buffer)[start + HEADER.size : end])
             except ValueError as error:
                 raise LinkError(str(error)) from error
             start = end
