@@ -12,8 +12,7 @@ import contextlib
 import itertools
 import secrets
 from collections import deque
-from collections.abc import Callable, Coroutine
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -36,19 +35,27 @@ from engine.link import (
     QueryKind,
     connected_socket,
     frame,
+    needs_space,
 )
-from engine.queries import QUESTION, AccountAnswer, BalancesAnswer, MarketAnswer, decode
+from engine.queries import (
+    QUESTION,
+    AccountAnswer,
+    BalancesAnswer,
+    MarketAnswer,
+    StatusAnswer,
+    decode,
+)
 from engine.records import COMMAND, EVENT
 
 CONNECT_SECONDS = 10.0
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 2.0
-SYNC_SECONDS = 60.0
 _log = structlog.get_logger("core_client")
 
 T = TypeVar("T")
 OnEvents = Callable[[np.ndarray, int], None]
 OnChange = Callable[[], None]
+_DISK_FULL = "the core's disk is full: it takes no orders"
 
 
 class CoreError(Exception):
@@ -89,6 +96,7 @@ class CoreClient:
         self._outgoing: list[tuple[np.ndarray, Submission]] = []
         self._delivered_sequence = 0
         self._has_subscribed = False
+        self._has_space = True
         self._is_closing = False
         self._lost = asyncio.Event()
 
@@ -128,12 +136,11 @@ class CoreClient:
         """
         assert self._link is None
         self._lost.clear()
+        self._has_space = True
         link = _ClientLink(self)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self._loop.create_unix_connection(
-                    lambda: link, sock=connected_socket(self._socket_path)
-                )
+                await self._dial(link)
                 link.send(frame(FrameKind.HELLO, PROTOCOL_VERSION, self._name.encode()))
                 last_sequence = await link.welcome
         except (OSError, LinkError, TimeoutError) as error:
@@ -186,6 +193,8 @@ class CoreClient:
             return []
         raw = bytearray(np.atleast_1d(commands).tobytes())
         records = np.frombuffer(raw, COMMAND)
+        if not self._takes(records):
+            raise CoreUnavailable(_DISK_FULL)
         submission = AwaitedSubmission(
             self._next_request_id, len(records), self._loop.create_future()
         )
@@ -203,6 +212,8 @@ class CoreClient:
         submission = CalledSubmission(self._next_request_id, len(commands), on_replies, on_failure)
         if self._link is None:
             submission.fail(CoreUnavailable("no connection to the core"))
+        elif not self._takes(commands):
+            submission.fail(CoreUnavailable(_DISK_FULL))
         else:
             self._put(commands, submission)
 
@@ -218,12 +229,20 @@ class CoreClient:
     async def state_hash(self) -> tuple[int, str]:
         return cast(tuple[int, str], await self._ask(QueryKind.STATE_HASH))
 
+    async def status(self) -> np.void:
+        """How the core is doing: a row of engine.status.STATUS."""
+        return cast(StatusAnswer, await self._ask(QueryKind.STATUS)).status
+
     async def close(self) -> None:
         """Close the link; `on_lost` is not called."""
         self._is_closing = True
         if self._link:
             self._link.close()
             await self._lost.wait()
+
+    async def _dial(self, link: asyncio.Protocol) -> None:
+        sock = connected_socket(self._socket_path)
+        await self._loop.create_unix_connection(lambda: link, sock=sock)
 
     def _need_link(self) -> _ClientLink:
         if self._link is None:
@@ -237,6 +256,10 @@ class CoreClient:
         self._asked[tag] = (kind, answer)
         link.send(frame(FrameKind.QUERY, tag, QUESTION.pack(kind, argument)))
         return await answer
+
+    def _takes(self, commands: np.ndarray) -> bool:
+        """Whether the core has room on its disk for such commands."""
+        return self._has_space or not needs_space(commands)
 
     def _put(self, commands: np.ndarray, submission: Submission) -> None:
         """Number the commands and send them at the end of this turn of the loop."""
@@ -289,6 +312,9 @@ class CoreClient:
                 self._waiting.popleft()
             submission.take(events, mine[taken:following], ends[taken:following])
             taken = following
+
+    def take_space(self, has_space: bool) -> None:
+        self._has_space = has_space
 
     def take_answer(self, tag: int, payload: bytes) -> None:
         kind, future = self._asked.pop(tag)
@@ -357,35 +383,9 @@ class _ClientLink(asyncio.Protocol):
         elif kind is FrameKind.WELCOME and not self.welcome.done():
             self.number = payload[0]
             self.welcome.set_result(tag)
+        elif kind is FrameKind.SPACE:
+            self._client.take_space(tag != 0)
         elif kind is FrameKind.GOODBYE:
             _log.info("core: it is shutting down")
         else:
             raise LinkError(f"the core does not send {kind.name} here")
-
-
-class SyncCore:
-    """The client for worker threads: the same questions, waiting for the answer."""
-
-    def __init__(self, client: CoreClient, loop: asyncio.AbstractEventLoop) -> None:
-        self._client = client
-        self._loop = loop
-
-    def submit(self, commands: np.ndarray) -> list[np.ndarray]:
-        """Raises CoreUnavailable, ExecutionUnknown."""
-        return self._wait(self._client.submit(commands))
-
-    def account(self, number: int) -> AccountAnswer:
-        """Raises CoreUnavailable, ExecutionUnknown."""
-        return self._wait(self._client.account(number))
-
-    def balances(self) -> BalancesAnswer:
-        """Raises CoreUnavailable, ExecutionUnknown."""
-        return self._wait(self._client.balances())
-
-    def _wait(self, question: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(question, self._loop)
-        try:
-            return future.result(SYNC_SECONDS)
-        except FutureTimeoutError as error:
-            future.cancel()
-            raise ExecutionUnknown(f"the core gave no answer in {SYNC_SECONDS:.0f} s") from error

@@ -34,7 +34,7 @@ from api import (
 from api.account_events import AccountEvents
 from api.auth import Authenticator
 from api.cancel_after import CancelAfter
-from api.core_client import CoreClient, CoreError, CoreUnavailable, SyncCore
+from api.core_client import CoreClient, CoreError, CoreUnavailable
 from api.instruments import Instruments
 from api.live_orders import LiveOrders
 from api.order_commands import OrderName
@@ -42,6 +42,7 @@ from api.order_views import OrderView, render
 from api.rate_limits import Policy, RateLimits
 from api.settings import Settings
 from api.stream_hub import StreamHub
+from api.sync_core import SyncCore
 from engine.queries import MarketAnswer
 from engine.superseded import without_superseded
 from marketdata.feed import Feed
@@ -162,7 +163,7 @@ class Gateway:
         """Start the views from one state of the core, once the database has caught up with it."""
         answer = await self.core.market()
         # Whichever process does the intake, the database is where both meet.
-        while await asyncio.to_thread(self._read_checkpoint) < answer.sequence:  # noqa: ASYNC110
+        while await asyncio.to_thread(self.read_checkpoint) < answer.sequence:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)
         await asyncio.to_thread(self._load_views, answer)
         await self.core.subscribe(answer.sequence + 1)
@@ -196,7 +197,7 @@ class Gateway:
                 key = (link.account, link.client_id_high, link.client_id_low)
                 self.event_ids[key] = link.event_id
 
-    def _read_checkpoint(self) -> int:
+    def read_checkpoint(self) -> int:
         with self.database.read() as session:
             return read_checkpoint(session)
 
@@ -303,6 +304,11 @@ class Gateway:
         self._tasks.append(task)
 
     # --- What several routes and the streams need ---
+
+    @property
+    def pending_events(self) -> int:
+        """How many wait for the database; another gateway's are not known here."""
+        return self._intake.pending_events if self._intake else 0
 
     def set_halts(self, found: dict[int, Halt]) -> None:
         """Take over the halts that stand; tell everybody of those that begin and end."""

@@ -79,6 +79,10 @@ class StreamHub:
 
     # --- Who listens ---
 
+    @property
+    def connections(self) -> int:
+        return len(self._subscribers)
+
     def connect(self, subscriber: Subscriber) -> None:
         self._subscribers.add(subscriber)
         if self._is_shutting_down:

@@ -118,6 +118,11 @@ class Intake:
             self._pending_events += len(events)
             self._changed.notify_all()
 
+    @property
+    def pending_events(self) -> int:
+        """How many wait for the database."""
+        return self._pending_events
+
     def flush(self) -> None:
         """Wait until everything consumed is written. Raises what made a batch fail."""
         with self._changed:
