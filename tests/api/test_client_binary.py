@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from api.binary_records import StreamCode
 from exchange_driver import Exchange
 from stream_driver import Connect, order
 
 from api import client as puhui
+from api.binary_records import StreamCode
 from api.client import binary
 from api.client.binary import Records
 from engine.codes import Code, CommandKind, EventKind, OrderFlag, Side
@@ -80,13 +80,16 @@ async def test_many_quotes_in_one_frame(opened: Binary) -> None:
 async def test_trades_over_a_lost_connection(exchange: Exchange, opened: Binary) -> None:
     """What happened while the maker was away comes first at the next connection, and once."""
     frames: asyncio.Queue[Records] = asyncio.Queue()
+    connected: asyncio.Queue[None] = asyncio.Queue()
     buyer = exchange.client("enterprise")
 
     async def buy(name: str) -> None:
         body = order(name, price="50.10", quantity="1")
         assert (await buyer.post("/v1/orders", json=body)).json()["status"] == "filled"
 
-    async with opened(on_events=frames.put_nowait) as maker:
+    heard = {"on_events": frames.put_nowait, "on_connected": lambda: connected.put_nowait(None)}
+    async with opened(**heard) as maker:
+        await connected.get()
         standing = binary.quotes(1, 4_990, 100, 5_010, 100, cancel_on_disconnect=False)
         await maker.submit(standing)
         await buy("first")
@@ -95,7 +98,7 @@ async def test_trades_over_a_lost_connection(exchange: Exchange, opened: Binary)
         await buy("second")
         away.transport.abort()
         await buy("third")
-        await maker.ask("ping")
+        await connected.get()
         await buy("fourth")
         trades: list[int] = []
         while len(trades) < 4:

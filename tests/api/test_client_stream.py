@@ -297,13 +297,15 @@ async def test_fills_over_a_lost_connection(exchange: Exchange, streams: Streams
     """What traded while the maker was away is replayed, and nothing comes twice."""
     await quoted(exchange)
     fills: asyncio.Queue[Push] = asyncio.Queue()
+    connected: asyncio.Queue[None] = asyncio.Queue()
     buyer = exchange.client("enterprise")
 
     async def buy(name: str) -> None:
         body = order(name, price="51.00", quantity="1")
         assert (await buyer.post("/v1/orders", json=body)).status_code == 201
 
-    async with streams("maker") as maker:
+    async with streams("maker", on_connected=lambda: connected.put_nowait(None)) as maker:
+        await connected.get()
         await maker.subscribe("fills", handler=fills.put_nowait)
         await buy("first")
         seen = [(await fills.get())["data"]["trade_id"]]
@@ -312,7 +314,7 @@ async def test_fills_over_a_lost_connection(exchange: Exchange, streams: Streams
         await buy("second")
         away.transport.abort()
         await buy("third")
-        await maker.ask("ping")
+        await connected.get()
         await buy("fourth")
         seen += [(await fills.get())["data"]["trade_id"] for _ in range(3)]
         assert fills.empty()
