@@ -22,6 +22,13 @@ from engine.compiled import JIT, entry_point
 from engine.matching.arrays import EngineArrays, allocate_engine
 from engine.state import EngineLimits
 
+# What numba states no types for.
+_Type: Any = types.Type
+_NamedTuple: Any = types.NamedTuple
+_AttributeTemplate: Any = AttributeTemplate
+_PrimitiveModel: Any = models.PrimitiveModel
+_lower_getattr_generic: Any = lower_getattr_generic
+
 _TINY = EngineLimits(
     orders=1, accounts=1, positions=1, allowances=1, instruments=1, ladder_levels=64
 )
@@ -35,7 +42,7 @@ def _count_arrays(arrays: Any) -> int:
     return sum(map(_count_arrays, arrays)) if isinstance(arrays, tuple) else 1
 
 
-class _Described(types.Type):
+class _Described(_Type):  # type: ignore[misc]
     """A NamedTuple of arrays that compiled code knows by the address of its descriptors.
 
     To hand it to a function takes one word, whatever it holds.
@@ -47,13 +54,13 @@ class _Described(types.Type):
 
 
 @register_model(_Described)
-class _DescribedModel(models.PrimitiveModel):
+class _DescribedModel(_PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, described: Any) -> None:
         super().__init__(manager, described, ir.IntType(8).as_pointer())
 
 
 @infer_getattr
-class _DescribedAttribute(AttributeTemplate):
+class _DescribedAttribute(_AttributeTemplate):  # type: ignore[misc]
     key = _Described
 
     def generic_resolve(self, described: Any, name: str) -> Any:
@@ -61,10 +68,10 @@ class _DescribedAttribute(AttributeTemplate):
         if name not in described.members.fields:
             return None
         member = described.members[described.members.fields.index(name)]
-        return _Described(member) if isinstance(member, types.BaseTuple) else member
+        return _Described(member) if isinstance(member, _NamedTuple) else member
 
 
-@lower_getattr_generic(_Described)
+@_lower_getattr_generic(_Described)  # type: ignore[untyped-decorator]
 def _read_attribute(context: Any, builder: Any, described: Any, block: Any, name: str) -> Any:
     """Read a descriptor from its place, word by word: what is not asked for is left out."""
     members = described.members
@@ -72,14 +79,14 @@ def _read_attribute(context: Any, builder: Any, described: Any, block: Any, name
     before = sum(map(_count_types, members.types[:place]))
     offset = ir.Constant(ir.IntType(32), 8 * _DESCRIPTOR_WORDS * before)
     pointer = builder.gep(block, [offset])
-    if isinstance(members[place], types.BaseTuple):
+    if isinstance(members[place], _NamedTuple):
         return pointer
     of_type = context.get_value_type(members[place])
     return _members(builder, builder.bitcast(pointer, of_type.as_pointer()), of_type)
 
 
 def _count_types(of_type: Any) -> int:
-    return sum(map(_count_types, of_type)) if isinstance(of_type, types.BaseTuple) else 1
+    return sum(map(_count_types, of_type.types)) if isinstance(of_type, _NamedTuple) else 1
 
 
 def _members(builder: Any, pointer: Any, of_type: Any) -> Any:
