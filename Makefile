@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: run test check coverage bench lock clean
+.PHONY: run test check coverage bench sim soak lock clean
 
 run: $(VENV)/.runtime
 	$(BIN)/puhui serve --demo
@@ -17,6 +17,16 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# One seed: make sim SEED=7. Else SEEDS of them from FIRST on, the first failure ends it.
+FIRST ?= 1
+SEEDS ?= 3000
+sim: $(VENV)/.dev
+	PYTHONPATH=.:tests/support:tests/simulation $(BIN)/python tests/simulation/simulation.py \
+	  $(if $(SEED),$(SEED) 1,$(FIRST) $(SEEDS))
+
+soak: $(VENV)/.dev
+	PUHUI_KILLS=200 $(BIN)/pytest tests/faults/test_kill_core.py -k random_instants
 
 # The engine as plain Python: which of its lines no test reaches.
 coverage: $(VENV)/.dev

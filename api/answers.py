@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.event_answers import EVENT_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.negotiation_answers import NEGOTIATION_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
@@ -379,4 +380,5 @@ ANSWERS: dict[tuple[str, str], type] = {
     **REGISTRY_ANSWERS,
     **SETTLEMENT_ANSWERS,
     **MARKET_RULE_ANSWERS,
+    **EVENT_ANSWERS,
 }

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import FileResponse, Response
 
 import web
-from api import openapi, streams
+from api import metrics, openapi, streams
 from api.edge import PAGE_POLICY, Edge
 from api.errors import Problem, install_handlers
 from api.gateway import Gateway, gateway
@@ -19,6 +19,7 @@ from api.routes import (
     auctions,
     block_trades,
     compliance,
+    events,
     fills,
     keys,
     limits,
@@ -47,6 +48,7 @@ _ROUTES = (
     registry,
     public_registry,
     compliance,
+    events,
     settlements,
     limits,
     operator,
@@ -100,9 +102,9 @@ def _add_health(app: FastAPI) -> None:
         return {"status": "ready"}
 
     @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
+    async def figures(exchange: Annotated[Gateway, Depends(gateway)]) -> Response:
         """For Prometheus."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await metrics.render(exchange), media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_pages(app: FastAPI) -> None:

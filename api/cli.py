@@ -7,8 +7,10 @@ import sys
 from importlib import import_module
 from importlib.metadata import version as distribution_version
 
+import structlog
 import typer
 
+from api import cli_state
 from api.cli_options import DataDir, Demo, Host, Port, settings_of
 
 # Commands with modules of their own; each has a typer `app`.
@@ -16,6 +18,7 @@ TOOLS = {
     "settle": "api.cli_settle",
     "registry": "api.cli_registry",
     "journal": "api.cli_journal",
+    "certificate": "api.cli_certificate",
 }
 
 app = typer.Typer(
@@ -71,6 +74,10 @@ def demo_maker(host: Host = None, port: Port = None) -> None:
     raise typer.Exit(run_demo_maker(settings_of(host=host, port=port)))
 
 
+for _tool in (cli_state.replay, cli_state.snapshot, cli_state.backup, cli_state.restore):
+    app.command()(_tool)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -79,6 +86,8 @@ def version() -> None:
 
 def main() -> None:
     """The entry point: mount the tools, but import only what this call is about."""
+    # What a tool answers is on the standard output; processes set up their logs themselves.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     commands = {
         command.callback.__name__ for command in app.registered_commands if command.callback

@@ -1,4 +1,4 @@
-"""`puhui journal`: look at a journal from outside, while no core is running."""
+"""`puhui journal`: look at a journal from outside, whether or not a core is running."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
+from rich.progress import MofNCompleteColumn
 
 from api.cli_options import DataDir, settings_of
+from api.cli_state import plainly, progress
+from api.data_folder import archive as archive_segments
+from api.data_folder import last_durable
 from engine.codes import CommandKind
-from engine.journal import Journal
-from engine.journal_format import JournalError
+from engine.journal import open_segments, read_entries
+from engine.journal_format import Batch, Mark
 from engine.records import ADMIN_COMMAND, INSTRUMENT_COMMAND, ORDER_COMMAND, QUOTE_COMMAND
+from engine.segments import Segments, first_sequence_of
+from engine.state import EngineLimits
 
 app = typer.Typer(help="Verify, count or print a journal's commands.", no_args_is_help=True)
 
@@ -26,11 +32,19 @@ _ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.CANCEL_ALL + 1)
 
 @app.command()
 def verify(data: DataDir = None) -> None:
-    """Read every byte as the core's start would; an unfinished last batch is cut."""
+    """Read every byte as the core's start would; with no core, an unfinished last batch is cut."""
     began = time.monotonic()
-    with _opened(data) as journal:
-        commands = sum(len(batch) for batch in journal.read())
-    typer.echo(f"{commands} commands, all sound, in {time.monotonic() - began:.1f} s")
+    commands = marks = 0
+    with _opened(data) as journal, progress(MofNCompleteColumn()) as bar:
+        task = bar.add_task("Verifying", total=journal.last_sequence)
+        for entry in journal.entries():
+            if isinstance(entry, Mark):
+                marks += 1
+            else:
+                commands += len(entry.records)
+                bar.update(task, completed=int(entry.records[-1]["sequence"]))
+    seconds = time.monotonic() - began
+    typer.echo(f"{commands} commands, {marks} marks, all sound, in {seconds:.1f} s")
 
 
 @app.command()
@@ -39,15 +53,14 @@ def stats(data: DataDir = None) -> None:
     kinds: Counter[int] = Counter()
     batches = 0
     with _opened(data) as journal:
-        for batch in journal.read():
+        for batch in journal.batches():
             batches += 1
             kinds.update(batch["kind"].tolist())
-        limits = asdict(journal.limits)
     commands = kinds.total()
     typer.echo(f"{commands} commands in {batches} batches, {commands / max(batches, 1):.1f} each")
     for kind, count in kinds.most_common():
         typer.echo(f"{count:12}  {_kind_name(kind)}")
-    typer.echo(f"engine limits: {limits}")
+    typer.echo(f"engine limits: {asdict(journal.limits)}")
 
 
 @app.command()
@@ -59,7 +72,7 @@ def dump(
     """Print commands, one JSON object a line."""
     left = count
     with _opened(data) as journal:
-        for batch in journal.read(first):
+        for batch in journal.batches(first):
             for record in batch:
                 if left == 0:
                     return
@@ -68,22 +81,41 @@ def dump(
                     left -= 1
 
 
+@app.command()
+def archive(data: DataDir = None) -> None:
+    """Put away whole segments, of commands and events, that no snapshot and no database needs.
+
+    While no core is running; a running one does it by itself where PUHUI_ARCHIVE_OLD_SEGMENTS=true.
+    """
+    settings = settings_of(data_dir=data)
+    with plainly():
+        count, below = archive_segments(settings.data_dir, settings.database)
+    typer.echo(f"{count} segments archived, all of commands before {below}")
+
+
+class _ReadOnly(NamedTuple):
+    """A journal as it is now, whether or not a core goes on writing it."""
+
+    segments: Segments
+    limits: EngineLimits
+    last_sequence: int
+
+    def entries(self, first_sequence: int = 0) -> Iterator[Batch | Mark]:
+        first = max(first_sequence, first_sequence_of(self.segments.paths()[0]))
+        return read_entries(self.segments, first, self.last_sequence)
+
+    def batches(self, first_sequence: int = 0) -> Iterator[np.ndarray]:
+        entries = self.entries(first_sequence)
+        return (entry.records for entry in entries if isinstance(entry, Batch))
+
+
 @contextmanager
-def _opened(data: DataDir) -> Iterator[Journal]:
+def _opened(data: DataDir) -> Iterator[_ReadOnly]:
     """The journal, or a plain sentence and the end."""
     settings = settings_of(data_dir=data)
-    if not settings.journal_dir.is_dir():
-        typer.echo(f"puhui: no journal in {settings.data_dir}", err=True)
-        raise typer.Exit(2)
-    try:
-        journal = Journal(settings.journal_dir, settings.limits)
-        try:
-            yield journal
-        finally:
-            journal.close()
-    except JournalError as error:
-        typer.echo(f"puhui: {error}", err=True)
-        raise typer.Exit(1) from error
+    with plainly():
+        sequence = last_durable(settings.data_dir)
+        yield _ReadOnly(*open_segments(settings.journal_dir), sequence)
 
 
 def _readable(record: np.void) -> dict[str, int | str]:

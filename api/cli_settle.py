@@ -15,8 +15,9 @@ from rich.table import Table
 
 from api import settlement_views as views
 from api.cli_options import DataDir, Demo, settings_of
-from api.core_client import CoreClient, CoreUnavailable, SyncCore
+from api.core_client import CoreClient, CoreUnavailable
 from api.settings import Settings
+from api.sync_core import SyncCore
 from engine.times import day_number
 from engine.units import EXCHANGE_ACCOUNT
 from settlement import clearing, identity

@@ -12,14 +12,20 @@ import contextlib
 import itertools
 import secrets
 from collections import deque
-from collections.abc import Callable, Coroutine
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import structlog
 
+from api.core_submissions import (
+    AwaitedSubmission,
+    CalledSubmission,
+    OnFailure,
+    OnReplies,
+    Submission,
+)
 from engine.link import (
     MAX_COMMANDS_BYTES,
     PROTOCOL_VERSION,
@@ -29,19 +35,27 @@ from engine.link import (
     QueryKind,
     connected_socket,
     frame,
+    needs_space,
 )
-from engine.queries import QUESTION, AccountAnswer, BalancesAnswer, MarketAnswer, decode
+from engine.queries import (
+    QUESTION,
+    AccountAnswer,
+    BalancesAnswer,
+    MarketAnswer,
+    StatusAnswer,
+    decode,
+)
 from engine.records import COMMAND, EVENT
 
 CONNECT_SECONDS = 10.0
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 2.0
-SYNC_SECONDS = 60.0
 _log = structlog.get_logger("core_client")
 
 T = TypeVar("T")
 OnEvents = Callable[[np.ndarray, int], None]
 OnChange = Callable[[], None]
+_DISK_FULL = "the core's disk is full: it takes no orders"
 
 
 class CoreError(Exception):
@@ -54,15 +68,6 @@ class CoreUnavailable(CoreError):  # noqa: N818 - it says what is so
 
 class ExecutionUnknown(CoreError):  # noqa: N818 - likewise
     pass
-
-
-class _Submission(NamedTuple):
-    """Commands of one `submit`, the replies that have come, and who waits for all of them."""
-
-    first_request_id: int
-    size: int
-    replies: list[np.ndarray]
-    done: asyncio.Future[None]
 
 
 class CoreClient:
@@ -86,11 +91,12 @@ class CoreClient:
         self._next_request_id = secrets.randbits(61) + 1
         self._tags = itertools.count(1)
         # In the order in which they were sent, which is that of their replies.
-        self._waiting: deque[_Submission] = deque()
+        self._waiting: deque[Submission] = deque()
         self._asked: dict[int, tuple[QueryKind, asyncio.Future[Any]]] = {}
-        self._outgoing: list[tuple[bytes, _Submission]] = []
+        self._outgoing: list[tuple[np.ndarray, Submission]] = []
         self._delivered_sequence = 0
         self._has_subscribed = False
+        self._has_space = True
         self._is_closing = False
         self._lost = asyncio.Event()
 
@@ -130,12 +136,11 @@ class CoreClient:
         """
         assert self._link is None
         self._lost.clear()
+        self._has_space = True
         link = _ClientLink(self)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self._loop.create_unix_connection(
-                    lambda: link, sock=connected_socket(self._socket_path)
-                )
+                await self._dial(link)
                 link.send(frame(FrameKind.HELLO, PROTOCOL_VERSION, self._name.encode()))
                 last_sequence = await link.welcome
         except (OSError, LinkError, TimeoutError) as error:
@@ -188,16 +193,29 @@ class CoreClient:
             return []
         raw = bytearray(np.atleast_1d(commands).tobytes())
         records = np.frombuffer(raw, COMMAND)
-        first_id, count = self._next_request_id, len(records)
-        self._next_request_id += count
-        records["request_id"] = np.arange(first_id, first_id + count)
-        submission = _Submission(first_id, count, [], self._loop.create_future())
-        self._waiting.append(submission)
-        if not self._outgoing:
-            self._loop.call_soon(self._flush)
-        self._outgoing.append((bytes(raw), submission))
+        if not self._takes(records):
+            raise CoreUnavailable(_DISK_FULL)
+        submission = AwaitedSubmission(
+            self._next_request_id, len(records), self._loop.create_future()
+        )
+        self._put(records, submission)
         await submission.done
         return submission.replies
+
+    def send(self, commands: np.ndarray, on_replies: OnReplies, on_failure: OnFailure) -> None:
+        """Send commands (dtype COMMAND) and give them up to the link: it writes its request ids.
+
+        `on_replies(sequences)` is called, right after `on_events` with their events, with the
+        sequences of the next commands that were replied to; `on_failure(error)` when no more
+        replies will come, with what `submit` would raise.
+        """
+        submission = CalledSubmission(self._next_request_id, len(commands), on_replies, on_failure)
+        if self._link is None:
+            submission.fail(CoreUnavailable("no connection to the core"))
+        elif not self._takes(commands):
+            submission.fail(CoreUnavailable(_DISK_FULL))
+        else:
+            self._put(commands, submission)
 
     async def account(self, number: int) -> AccountAnswer:
         return cast(AccountAnswer, await self._ask(QueryKind.ACCOUNT, number))
@@ -211,12 +229,20 @@ class CoreClient:
     async def state_hash(self) -> tuple[int, str]:
         return cast(tuple[int, str], await self._ask(QueryKind.STATE_HASH))
 
+    async def status(self) -> np.void:
+        """How the core is doing: a row of engine.status.STATUS."""
+        return cast(StatusAnswer, await self._ask(QueryKind.STATUS)).status
+
     async def close(self) -> None:
         """Close the link; `on_lost` is not called."""
         self._is_closing = True
         if self._link:
             self._link.close()
             await self._lost.wait()
+
+    async def _dial(self, link: asyncio.Protocol) -> None:
+        sock = connected_socket(self._socket_path)
+        await self._loop.create_unix_connection(lambda: link, sock=sock)
 
     def _need_link(self) -> _ClientLink:
         if self._link is None:
@@ -231,9 +257,23 @@ class CoreClient:
         link.send(frame(FrameKind.QUERY, tag, QUESTION.pack(kind, argument)))
         return await answer
 
+    def _takes(self, commands: np.ndarray) -> bool:
+        """Whether the core has room on its disk for such commands."""
+        return self._has_space or not needs_space(commands)
+
+    def _put(self, commands: np.ndarray, submission: Submission) -> None:
+        """Number the commands and send them at the end of this turn of the loop."""
+        first_id, count = submission.first_request_id, submission.size
+        self._next_request_id += count
+        commands["request_id"] = np.arange(first_id, first_id + count)
+        self._waiting.append(submission)
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append((commands, submission))
+
     def _flush(self) -> None:
         """Send what was submitted in this turn of the loop, in as few frames as may be."""
-        data = b"".join([raw for raw, _ in self._outgoing])
+        data = b"".join([commands.view(np.uint8).data for commands, _ in self._outgoing])
         self._outgoing.clear()
         if self._link:
             for start in range(0, len(data), MAX_COMMANDS_BYTES):
@@ -255,7 +295,7 @@ class CoreClient:
     def _take_replies(self, events: np.ndarray, mine: np.ndarray) -> None:
         """Hand out the replies at the places `mine`. Raises LinkError if one is not the next."""
         oldest = self._waiting[0]
-        next_id = oldest.first_request_id + len(oldest.replies)
+        next_id = oldest.first_request_id + oldest.replied
         request_ids = events["request_id"][mine]
         # History may hold replies to others of this number, before the first one of ours.
         mine = mine[(request_ids >= next_id) & (request_ids < self._next_request_id)]
@@ -263,18 +303,18 @@ class CoreClient:
         if not np.array_equal(events["request_id"][mine], expected):
             raise LinkError(f"the reply to {next_id} was to be next")
         sequences = events["sequence"]
-        ends = np.searchsorted(sequences, sequences[mine], side="right").tolist()
-        bounds = list(zip(mine.tolist(), ends, strict=True))
+        ends = np.searchsorted(sequences, sequences[mine], side="right")
         taken = 0
-        while taken < len(bounds):
+        while taken < len(mine):
             submission = self._waiting[0]
-            following = taken + submission.size - len(submission.replies)
-            submission.replies.extend([events[a:b] for a, b in bounds[taken:following]])
-            taken = min(following, len(bounds))
-            if len(submission.replies) == submission.size:
+            following = min(taken + submission.size - submission.replied, len(mine))
+            if following == taken + submission.size - submission.replied:
                 self._waiting.popleft()
-                if not submission.done.done():
-                    submission.done.set_result(None)
+            submission.take(events, mine[taken:following], ends[taken:following])
+            taken = following
+
+    def take_space(self, has_space: bool) -> None:
+        self._has_space = has_space
 
     def take_answer(self, tag: int, payload: bytes) -> None:
         kind, future = self._asked.pop(tag)
@@ -286,15 +326,11 @@ class CoreClient:
             return
         self._link = None
         for _, submission in self._outgoing:
-            if not submission.done.done():
-                submission.done.set_exception(CoreUnavailable("the core was lost"))
+            submission.fail(CoreUnavailable("the core was lost"))
         self._outgoing.clear()
         waiting, self._waiting = self._waiting, deque()
         for submission in waiting:
-            if not submission.done.done():
-                submission.done.set_exception(
-                    ExecutionUnknown("the core was lost before its reply")
-                )
+            submission.fail(ExecutionUnknown("the core was lost before its reply"))
         asked, self._asked = self._asked, {}
         for _, future in asked.values():
             if not future.done():
@@ -347,35 +383,9 @@ class _ClientLink(asyncio.Protocol):
         elif kind is FrameKind.WELCOME and not self.welcome.done():
             self.number = payload[0]
             self.welcome.set_result(tag)
+        elif kind is FrameKind.SPACE:
+            self._client.take_space(tag != 0)
         elif kind is FrameKind.GOODBYE:
             _log.info("core: it is shutting down")
         else:
             raise LinkError(f"the core does not send {kind.name} here")
-
-
-class SyncCore:
-    """The client for worker threads: the same questions, waiting for the answer."""
-
-    def __init__(self, client: CoreClient, loop: asyncio.AbstractEventLoop) -> None:
-        self._client = client
-        self._loop = loop
-
-    def submit(self, commands: np.ndarray) -> list[np.ndarray]:
-        """Raises CoreUnavailable, ExecutionUnknown."""
-        return self._wait(self._client.submit(commands))
-
-    def account(self, number: int) -> AccountAnswer:
-        """Raises CoreUnavailable, ExecutionUnknown."""
-        return self._wait(self._client.account(number))
-
-    def balances(self) -> BalancesAnswer:
-        """Raises CoreUnavailable, ExecutionUnknown."""
-        return self._wait(self._client.balances())
-
-    def _wait(self, question: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(question, self._loop)
-        try:
-            return future.result(SYNC_SECONDS)
-        except FutureTimeoutError as error:
-            future.cancel()
-            raise ExecutionUnknown(f"the core gave no answer in {SYNC_SECONDS:.0f} s") from error

@@ -7,6 +7,7 @@ get the headers for security and rate limits, and a failure that nobody else cau
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import strict_json
 from api.errors import Problem, to_problem
 from api.messages import preferred_language
+from api.metrics import REQUEST_SECONDS
 from api.rate_limits import RateLimits, Reading
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Edge:
             return
         headers = Headers(scope=scope)
         started = False
+        began = time.perf_counter()
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
@@ -74,6 +77,11 @@ class Edge:
             problem = to_problem(error, scope["method"], scope["path"])
             language = preferred_language(headers.get("accept-language", ""))
             await problem.response(language)(scope, receive, send_with_headers)
+        finally:
+            # The route's pattern, not the path: what clients send must not make new series.
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if route != "none" else "none"
+            REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - began)
 
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes:

@@ -31,9 +31,10 @@ from api import (
     order_history,
     settlement_runs,
 )
+from api.account_events import AccountEvents
 from api.auth import Authenticator
 from api.cancel_after import CancelAfter
-from api.core_client import CoreClient, CoreError, CoreUnavailable, SyncCore
+from api.core_client import CoreClient, CoreError, CoreUnavailable
 from api.instruments import Instruments
 from api.live_orders import LiveOrders
 from api.order_commands import OrderName
@@ -41,15 +42,25 @@ from api.order_views import OrderView, render
 from api.rate_limits import Policy, RateLimits
 from api.settings import Settings
 from api.stream_hub import StreamHub
+from api.sync_core import SyncCore
 from engine.queries import MarketAnswer
+from engine.superseded import without_superseded
 from marketdata.feed import Feed
 from marketdata.market import Market, PastTrade
-from settlement import block_trades, compliance, history, one_way_auctions, operations
+from settlement import (
+    block_trades,
+    certificate_signatures,
+    compliance,
+    history,
+    one_way_auctions,
+    operations,
+)
 from settlement.database import Database
 from settlement.intake import Intake, IntakeBehindError, intake_lease
 from settlement.intake import checkpoint as read_checkpoint
 from settlement.market_phases import Halt
 from settlement.tables.compliance import SchemeYear
+from settlement.tables.events import EventOrder
 
 logger = structlog.get_logger(__name__)
 
@@ -74,13 +85,17 @@ class Gateway:
         self.streams = StreamHub(
             self.feed, self.instruments.by_number, self.render_order, self.read_balances
         )
+        self.account_events = AccountEvents()
         self.rate_limits = RateLimits(_policies(settings))
         # Each check of a password takes memory and a core for some milliseconds, on purpose.
         self.password_checks = asyncio.Semaphore(2)
         self.scheme_names: dict[int, str] = {}
+        # What orders are for, by account and client id.
+        self.event_ids: dict[tuple[int, int, int], str] = {}
         self.halts: dict[int, Halt] = {}  # the operators', by instrument
         self.database = Database(settings.database)
         self.authenticator = Authenticator(self.database)
+        self.certificate_key = certificate_signatures.load_key(settings.data_dir)
         self.cancel_after = CancelAfter(
             self.database, lambda account: order_entry.cancel_all(self, account)
         )
@@ -148,7 +163,7 @@ class Gateway:
         """Start the views from one state of the core, once the database has caught up with it."""
         answer = await self.core.market()
         # Whichever process does the intake, the database is where both meet.
-        while await asyncio.to_thread(self._read_checkpoint) < answer.sequence:  # noqa: ASYNC110
+        while await asyncio.to_thread(self.read_checkpoint) < answer.sequence:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)
         await asyncio.to_thread(self._load_views, answer)
         await self.core.subscribe(answer.sequence + 1)
@@ -178,8 +193,11 @@ class Gateway:
             self.market.load(answer.sequence, answer.instruments, answer.orders, past)
             for row in session.scalars(select(SchemeYear)):
                 self.scheme_names[row.number] = row.scheme
+            for link in session.scalars(select(EventOrder)):
+                key = (link.account, link.client_id_high, link.client_id_low)
+                self.event_ids[key] = link.event_id
 
-    def _read_checkpoint(self) -> int:
+    def read_checkpoint(self) -> int:
         with self.database.read() as session:
             return read_checkpoint(session)
 
@@ -251,9 +269,11 @@ class Gateway:
     def _take_events(self, events: np.ndarray, last_sequence: int) -> None:
         """Let every view follow, then tell the streams; replies to commands come after this."""
         self.instruments.apply(events)
-        pushes = self.feed.apply(events)
-        changes = self.live_orders.apply(events)
+        decisive = without_superseded(events)
+        pushes = self.feed.apply(decisive, self.streams.is_wanted)
+        changes = self.live_orders.apply(decisive)
         self.streams.publish(events, pushes, changes)
+        self.account_events.publish(events)
 
     def _core_lost(self) -> None:
         logger.warning("core_lost")
@@ -285,6 +305,11 @@ class Gateway:
 
     # --- What several routes and the streams need ---
 
+    @property
+    def pending_events(self) -> int:
+        """How many wait for the database; another gateway's are not known here."""
+        return self._intake.pending_events if self._intake else 0
+
     def set_halts(self, found: dict[int, Halt]) -> None:
         """Take over the halts that stand; tell everybody of those that begin and end."""
         before, self.halts = self.halts, found
@@ -301,7 +326,8 @@ class Gateway:
     def render_order(self, view: OrderView) -> dict[str, Any]:
         """The order as the public contract shows it."""
         instrument = self.instruments.by_number[view.instrument]
-        return render(view, instrument, self.scheme_names.get(view.scheme))
+        event_id = self.event_ids.get((view.account, view.client_id_high, view.client_id_low))
+        return render(view, instrument, self.scheme_names.get(view.scheme), event_id)
 
     async def find_order(self, account: int, name: OrderName) -> OrderView | None:
         """The account's order, from memory or else from the database; None for others'."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from api.order_views import OrderView
-from engine.codes import EventKind, Resting
+from engine.codes import EventKind, OrderType, Resting
 from engine.records import EVENT, ORDER_EVENT, RECORD_BYTES, TRADE_EVENT
 from settlement.history import Fill
 
@@ -146,7 +146,7 @@ class LiveOrders:
                 remaining, time_ns, time_ns, sequence, entered_price_ticks=price,
                 entered_quantity_lots=quantity, expires_at_ns=expires_at_ns,
                 minimum_quantity_lots=values[27], stop_price_ticks=stop,
-                display_quantity_lots=display, resting=Resting.STOPS if stop else Resting.BOOK,
+                display_quantity_lots=display, resting=_resting(order_type, stop),
             )  # fmt: skip
             self._add(view)
             touched[order_id] = view
@@ -212,6 +212,13 @@ class LiveOrders:
             self.complete_from = max(self.complete_from, view.sequence + 1)
         while len(self._fills) > self._fills_kept:
             self.complete_from = max(self.complete_from, self._fills.popleft().sequence + 1)
+
+
+def _resting(order_type: int, stop_price_ticks: int) -> Resting:
+    """Where an accepted order will rest, if anything is left of it."""
+    if order_type >= OrderType.BLOCK:
+        return Resting.OFF_BOOK
+    return Resting.STOPS if stop_price_ticks else Resting.BOOK
 
 
 _Item = TypeVar("_Item", OrderView, Fill)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from api.commands import Records, order_command
-from api.errors import Problem
+from api.errors import Problem, from_refused
 from api.instruments import Instrument
 from api.schemas import (
     OrderBody,
@@ -21,7 +21,7 @@ from api.schemas import (
     parse_order_price,
     parse_quantity,
 )
-from engine import packed_texts
+from engine import packed_texts, records
 from engine.codes import (
     CommandKind,
     OrderFlag,
@@ -33,7 +33,8 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.units import MAX_SLICES
-from settlement import compliance
+from settlement import compliance, event_offsets, events
+from settlement.errors import Refused
 
 if TYPE_CHECKING:
     from api.auth import Caller
@@ -70,6 +71,7 @@ class Prepared(NamedTuple):
     command: Records
     instrument: Instrument
     query_url: str
+    event_id: str | None = None
 
 
 class OrderName(NamedTuple):
@@ -151,7 +153,34 @@ async def prepare(
         purpose=_PURPOSES[purpose],
     )
     name = quote(body.client_order_id, safe="")
-    return Prepared(command, instrument, f"/v1/orders/client:{name}")
+    return Prepared(command, instrument, f"/v1/orders/client:{name}", body.event_id)
+
+
+async def prepare_linked(
+    gateway: Gateway, caller: Caller, body: OrderBody, session: int, flags: OrderFlag
+) -> Prepared:
+    """As `prepare`, for an order that is about to be sent: what event it is for is written down."""
+    try:
+        prepared = await prepare(gateway, caller, body, session, flags)
+        if prepared.event_id is not None:
+            await _link_event(gateway, prepared, prepared.event_id)
+    except Refused as refused:
+        raise from_refused(refused) from refused
+    return prepared
+
+
+async def _link_event(gateway: Gateway, prepared: Prepared, event_id: str) -> None:
+    order = prepared.command.view(records.ORDER_COMMAND)[0]
+    account = int(order["account"])
+    client_id = int(order["client_id_high"]), int(order["client_id_low"])
+    is_linked = await asyncio.wrap_future(
+        gateway.database.write(
+            lambda session: event_offsets.link_order(session, account, client_id, event_id)
+        )
+    )
+    if not is_linked:
+        raise Problem("duplicate_client_order_id", field="client_order_id")
+    gateway.event_ids[account, *client_id] = event_id
 
 
 def prepare_take(
@@ -249,7 +278,14 @@ async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: st
     if (role := _ROLE_FOR_PURPOSE.get(purpose)) and role not in caller.roles:
         raise Problem("not_eligible", f"The role {role} is needed.", field="purpose")
     if body.event_id is not None:
-        raise Problem("invalid_request", "event_id is not offered yet.", field="event_id")
+        if purpose != "event" or body.side != "buy":
+            raise Problem(
+                "invalid_request",
+                "Only buying for the purpose event names an event.",
+                detail_zh="仅用途为 event 的买入申报可指定活动。",
+                field="event_id",
+            )
+        await asyncio.to_thread(_check_event, gateway, caller.account, body.event_id)
     if purpose != "compliance":
         if body.scheme is not None:
             raise Problem(
@@ -261,6 +297,11 @@ async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: st
     if body.scheme is None:
         raise Problem("invalid_request", "A compliance order names its scheme.", field="scheme")
     return await asyncio.to_thread(_read_scheme, gateway, caller.account, body.scheme)
+
+
+def _check_event(gateway: Gateway, account: int, event_id: str) -> None:
+    with gateway.database.read() as session:
+        events.own(session, account, event_id)
 
 
 def _read_scheme(gateway: Gateway, account: int, scheme: str) -> int:

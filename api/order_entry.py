@@ -1,7 +1,8 @@
 """Order entry: a validated body becomes a command, and the engine's answer an order or a problem.
 
 REST and the stream both come through here. Nothing on this way reads the database, except for the
-number of a compliance scheme, and orders that left the gateway's memory long ago.
+number of a compliance scheme, the event that an order is for, and orders that left the gateway's
+memory long ago.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from api.core_client import ExecutionUnknown
 from api.errors import Problem
 from api.instruments import Instrument
 from api.messages import ENGINE_CODES, ENGINE_DETAILS
-from api.order_commands import OrderName, Prepared, parse_order_name, prepare, prepare_take
+from api.order_commands import OrderName, Prepared, parse_order_name, prepare_linked, prepare_take
 from api.order_views import OrderView
 from api.schemas import (
     AmendBody,
@@ -104,7 +105,7 @@ async def place_many(
         if isinstance(body, Problem):
             continue
         try:
-            ready.append((index, await prepare(gateway, caller, body, session, flags)))
+            ready.append((index, await prepare_linked(gateway, caller, body, session, flags)))
         except Problem as problem:
             results[index] = problem
     if ready:

@@ -154,7 +154,12 @@ def average_price_fen(view: OrderView, tick_fen: int) -> int:
     return (2 * notional_fen + view.filled_lots) // (2 * view.filled_lots)
 
 
-def render(view: OrderView, terms: InstrumentTerms, scheme: str | None = None) -> dict[str, Any]:
+def render(
+    view: OrderView,
+    terms: InstrumentTerms,
+    scheme: str | None = None,
+    event_id: str | None = None,
+) -> dict[str, Any]:
     """The order as the public contract shows it; `scheme` is the name of `view.scheme`.
 
     A market order has no price of its own, so its protection price is not shown as one.
@@ -186,7 +191,7 @@ def render(view: OrderView, terms: InstrumentTerms, scheme: str | None = None) -
         "self_trade_prevention": _PREVENTIONS[view.self_trade_prevention],
         "purpose": _PURPOSES[view.purpose],
         "scheme": scheme,
-        "event_id": None,
+        "event_id": event_id,
         "is_quote": bool(view.flags & OrderFlag.QUOTE),
         "cancel_on_disconnect": bool(view.flags & OrderFlag.CANCEL_ON_DISCONNECT),
         "fills": [render_fill(fill, terms) for fill in view.fills],

@@ -21,7 +21,8 @@ async def preview(gateway: Gateway, caller: Caller, body: OrderBody) -> dict[str
     "sufficient" says whether the account could enter the order now, as far as its balances and cap
     go; the market's own rules are checked when the order comes. Raises Problem.
     """
-    command, instrument, _ = await prepare(gateway, caller, body)
+    prepared = await prepare(gateway, caller, body)
+    command, instrument = prepared.command, prepared.instrument
     order = command.view(records.ORDER_COMMAND)[0]
     quantity_lots, is_buy = int(order["quantity_lots"]), order["side"] == Side.BUY
     price_ticks = int(order["price_ticks"])

@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 import sys
+from functools import partial
 
 import structlog
 import uvloop
@@ -24,6 +25,8 @@ from engine.state import EngineLimits
 SUPERVISOR_VARIABLE = "PUHUI_SUPERVISOR_PID"
 # A start that will fail in the same way again: sysexits.h calls it a configuration error.
 EXIT_NEEDS_OPERATOR = 78
+# The disk failed a write or a sync: the next start recovers from what is on it.
+EXIT_DISK_FAILED = 74
 EXIT_FAILED = 1
 # A thread that waits for the interpreter (the journal's, when a sync is done) waits at most this.
 CORE_SWITCH_SECONDS = 0.0002
@@ -38,9 +41,17 @@ _log = structlog.get_logger("process")
 def run_core(settings: Settings) -> int:
     """Run the core until it is told to stop; the exit status."""
     # Here, because the compiled engine is of no use to any other process.
+    from api.data_folder import consumed_sequence
     from engine.core import Core
-    from engine.journal_format import JournalDamagedError, JournalError, JournalInUseError
+    from engine.journal_format import (
+        JournalDamagedError,
+        JournalError,
+        JournalFailedError,
+        JournalInUseError,
+        ReplayDivergedError,
+    )
     from engine.matching.engine import Engine
+    from engine.snapshot_keeper import SnapshotPolicy
 
     set_up_logs(settings.log_format, "core")
     end_with_supervisor()
@@ -53,7 +64,9 @@ def run_core(settings: Settings) -> int:
         return engine
 
     async def run() -> int:
-        core = Core(settings.data_dir, warm_engine, settings.limits)
+        consumed = partial(consumed_sequence, settings.database)
+        policy = SnapshotPolicy(consumed=consumed if settings.archive_old_segments else None)
+        core = Core(settings.data_dir, warm_engine, settings.limits, snapshots=policy)
         # Only now: until here a signal may end the process at once, and nothing is lost.
         stop = _stop_on_signals()
         # What the replay made stays for good: no collection need look at it again.
@@ -62,12 +75,17 @@ def run_core(settings: Settings) -> int:
         await core.start()
         await asyncio.wait([core.failed, stop], return_when=asyncio.FIRST_COMPLETED)
         await core.stop()
-        return EXIT_FAILED if core.failed.done() else 0
+        if not core.failed.done():
+            return 0
+        why = core.failed.exception()
+        if isinstance(why, ReplayDivergedError):
+            return EXIT_NEEDS_OPERATOR
+        return EXIT_DISK_FAILED if isinstance(why, JournalFailedError) else EXIT_FAILED
 
     try:
         return uvloop.run(run())
-    except (JournalDamagedError, JournalInUseError) as error:
-        _log.critical("core: cannot start", why=str(error))
+    except (JournalDamagedError, JournalInUseError, ReplayDivergedError) as error:
+        _log.critical("core: cannot go on", why=str(error))
         return EXIT_NEEDS_OPERATOR
     except (JournalError, OSError) as error:
         _log.critical("core: failed", why=str(error))

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from api.binary_records import encode_push
 from api.core_client import CoreUnavailable, ExecutionUnknown
 from api.live_orders import Changes, Records
 from api.order_views import InstrumentTerms, OrderView, render_own_fill
-from api.stream_outbox import Channel, Closing, Outbox
+from api.stream_outbox import Channel, Closing, Message, Outbox
 from engine.codes import EventKind
 from engine.records import ADMIN_EVENT
 from marketdata.feed import Feed, Push
@@ -78,6 +79,10 @@ class StreamHub:
 
     # --- Who listens ---
 
+    @property
+    def connections(self) -> int:
+        return len(self._subscribers)
+
     def connect(self, subscriber: Subscriber) -> None:
         self._subscribers.add(subscriber)
         if self._is_shutting_down:
@@ -91,6 +96,10 @@ class StreamHub:
             self.unsubscribe_public(subscriber, channel)
         for name in list(subscriber.private):
             self.unsubscribe_private(subscriber, name)
+
+    def is_wanted(self, name: str, symbol: str) -> bool:
+        """Whether anybody listens to the public channel, in whichever form."""
+        return any(Channel(name, symbol, is_binary) in self._public for is_binary in (False, True))
 
     def subscribe_public(self, subscriber: Subscriber, channel: Channel) -> None:
         """Send the channel's snapshot now and its further messages as they come."""
@@ -113,19 +122,21 @@ class StreamHub:
         subscriber.private.pop(name, None)
         _remove(self._private, (name, subscriber.account), subscriber)
 
-    def snapshot(self, channel: Channel) -> str:
-        return msgspec.json.encode(self._feed.snapshot(*channel)).decode()
+    def snapshot(self, channel: Channel) -> Message:
+        push = self._feed.snapshot(channel.name, channel.symbol)
+        return self._encode(push, is_binary=channel.is_binary)
 
     # --- What happened ---
 
     def publish(self, events: Records, pushes: list[Push], changes: Changes) -> None:
         """Tell everybody what a batch of whole commands did, once all views have followed it."""
         for push in pushes:
-            channel = Channel(push["channel"], push["symbol"])
-            if listeners := self._public.get(channel):
-                message = msgspec.json.encode(push).decode()
-                for subscriber in listeners:
-                    subscriber.outbox.put_public(channel, message)
+            for is_binary in (False, True):
+                channel = Channel(push["channel"], push["symbol"], is_binary)
+                if listeners := self._public.get(channel):
+                    message = self._encode(push, is_binary=is_binary)
+                    for subscriber in listeners:
+                        subscriber.outbox.put_public(channel, message)
         if not self._private:
             return
         for view in sorted(changes.orders, key=lambda view: view.sequence):
@@ -193,6 +204,14 @@ class StreamHub:
             return
         if listeners := self._private.get(("balances", account)):
             self._send_private(listeners, _push("balances", None, "event", sequence, data))
+
+    def _encode(self, push: Push, *, is_binary: bool) -> Message:
+        if not is_binary:
+            return msgspec.json.encode(push).decode()
+        [(number, terms)] = [
+            item for item in self._instruments.items() if item[1].symbol == push["symbol"]
+        ]
+        return encode_push(push, number, terms.tick_fen)
 
     def _mark_balances(self, account: int) -> None:
         if ("balances", account) in self._private:

@@ -16,7 +16,11 @@ import msgspec
 import structlog
 
 from api import order_entry
+from api.account_events import Listener
 from api.auth import Caller, check_scope
+from api.binary_records import CHANNELS as BINARY_CHANNELS
+from api.binary_records import SUBPROTOCOL
+from api.binary_replay import read_page
 from api.core_client import CoreUnavailable, ExecutionUnknown
 from api.errors import Problem, to_problem
 from api.schemas import AmendBody, Body, OrderBody, QuoteBody, QuoteSide
@@ -69,6 +73,12 @@ class _Channels(Body):
     ]
 
 
+class _Replay(Body):
+    """The first sequence wanted."""
+
+    from_sequence: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+
+
 class _Order(Body):
     """Names an order by one of its two ids."""
 
@@ -118,6 +128,8 @@ class Operations:
         # None: quotes only.
         self._cancel_on_disconnect: bool | None = None
         self._has_flagged_orders = False
+        # On a binary connection: what the account's events go to.
+        self._listener: Listener | None = None
 
     async def run(self, op: str, params: msgspec.Raw, answer: Answer) -> None:
         """Carry out one operation and answer it. Raises Problem and what `to_problem` knows."""
@@ -125,6 +137,17 @@ class Operations:
         if operation is None:
             raise Problem("invalid_request", "There is no such operation.", field="op")
         await operation(self, params, answer)
+
+    def serve_binary(self, listener: Listener) -> None:
+        """This is a binary connection: what has a binary form is sent in it."""
+        self._listener = listener
+
+    async def trader(self) -> Caller:
+        """Whoever logged in, if he may trade. Raises Problem."""
+        return await self._caller("trade")
+
+    def expect_orders_that_go_with_the_connection(self) -> None:
+        self._has_flagged_orders = True
 
     async def end(self) -> None:
         """The connection is gone: take back the orders that were to go with it."""
@@ -166,11 +189,19 @@ class Operations:
         except Problem:
             self._gateway.rate_limits.take("failures", self._address)
             raise
+        if self._listener is not None:
+            check_scope(caller, "read")  # it is told of all that happens to the account
         if self._subscriber.account not in (0, caller.account):
             raise Problem("conflict", "This connection belongs to another account.")
         self._subscriber.account = caller.account
         self._authenticate = authenticate
-        answer({"account": caller.account_code, "roles": sorted(caller.roles)})
+        result = {"account": caller.account_code, "roles": sorted(caller.roles)}
+        if self._listener is not None:
+            # Nothing is awaited in between: the account's events come from the next one on.
+            self._gateway.account_events.connect(self._listener, caller.account)
+            answer({**result, "sequence": self._gateway.live_orders.sequence})
+        else:
+            answer(result)
 
     async def _caller(self, scope: str) -> Caller:
         """Whoever logged in, if that still holds. Raises Problem."""
@@ -187,7 +218,7 @@ class Operations:
 
     async def _subscribe(self, params: msgspec.Raw, answer: Answer) -> None:
         wanted = decode(params, _Channels).channels
-        public = [_public_channel(self._gateway, one) for one in wanted if not _is_private(one)]
+        public = [self._public_channel(one) for one in wanted if not _is_private(one)]
         private = [one for one in wanted if _is_private(one)]
         if len(self._subscriber.public.union(public)) > MAX_PUBLIC_CHANNELS:
             raise Problem("too_many_requests", "Too many channels.", limit=MAX_PUBLIC_CHANNELS)
@@ -210,20 +241,51 @@ class Operations:
             if _is_private(one):
                 self._hub.unsubscribe_private(self._subscriber, one.name)
             else:
-                channel = _public_channel(self._gateway, one)
+                channel = self._public_channel(one)
                 self._hub.unsubscribe_public(self._subscriber, channel)
         answer({"channels": [_named(one) for one in wanted]})
 
     async def _resync(self, params: msgspec.Raw, answer: Answer) -> None:
         """New snapshots of public channels that the client follows and has lost track of."""
         wanted = decode(params, _Channels).channels
-        channels = [_public_channel(self._gateway, one) for one in wanted]
+        channels = [self._public_channel(one) for one in wanted]
         for channel in channels:
             if channel not in self._subscriber.public:
                 raise Problem("conflict", "The channel is not subscribed to.", field="channels")
         answer({"channels": [_named(one) for one in wanted]})
         for channel in channels:
             self._hub.subscribe_public(self._subscriber, channel)
+
+    async def _replay(self, params: msgspec.Raw, answer: Answer) -> None:
+        """The account's past events as records, a page at a time; then how far they went."""
+        caller = await self._caller("read")
+        if self._listener is None:
+            raise Problem("invalid_request", f"Only {SUBPROTOCOL} replays events.", field="op")
+        first = decode(params, _Replay).from_sequence
+        last = self._gateway.live_orders.sequence
+        through = last
+        if first <= last:
+            try:
+                page = await read_page(self._gateway, caller.account, first, last)
+            except TimeoutError:
+                raise Problem("service_unavailable", retry_after_ms=1_000) from None
+            through = page.through_sequence
+            self._listener.add_past(page.parts)
+        answer({"through_sequence": through, "complete": through >= last})
+
+    def _public_channel(self, wanted: _WantedChannel) -> Channel:
+        """The public channel that is meant. Raises Problem."""
+        if wanted.name not in CHANNELS:
+            raise Problem("invalid_request", "There is no such channel.", field="channels.name")
+        if wanted.replay_from is not None:
+            raise Problem(
+                "invalid_request", "Only private channels replay.", field="channels.replay_from"
+            )
+        if wanted.symbol is None:
+            raise Problem("invalid_request", "A symbol is needed.", field="channels.symbol")
+        is_binary = self._listener is not None and wanted.name in BINARY_CHANNELS
+        symbol = self._gateway.instruments.get(wanted.symbol).symbol
+        return Channel(wanted.name, symbol, is_binary)
 
     # --- Orders ---
 
@@ -295,6 +357,7 @@ _OPERATIONS: dict[str, Callable[[Operations, msgspec.Raw, Answer], Awaitable[Non
     "subscribe": Operations._subscribe,
     "unsubscribe": Operations._unsubscribe,
     "resync": Operations._resync,
+    "replay": Operations._replay,
     "order.place": Operations._place,
     "order.amend": Operations._amend,
     "order.cancel": Operations._cancel,
@@ -311,19 +374,6 @@ def _is_private(wanted: _WantedChannel) -> bool:
 
 def _named(wanted: _WantedChannel) -> dict[str, str | None]:
     return {"name": wanted.name, "symbol": wanted.symbol}
-
-
-def _public_channel(gateway: Gateway, wanted: _WantedChannel) -> Channel:
-    """The public channel that is meant. Raises Problem."""
-    if wanted.name not in CHANNELS:
-        raise Problem("invalid_request", "There is no such channel.", field="channels.name")
-    if wanted.replay_from is not None:
-        raise Problem(
-            "invalid_request", "Only private channels replay.", field="channels.replay_from"
-        )
-    if wanted.symbol is None:
-        raise Problem("invalid_request", "A symbol is needed.", field="channels.symbol")
-    return Channel(wanted.name, gateway.instruments.get(wanted.symbol).symbol)
 
 
 def _reference(wanted: _Order) -> str:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 PUBLIC_CHARACTERS_KEPT = 256 * 1024
 PRIVATE_CHARACTERS_KEPT = 4 * 1024 * 1024
+# Texts, and on a binary connection frames of records, whose bytes count as characters.
+Message = str | bytes
 
 
 class Channel(NamedTuple):
@@ -21,6 +23,7 @@ class Channel(NamedTuple):
 
     name: str
     symbol: str
+    is_binary: bool = False
 
 
 class Closing(NamedTuple):
@@ -38,14 +41,14 @@ class Outbox:
 
     def __init__(
         self,
-        snapshot: Callable[[Channel], str],
+        snapshot: Callable[[Channel], Message],
         public_characters_kept: int = PUBLIC_CHARACTERS_KEPT,
         private_characters_kept: int = PRIVATE_CHARACTERS_KEPT,
     ) -> None:
         self._snapshot = snapshot
         self._public_kept = public_characters_kept
         self._private_kept = private_characters_kept
-        self._messages: deque[tuple[bool, str]] = deque()
+        self._messages: deque[tuple[bool, Message]] = deque()
         self._public_characters = 0
         self._private_characters = 0
         # In the order in which they fell behind.
@@ -55,7 +58,7 @@ class Outbox:
         # Set once the connection is to end.
         self.closing = asyncio.Event()
 
-    def put(self, message: str) -> None:
+    def put(self, message: Message) -> None:
         """Queue an answer or a private message; too many of them close the connection."""
         if self._closing is not None:
             return
@@ -68,7 +71,7 @@ class Outbox:
         self._messages.append((False, message))
         self._changed.set()
 
-    def put_public(self, channel: Channel, message: str) -> None:
+    def put_public(self, channel: Channel, message: Message) -> None:
         """Queue market data, or mark the channel stale if the client is too far behind."""
         if self._closing is not None or channel in self._stale:
             return
@@ -90,7 +93,7 @@ class Outbox:
             self.closing.set()
             self._changed.set()
 
-    async def get(self) -> str | Closing:
+    async def get(self) -> Message | Closing:
         """The next message to send, or how to close when there is nothing left to be sent."""
         while True:
             if self._messages:

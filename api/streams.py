@@ -1,8 +1,8 @@
 """The websocket /v1/stream: one session for each connection, from its handshake to its end.
 
 A session reads requests, hands them to api.stream_operations, and sends what its outbox holds. It
-never waits for a slow reader: api.stream_outbox bounds what may pile up. Texts of one JSON object
-are the only messages; other subprotocols would be entered in SUBPROTOCOLS.
+never waits for a slow reader: api.stream_outbox bounds what may pile up. Messages are texts of one
+JSON object; with the binary subprotocol there are frames of records too (api.binary_stream).
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from fastapi import APIRouter, Request, WebSocket
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
+from api.binary_records import SUBPROTOCOL as BINARY_SUBPROTOCOL
+from api.binary_stream import PRIVATE_BYTES_KEPT, BinaryCommands
 from api.errors import Problem, to_problem
 from api.messages import preferred_language
 from api.stream_hub import StreamHub, Subscriber
 from api.stream_operations import CONCURRENT, Operations
-from api.stream_outbox import Closing, Outbox
+from api.stream_outbox import PRIVATE_CHARACTERS_KEPT, Closing, Outbox
 from api.strict_json import check, decode
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 router = APIRouter()
 logger = structlog.get_logger(__name__)
 
-SUBPROTOCOLS = ("puhui.json.v1",)
+SUBPROTOCOLS = ("puhui.json.v1", BINARY_SUBPROTOCOL)
 MAX_MESSAGE_BYTES = 64 * 1024
 # Orders of one connection that may be under way at once; the next waits to be read.
 MAX_UNDER_WAY = 256
@@ -66,9 +68,9 @@ async def stream(websocket: WebSocket) -> None:
     """Accept the connection and serve it to its end."""
     gateway: Gateway = websocket.app.state.gateway
     offered = websocket.scope.get("subprotocols", [])
-    chosen = next((name for name in SUBPROTOCOLS if name in offered), None)
+    chosen = next((name for name in offered if name in SUBPROTOCOLS), None)
     await websocket.accept(subprotocol=chosen)
-    await _Session(gateway, websocket).run()
+    await _Session(gateway, websocket, is_binary=chosen == BINARY_SUBPROTOCOL).run()
 
 
 async def document(_: Request) -> Response:
@@ -90,16 +92,22 @@ async def say_goodbye(gateway: Gateway) -> None:
 class _Session:
     """One connection. Its number marks its orders, so that they can be found when it ends."""
 
-    def __init__(self, gateway: Gateway, websocket: WebSocket) -> None:
+    def __init__(self, gateway: Gateway, websocket: WebSocket, *, is_binary: bool) -> None:
         self._hub: StreamHub = gateway.streams
         self._websocket = websocket
         self._language = preferred_language(websocket.headers.get("accept-language", ""))
-        self._outbox = Outbox(self._hub.snapshot)
+        self._outbox = Outbox(
+            self._hub.snapshot,
+            private_characters_kept=PRIVATE_BYTES_KEPT if is_binary else PRIVATE_CHARACTERS_KEPT,
+        )
         self._subscriber = Subscriber(self._outbox)
         address = websocket.client.host if websocket.client else ""
-        self._operations = Operations(
-            gateway, self._subscriber, next(_numbers), address, self._language
-        )
+        number = next(_numbers)
+        self._operations = Operations(gateway, self._subscriber, number, address, self._language)
+        self._commands: BinaryCommands | None = None
+        if is_binary:
+            self._commands = BinaryCommands(gateway, self._operations, self._outbox, number)
+            self._operations.serve_binary(self._commands.listener)
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -114,6 +122,8 @@ class _Session:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._hub.disconnect(self._subscriber)
+            if self._commands is not None:
+                self._commands.end()
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -130,6 +140,9 @@ class _Session:
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text")
+            if text is None and self._commands is not None:
+                await self._commands.take(message["bytes"])
+                continue
             if text is None:
                 self._outbox.close(NOT_TEXT)
                 await asyncio.Event().wait()  # the sender ends the session
@@ -186,7 +199,10 @@ class _Session:
             if isinstance(message, Closing):
                 await self._websocket.close(message.code, message.reason)
                 return
-            await self._websocket.send_text(message)
+            if isinstance(message, str):
+                await self._websocket.send_text(message)
+            else:
+                await self._websocket.send_bytes(message)
 
     async def _expire(self) -> None:
         """End the session of a client that does not even read why it is closed."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import uvloop
 
 from api.commands import admin_command, instrument_command, order_command
 from api.core_client import CoreClient, CoreUnavailable
@@ -48,7 +49,7 @@ def running(tmp_path: Path) -> Iterator[_Running]:
     """A core process on the disk of the temporary folder, and a client; the market is open."""
     command = [sys.executable, "-m", "api.cli", "core", "--data", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        loop = asyncio.new_event_loop()
+        loop = uvloop.new_event_loop()  # as a gateway has
         try:
             client = loop.run_until_complete(_connect(tmp_path, process))
             loop.run_until_complete(client.submit(_market()))

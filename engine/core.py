@@ -3,8 +3,9 @@
 Commands of all gateways are gathered into one batch, stamped, and given to the journal's thread
 and to the engine at once. While one batch is being synced, the next may be written and matched,
 and a third forms from what arrives: so a lone command never waits for company, and the busier the
-core, the larger the groups that share a sync. Events, and answers to queries, leave only once
-their commands are on disk.
+core, the larger the groups that share a sync. A few commands that are alone are synced without the
+thread: to wake it, and to be woken by it, would take as long as the disk. Events, and answers to
+queries, leave only once their commands are on disk.
 """
 
 from __future__ import annotations
@@ -20,43 +21,41 @@ import numpy as np
 import structlog
 
 from engine import queries
-from engine.codes import CommandKind, OrderFlag, Side
-from engine.event_log import EventLog
+from engine.codes import CommandKind, OrderFlag
+from engine.event_log import EVENTS_FOLDER, EventLog
 from engine.group_commit import GroupCommit
 from engine.journal import JOURNAL_FOLDER, Journal
 from engine.link import (
-    MAX_FRAME_COMMANDS,
-    MAX_GATEWAY,
     SOCKET_NAME,
     FrameKind,
     LinkError,
+    QueryKind,
     frame,
     listening_socket,
 )
+from engine.link_table import LinkTable, cancel_of_gateway
+from engine.pending import MAX_BATCH_COMMANDS, Part, Pending, own_part
 from engine.queries import MatchingEngine
-from engine.records import ADMIN_COMMAND, COMMAND, EVENT, ORDER_COMMAND, RECORD_BYTES
-from engine.replay import replay
+from engine.records import EVENT
+from engine.replay import recover
 from engine.server_link import MAX_UNSENT_BYTES, ServerLink
+from engine.snapshot import SNAPSHOTS_FOLDER, SnapshotHeader
+from engine.snapshot_keeper import SnapshotKeeper, SnapshotPolicy
+from engine.space_watch import SpaceWatch
 from engine.state import EngineLimits
+from engine.status import Durations, status_row
+from engine.storage import DISK, SIZES, Sizes, Storage
 from engine.units import NEVER_NS
 
-EVENTS_FOLDER = "events"
-MAX_BATCH_COMMANDS = MAX_FRAME_COMMANDS
 # One batch that is being synced and one behind it, so that the disk never waits for the core.
 MAX_BATCHES_IN_FLIGHT = 2
+# So few commands, when nothing else is on the way, are synced by the loop's own thread.
+LONE_COMMANDS = 256
 # When more commands than this wait, the core stops reading from its gateways until half are done.
 MAX_PENDING_COMMANDS = 16 * MAX_BATCH_COMMANDS
-CLOSING_SECONDS = 5.0
 # The loop's clock and the wall clock drift apart, so a distant time is looked at now and then.
 MAX_WAIT_SECONDS = 60.0
 _log = structlog.get_logger("core")
-
-
-class _Part(NamedTuple):
-    """Commands of one frame that wait for a batch."""
-
-    gateway: int
-    payload: bytes
 
 
 class _InFlight(NamedTuple):
@@ -64,6 +63,7 @@ class _InFlight(NamedTuple):
 
     last_sequence: int
     payload: bytes
+    taken_ns: int
     answers: list[tuple[ServerLink, int, bytes]]
 
 
@@ -77,84 +77,129 @@ class Core:
         limits: EngineLimits,
         *,
         clock: Callable[[], int] = time.time_ns,
+        storage: Storage = DISK,
+        sizes: Sizes = SIZES,
+        make_commit: Callable[..., GroupCommit] = GroupCommit,
         max_unsent_bytes: int = MAX_UNSENT_BYTES,
+        snapshots: SnapshotPolicy | None = None,
+        read_ahead: bool = True,
     ) -> None:
-        """Open the journal and replay it. Raises JournalError."""
+        """Open the journal and replay it. Raises JournalError, ReplayDivergedError."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._data_dir = data_dir
         self._clock = clock
         self._max_unsent_bytes = max_unsent_bytes
-        self._journal = Journal(data_dir / JOURNAL_FOLDER, limits)
-        self._event_log = EventLog(data_dir / EVENTS_FOLDER)
+        reserve_bytes = sizes.reserve_bytes
+        self._journal = Journal(
+            data_dir / JOURNAL_FOLDER,
+            limits,
+            sizes.journal_segment_bytes,
+            storage=storage,
+            reserve_bytes=reserve_bytes,
+        )
+        self._event_log = EventLog(
+            data_dir / EVENTS_FOLDER,
+            sizes.event_segment_bytes,
+            storage=storage,
+            reserve_bytes=reserve_bytes,
+        )
         try:
-            self._engine = make_engine(self._journal.limits)
-            replay(self._journal, self._engine, self._event_log)
+            self._engine = recover(
+                self._journal,
+                make_engine,
+                self._event_log,
+                data_dir / SNAPSHOTS_FOLDER,
+                storage,
+                read_ahead=read_ahead,
+            )
         except BaseException:
             self._journal.close()
             self._event_log.close()
             raise
         self._next_sequence = self._journal.last_sequence + 1
         self._time_ns = self._journal.last_time_ns
-        self._pending: deque[_Part] = deque()
-        self._pending_commands = 0
+        self._pending = Pending()
         self._in_flight: deque[_InFlight] = deque()
+        self._matching, self._releasing = Durations(), Durations()
         self._idle = asyncio.Event()
         self._idle.set()
         self._step_is_due = False
         self._is_paused = False
         self._is_stopping = False
-        self._links: dict[int, ServerLink] = {}
-        self._last_number = 0
+        self._links = LinkTable()
         self._awaited_ns = NEVER_NS
         self._timer: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
-        self._commit = GroupCommit(self._journal, self._synced_in_thread, self._failed_in_thread)
+        self._space = SpaceWatch(self._journal.has_room, self._event_log.has_room, self._links)
+        self._commit = make_commit(self._journal, self._synced_in_thread, self._failed_in_thread)
+        self._due_mark: SnapshotHeader | None = None
+        self._snapshots: SnapshotKeeper | None = None
+        if snapshots and self._engine.memory():
+            logs = (self._journal, self._event_log)
+            self._snapshots = SnapshotKeeper(
+                data_dir, snapshots, *logs, self._note_state, self._fail, storage
+            )
 
     # --- Life ---
 
     async def start(self) -> None:
         """Take up what the last run left, and listen."""
-        self._cancel_orphans()
-        self._take_due()
-        await self._idle.wait()
+        await self.take_up()
         listener = listening_socket(self._data_dir / SOCKET_NAME)
         self._server = await self._loop.create_unix_server(
             lambda: ServerLink(self, self._max_unsent_bytes), sock=listener
         )
+        if self._snapshots:
+            self._snapshots.start()
         _log.info("core: ready", sequence=self.released_sequence, data_dir=str(self._data_dir))
+
+    async def take_up(self) -> None:
+        """Do what fell due while there was no core."""
+        self._space.look()
+        self._cancel_orphans()
+        self._take_due()
+        await self._idle.wait()
 
     async def stop(self) -> None:
         """Finish what has arrived, say goodbye, close. After a failure, only close."""
         self._is_stopping = True
         self._cancel_timer()
+        if self._snapshots:
+            await self._snapshots.stop()
+        self._space.stop()
         if self._server:
             self._server.close()
             (self._data_dir / SOCKET_NAME).unlink(missing_ok=True)
         if not self.failed.done():
-            for link in self._links.values():
-                link.pause_reading()
+            self._links.pause_reading()
             await self._idle.wait()
-            await self._close_links()
-        for link in list(self._links.values()):
-            link.abort()
+            await self._links.close()
+        self._links.abort()
         self._commit.stop()
+        if self._snapshots and not self.failed.done():
+            self._snapshots.write_last(self._engine)
         self._journal.close()
         self._event_log.close()
         _log.info("core: stopped", sequence=self.released_sequence)
 
-    async def _close_links(self) -> None:
-        goodbyes = [asyncio.ensure_future(link.say_goodbye()) for link in self._links.values()]
-        if goodbyes:
-            _, late = await asyncio.wait(goodbyes, timeout=CLOSING_SECONDS)
-            for goodbye in late:
-                goodbye.cancel()
+    def _note_state(self, header: SnapshotHeader) -> None:
+        """A snapshot was made: its state hash goes into the journal, once no batch is on its way
+        there."""
+        self._due_mark = header
+        if not self._in_flight:
+            self._release(self.released_sequence)
+
+    def _write_mark(self) -> None:
+        mark, self._due_mark = self._due_mark, None
+        if mark:
+            self._journal.mark(mark.sequence, mark.state_hash)
 
     def _cancel_orphans(self) -> None:
         """No connection outlives the core, so orders that go with theirs go at the next start."""
         flags = self._engine.export().orders["flags"]
         if (flags & OrderFlag.CANCEL_ON_DISCONNECT).any():
-            self._take_own(_cancel_of_gateway(0))
+            self._take_own(cancel_of_gateway(0))
 
     # --- What has its time: orders that expire, interruptions that end ---
 
@@ -163,14 +208,14 @@ class Core:
         """Nothing is due before this time."""
         return min(self._engine.next_expiry_ns, self._engine.next_interruption_end_ns)
 
-    def _due(self, time_ns: int) -> list[bytes]:
+    def _due(self, time_ns: int) -> list[Part]:
         """The core's own commands for this time: an expired order is in no auction that ends."""
         engine = self._engine
         due = []
         if engine.next_expiry_ns <= time_ns:
-            due.append(_own_command(CommandKind.EXPIRE_ORDERS))
+            due.append(own_part(CommandKind.EXPIRE_ORDERS))
         if engine.next_interruption_end_ns <= time_ns:
-            due.append(_own_command(CommandKind.END_INTERRUPTIONS))
+            due.append(own_part(CommandKind.END_INTERRUPTIONS))
         return due
 
     def _take_due(self) -> None:
@@ -179,8 +224,8 @@ class Core:
         if self._next_due_ns == NEVER_NS:
             return
         due = self._due(max(self._time_ns, self._clock()))
-        for command in due:
-            self._pend(_Part(0, command))
+        for part in due:
+            self._pend(part)
         if not due:
             self._await_due()
 
@@ -207,33 +252,58 @@ class Core:
     def released_sequence(self) -> int:
         return self._event_log.last_sequence
 
+    @property
+    def first_sequence(self) -> int:
+        return self._event_log.first_sequence
+
+    @property
+    def has_room(self) -> bool:
+        return self._space.has_room
+
     def open_link(self, link: ServerLink) -> int:
-        if len(self._links) >= MAX_GATEWAY or self._is_stopping:
+        if self._is_stopping:
             raise LinkError("no more gateways are taken")
-        # A number is used again as late as possible: events of its last owner have left by then.
-        number = self._last_number % MAX_GATEWAY + 1
-        while number in self._links:
-            number = number % MAX_GATEWAY + 1
-        self._last_number = number
-        self._links[number] = link
+        number = self._links.add(link)
         _log.info("core: gateway connected", gateway=number, name=link.name)
         return number
 
     def close_link(self, link: ServerLink) -> None:
-        del self._links[link.number]
+        self._links.remove(link)
         _log.info("core: gateway gone", gateway=link.number, name=link.name)
         if link.has_sent_commands and not self._is_stopping:
-            self._take_own(_cancel_of_gateway(link.number))
+            self._take_own(cancel_of_gateway(link.number))
 
     def take_commands(self, link: ServerLink, payload: bytes) -> None:
-        self._pend(_Part(link.number, payload))
+        self._pend(Part(link.number, payload))
 
     def take_query(self, link: ServerLink, tag: int, payload: bytes) -> None:
-        answer = queries.answer(self._engine, payload)
+        kind, argument = queries.question(payload)
+        if kind is QueryKind.STATUS:
+            link.send_answer(tag, queries.status_answer(self._status()))
+            return
+        answer = queries.answer(self._engine, kind, argument)
         if self._in_flight:
             self._in_flight[-1].answers.append((link, tag, answer))
         else:
             link.send_answer(tag, answer)
+
+    def _status(self) -> np.ndarray:
+        figures = {
+            "released_sequence": self.released_sequence,
+            "applied_sequence": self._engine.sequence,
+            "snapshot_sequence": self._snapshots.sequence if self._snapshots else 0,
+            "snapshots_failed": self._snapshots.failures if self._snapshots else 0,
+            "pending_commands": self._pending.commands,
+            "batches_in_flight": len(self._in_flight),
+            "gateways": len(self._links),
+            "has_room": int(self._space.has_room),
+        }
+        return status_row(
+            figures,
+            matching=self._matching,
+            syncing=self._journal.syncing,
+            releasing=self._releasing,
+        )
 
     def read_events(self, first_sequence: int) -> Iterator[np.ndarray]:
         return self._event_log.read(first_sequence)
@@ -241,16 +311,14 @@ class Core:
     # --- From commands to events ---
 
     def _take_own(self, command: np.ndarray) -> None:
-        self._pend(_Part(0, command.tobytes()))
+        self._pend(Part(0, command.tobytes()))
 
-    def _pend(self, part: _Part) -> None:
+    def _pend(self, part: Part) -> None:
         self._idle.clear()
         self._pending.append(part)
-        self._pending_commands += len(part.payload) // RECORD_BYTES
-        if self._pending_commands > MAX_PENDING_COMMANDS and not self._is_paused:
+        if self._pending.commands > MAX_PENDING_COMMANDS and not self._is_paused:
             self._is_paused = True
-            for link in self._links.values():
-                link.pause_reading()
+            self._links.pause_reading()
         if not self._step_is_due:
             self._step_is_due = True
             # Not at once: other links may have frames in this same turn of the loop.
@@ -261,49 +329,39 @@ class Core:
         if self.failed.done():
             return
         try:
-            while self._pending and len(self._in_flight) < MAX_BATCHES_IN_FLIGHT:
+            # A mark that waits for the journal goes in between two batches.
+            at_once = 0 if self._due_mark else MAX_BATCHES_IN_FLIGHT
+            while self._pending and len(self._in_flight) < at_once:
                 batch = self._take_batch()
-                self._commit.put(batch)
+                is_lone = not (self._in_flight or self._pending) and len(batch) <= LONE_COMMANDS
+                if not is_lone:
+                    self._commit.put(batch)
+                taken_ns = time.perf_counter_ns()
                 payload = self._engine.apply(batch).tobytes()
+                self._matching.note(time.perf_counter_ns() - taken_ns)
                 last_sequence = int(batch[-1]["sequence"])
-                self._in_flight.append(_InFlight(last_sequence, payload, []))
+                self._in_flight.append(_InFlight(last_sequence, payload, taken_ns, []))
                 self._await_due()
+                if is_lone:
+                    self._release(self._journal.append(batch))
+            self._space.look()
         except Exception as error:
             self._fail(error)
-        if self._is_paused and self._pending_commands <= MAX_PENDING_COMMANDS // 2:
+        if self._is_paused and self._pending.commands <= MAX_PENDING_COMMANDS // 2:
             self._is_paused = False
             if not self._is_stopping:
-                for link in self._links.values():
-                    link.resume_reading()
+                self._links.resume_reading()
 
     def _take_batch(self) -> np.ndarray:
-        """Whole parts, oldest first, stamped with sequence, time and gateway.
+        """The oldest commands, stamped.
 
         Ahead of them what is due: no command of that time may still meet an order that expired.
         """
         self._time_ns = max(self._time_ns, self._clock())
-        due = self._due(self._time_ns)
-        self._pending.extendleft(_Part(0, command) for command in reversed(due))
-        self._pending_commands += len(due)
-        parts: list[_Part] = []
-        count = 0
-        while self._pending:
-            size = len(self._pending[0].payload) // RECORD_BYTES
-            if parts and count + size > MAX_BATCH_COMMANDS:
-                break
-            parts.append(self._pending.popleft())
-            count += size
-        self._pending_commands -= count
-        batch = np.frombuffer(bytearray().join(part.payload for part in parts), COMMAND)
-        batch["sequence"] = np.arange(self._next_sequence, self._next_sequence + count)
-        batch["time_ns"] = self._time_ns
-        batch["reserved_header"] = 0
-        start = 0
-        for part in parts:
-            end = start + len(part.payload) // RECORD_BYTES
-            batch["gateway"][start:end] = part.gateway
-            start = end
-        self._next_sequence += count
+        for part in reversed(self._due(self._time_ns)):
+            self._pending.append_first(part)
+        batch = self._pending.take(self._next_sequence, self._time_ns)
+        self._next_sequence += len(batch)
         return batch
 
     def _synced_in_thread(self, sequence: int) -> None:
@@ -319,11 +377,14 @@ class Core:
                 batch = self._in_flight.popleft()
                 events = np.frombuffer(batch.payload, EVENT)
                 whole_frame = frame(FrameKind.EVENTS, batch.last_sequence, batch.payload)
-                for link in list(self._links.values()):
+                for link in self._links:
                     link.release(events, whole_frame)
                 for link, tag, answer in batch.answers:
                     link.send_answer(tag, answer)
                 self._event_log.append(events)
+                self._releasing.note(time.perf_counter_ns() - batch.taken_ns)
+            if not self._in_flight:
+                self._write_mark()
         except Exception as error:
             self._fail(error)
         if self._pending:
@@ -336,20 +397,3 @@ class Core:
         if not self.failed.done():
             _log.critical("core: failed", why=str(error), exc_info=error)
             self.failed.set_exception(error)
-
-
-def _own_command(kind: CommandKind) -> bytes:
-    """A command of the core itself that has nothing but its kind."""
-    command = np.zeros(1, ADMIN_COMMAND)
-    command["kind"] = kind
-    return command.tobytes()
-
-
-def _cancel_of_gateway(gateway: int) -> np.ndarray:
-    """The command that takes off what was to go with `gateway`'s connection (0: with any)."""
-    command = np.zeros(1, ORDER_COMMAND)
-    command["kind"] = CommandKind.CANCEL_ALL
-    command["side"] = Side.ANY
-    command["flags"] = OrderFlag.CANCEL_ON_DISCONNECT
-    command["filter_gateway"] = gateway
-    return command

@@ -1,14 +1,13 @@
 """The journal: every command that was ever acknowledged, synced to disk before it was.
 
 `append(batch) -> sequence` and `read(first_sequence)` are the whole of it for its users, so that a
-replicated log can take its place. The bytes are described in engine/journal_format.py.
+replicated log can take its place. The bytes are described in engine/journal_format.py, the files
+in engine/segments.py.
 """
 
 from __future__ import annotations
 
-import fcntl
-import mmap
-import os
+import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,27 +15,32 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from engine.archive import ARCHIVE_FOLDER
 from engine.journal_format import (
     FIRST_CHAIN,
+    MARK_BYTES,
     SEGMENT_HEADER_BYTES,
     Batch,
     Flaw,
     JournalDamagedError,
     JournalFailedError,
     JournalInUseError,
+    Mark,
     SegmentHeader,
-    batch_bytes,
     chain_of,
-    decode_batch,
-    decode_segment_header,
+    decode_entry,
     encode_batch,
-    encode_segment_header,
+    encode_mark,
+    length_without_zeros,
 )
+from engine.segments import Segments, first_sequence_of
 from engine.state import EngineLimits
+from engine.status import Durations
+from engine.storage import DISK, SIZES, Bytes, File, Lock, Storage
 
 JOURNAL_FOLDER = "journal"
-SEGMENT_BYTES = 64 << 20
-_SUFFIX = ".journal"
+# A new segment is begun when the present one is full, or its first command as old as this.
+SEGMENT_NS = 24 * 3_600 * 1_000_000_000
 _log = structlog.get_logger("journal")
 
 
@@ -47,26 +51,41 @@ class Journal:
     """
 
     def __init__(
-        self, folder: Path, limits: EngineLimits, segment_bytes: int = SEGMENT_BYTES
+        self,
+        folder: Path,
+        limits: EngineLimits,
+        segment_bytes: int = SIZES.journal_segment_bytes,
+        *,
+        storage: Storage = DISK,
+        reserve_bytes: int = SIZES.reserve_bytes,
     ) -> None:
         """Raises JournalInUseError, JournalDamagedError, JournalFailedError."""
-        _make_folder(folder)
+        storage.make_folder(folder)
         self.limits = limits
+        self.first_sequence = 1  # earlier ones are archived
         self.last_sequence = 0
         self.last_time_ns = 0
+        self.syncing = Durations()
         self._folder = folder
+        self._segments = Segments(storage, folder, reserve_bytes)
         self._segment_bytes = segment_bytes
         self._chain = FIRST_CHAIN
         self._has_failed = False
-        self._lock = _lock(folder / "lock")
-        self._descriptor = -1
+        self._lock: Lock | None = _lock(storage, folder)
+        self._file: File | None = None
         self._end = 0
         self._capacity = 0
+        self._began_ns: int | None = None  # the time of the segment's first command
         try:
             self._open_last_segment()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def chain(self) -> bytes:
+        """The chain behind the last command and its marks."""
+        return self._chain
 
     def append(self, batch: np.ndarray) -> int:
         """Write a stamped, non-empty batch and sync it; the last sequence that is now safe.
@@ -74,69 +93,70 @@ class Journal:
         Raises JournalFailedError, once: a failed sync that is tried again may report success though
         the data is gone, so the journal takes nothing more and the process must end.
         """
-        if self._has_failed:
-            raise JournalFailedError("the journal has failed before and takes nothing more")
         assert int(batch[0]["sequence"]) == self.last_sequence + 1
-        try:
-            size = batch_bytes(len(batch))
-            if self._end + size > self._capacity:
-                self._start_segment(size)
-            parts = encode_batch(batch, self._chain)
-            written = os.pwritev(self._descriptor, parts, self._end)
-            if written != size:
-                raise OSError(f"only {written} of {size} bytes were written")
-            os.fdatasync(self._descriptor)
-        except OSError as error:
-            self._has_failed = True
-            raise JournalFailedError(
-                f"commands {self.last_sequence + 1} to {self.last_sequence + len(batch)} could not"
-                f" be made durable in {self._folder}: {error}"
-            ) from error
-        self._chain = chain_of(parts[2])
-        self._end += size
-        self.last_sequence += len(batch)
-        self.last_time_ns = int(batch[-1]["time_ns"])
-        return self.last_sequence
+        last_sequence, time_ns = self.last_sequence + len(batch), int(batch[-1]["time_ns"])
+        self._write(
+            encode_batch(batch, self._chain),
+            int(batch[0]["time_ns"]),
+            f"commands {self.last_sequence + 1} to {last_sequence}",
+        )
+        if self._began_ns is None:
+            self._began_ns = int(batch[0]["time_ns"])
+        self.last_sequence, self.last_time_ns = last_sequence, time_ns
+        return last_sequence
+
+    def mark(self, sequence: int, state_hash: str) -> bool:
+        """Note, synced, the hash of the state after command `sequence`, the last or an earlier one;
+        False if there is no room behind the last in its segment. Raises JournalFailedError."""
+        assert sequence <= self.last_sequence
+        if self._began_ns is None or self._end + MARK_BYTES > self._capacity:
+            return False
+        parts = encode_mark(
+            self.last_sequence, self.last_time_ns, sequence, state_hash, self._chain
+        )
+        self._write(parts, self._began_ns, f"the mark of command {sequence}")
+        return True
 
     def read(self, first_sequence: int = 1) -> Iterator[np.ndarray]:
         """Every batch from the one that holds `first_sequence` to the present end, checked.
 
         Batches are read-only. Raises JournalDamagedError, naming the segment and the command.
         """
-        if first_sequence > self.last_sequence:
-            return
-        paths = _segments(self._folder)
-        start = bisect_right(paths, max(first_sequence, 1), key=_first_sequence) - 1
-        expected, chain = (1, FIRST_CHAIN) if start <= 0 else (None, b"")
-        for path in paths[max(start, 0) :]:
-            header, data = _map_segment(path)
-            if expected is None:
-                expected, chain = _first_sequence(path), header.chain
-            if header.first_sequence != expected or header.chain != chain:
-                raise JournalDamagedError(
-                    f"{path}: commands from {expected} on are missing before it"
-                )
-            if header.limits != self.limits:
-                raise JournalDamagedError(f"{path}: its limits are not those of the first segment")
-            for batch in _batches(path, data, header):
-                expected, chain = expected + len(batch.records), batch.chain
-                if expected > first_sequence:
-                    yield batch.records
-        if expected != self.last_sequence + 1:
-            raise JournalDamagedError(f"{self._folder}: commands from {expected} on are missing")
+        entries = self.read_entries(first_sequence)
+        return (entry.records for entry in entries if isinstance(entry, Batch))
+
+    def read_marks(self, first_sequence: int = 1) -> Iterator[Mark]:
+        """Every mark that was made behind a command from `first_sequence` on; the hash in it may be
+        that of an earlier one. Raises JournalDamagedError."""
+        entries = self.read_entries(first_sequence)
+        return (entry for entry in entries if isinstance(entry, Mark))
+
+    def read_entries(self, first_sequence: int = 1) -> Iterator[Batch | Mark]:
+        """Batches as `read` gives them and, where they were made, the marks between them."""
+        return read_entries(self._segments, first_sequence, self.last_sequence, to_end=True)
+
+    def archive_below(self, sequence: int, *, keep: bool = True) -> int:
+        """Move whole segments of commands before `sequence` into the folder `archive`, or delete
+        them; how many. What is left begins with `first_sequence`. Raises OSError."""
+        count = self._segments.archive_below(sequence, keep=keep)
+        self.first_sequence = first_sequence_of(self._segments.paths()[0])
+        return count
+
+    def has_room(self) -> bool:
+        """Whether the disk has room for orders. Where it has not, the reserve is for the rest."""
+        return self._segments.reserve.is_ready()
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        if self._file:
+            self._file.close()
+            self._file = None
+        if self._lock:
+            self._lock.release()
+            self._lock = None
 
     def _open_last_segment(self) -> None:
-        for unfinished in self._folder.glob("*.new"):
-            unfinished.unlink()
-        paths = _segments(self._folder)
+        self._segments.clean_up()
+        paths = self._segments.paths()
         if not paths:
             try:
                 self._start_segment(0)
@@ -146,27 +166,36 @@ class Journal:
                 ) from error
             return
         path = paths[-1]
-        header, data = _map_segment(path)
-        if header.first_sequence != _first_sequence(path):
+        header, data = self._segments.map(path)
+        if header.first_sequence != first_sequence_of(path):
             raise JournalDamagedError(f"{path}: it begins with command {header.first_sequence}")
         self.limits = header.limits
-        self.last_sequence = header.first_sequence - 1
+        self.first_sequence = first_sequence_of(paths[0])
+        self.last_sequence, self.last_time_ns = header.first_sequence - 1, header.last_time_ns
         self._chain = header.chain
         self._end = SEGMENT_HEADER_BYTES
         torn: list[Flaw] = []
-        for found in _batches(path, data, header, torn):
-            self.last_sequence += len(found.records)
-            self.last_time_ns = int(found.records[-1]["time_ns"])
+        last = SEGMENT_HEADER_BYTES
+        for found in _entries(path, data, header, torn):
+            if isinstance(found, Batch):
+                self.last_sequence += len(found.records)
+                self.last_time_ns = int(found.records[-1]["time_ns"])
+                if self._began_ns is None:
+                    self._began_ns = int(found.records[0]["time_ns"])
             self._chain = found.chain
-            self._end = found.end
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            last, self._end = self._end, found.end
+        self._file = self._segments.open(path)
+        self._capacity = self._file.size()
         if torn:
-            self._cut(path, torn[0])
-        self._capacity = max(os.fstat(self._descriptor).st_size, self._segment_bytes)
-        os.posix_fallocate(self._descriptor, 0, self._capacity)
+            self._cut(path, data[self._end :], torn[0])
+        self._sync_again(bytes(data[last : self._end]), last)
 
-    def _cut(self, path: Path, flaw: Flaw) -> None:
-        """Take off an unfinished batch, which was never acknowledged."""
+    def _cut(self, path: Path, rest: memoryview, flaw: Flaw) -> None:
+        """Take off an unfinished entry, which was never acknowledged.
+
+        It is overwritten with zeros, not cut off: on a full disk its room might not come back.
+        """
+        assert self._file
         _log.warning(
             "journal: torn tail cut",
             segment=str(path),
@@ -174,39 +203,118 @@ class Journal:
             offset=self._end,
             why=flaw.what,
         )
-        os.ftruncate(self._descriptor, self._end)
-        os.fsync(self._descriptor)
+        zeros = bytes(length_without_zeros(rest))
+        if self._file.write([zeros], self._end) != len(zeros):
+            raise JournalFailedError(f"{path}: the torn tail could not be cut")
+        self._file.sync()
 
-    def _start_segment(self, first_batch_bytes: int) -> None:
-        """Make the next segment, whole and named only once it is safe on disk."""
-        path = self._folder / f"{self.last_sequence + 1:020}{_SUFFIX}"
-        unfinished = path.with_suffix(".new")
-        capacity = max(self._segment_bytes, SEGMENT_HEADER_BYTES + first_batch_bytes)
-        header = SegmentHeader(self.last_sequence + 1, self._chain, self.limits)
-        descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    def _sync_again(self, entry: bytes, offset: int) -> None:
+        """Make durable what may only seem to be: the last entry, and the segment's name.
+
+        A process that was killed, or whose sync failed, may have left it in the system's memory
+        alone, and there even marked as written; so it is written once more.
+        """
+        assert self._file
+        if self._file.write([entry], offset) != len(entry):
+            raise JournalFailedError(f"{self._folder}: the last entry could not be synced again")
+        self._file.sync()
+        self._segments.sync()
+
+    def _write(self, parts: tuple[bytes, Bytes, bytes], time_ns: int, what: str) -> None:
+        """Add a batch or a mark, in a new segment if it is time for one, and sync it."""
+        if self._has_failed:
+            raise JournalFailedError("the journal has failed before and takes nothing more")
+        size = sum(map(len, parts))
         try:
-            os.posix_fallocate(descriptor, 0, capacity)
-            if os.pwrite(descriptor, encode_segment_header(header), 0) != SEGMENT_HEADER_BYTES:
-                raise OSError("a segment's header was written in part")
-            os.fsync(descriptor)
-            os.rename(unfinished, path)
-            _sync_folder(self._folder)
-        except OSError:
-            os.close(descriptor)
-            raise
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = descriptor
-        self._end = SEGMENT_HEADER_BYTES
-        self._capacity = capacity
+            is_old = self._began_ns is not None and time_ns - self._began_ns >= SEGMENT_NS
+            if self._end + size > self._capacity or is_old:
+                self._start_segment(size)
+            assert self._file
+            began_ns = time.perf_counter_ns()
+            written = self._file.write(parts, self._end)
+            if written != size:
+                raise OSError(f"only {written} of {size} bytes were written")
+            self._file.sync()
+            self.syncing.note(time.perf_counter_ns() - began_ns)
+        except OSError as error:
+            self._has_failed = True
+            raise JournalFailedError(
+                f"{what} could not be made durable in {self._folder}: {error}"
+            ) from error
+        self._chain = chain_of(parts[-1])
+        self._end += size
+
+    def _start_segment(self, entry_bytes: int) -> None:
+        header = SegmentHeader(self.last_sequence + 1, self._chain, self.limits, self.last_time_ns)
+        size = max(self._segment_bytes, SEGMENT_HEADER_BYTES + entry_bytes)
+        file, capacity = self._segments.make(header, size)
+        if self._file:
+            self._file.close()
+        self._file, self._capacity = file, capacity
+        self._end, self._began_ns = SEGMENT_HEADER_BYTES, None
 
 
-def _batches(
+def read_entries(
+    segments: Segments, first_sequence: int, last_sequence: int, *, to_end: bool = False
+) -> Iterator[Batch | Mark]:
+    """Batches from the one that holds `first_sequence` to `last_sequence`, checked, and the marks
+    between them; with `to_end` those behind the last batch too.
+
+    Without it a core may be appending to the segments; what is asked for must be on disk already.
+    Raises JournalDamagedError, naming the segment and the command.
+    """
+    if first_sequence > last_sequence:
+        return
+    paths = segments.paths()
+    start = bisect_right(paths, first_sequence, key=first_sequence_of) - 1
+    if start < 0:
+        raise JournalDamagedError(
+            f"{segments.folder}: commands from {first_sequence} on are missing; if they are"
+            f" archived, move the segments in {ARCHIVE_FOLDER}/ back up and start again, else"
+            " restore a backup"
+        )
+    expected = first_sequence_of(paths[start])
+    chain: bytes | None = None
+    limits: EngineLimits | None = None
+    for path in paths[start:]:
+        header, data = segments.map(path)
+        # Before the first command there was nothing; of archived segments the chain is unknown.
+        chain = chain or (FIRST_CHAIN if expected == 1 else header.chain)
+        limits = limits or header.limits
+        if header.first_sequence != expected or header.chain != chain:
+            raise JournalDamagedError(f"{path}: commands from {expected} on are missing before it")
+        if header.limits != limits:
+            raise JournalDamagedError(f"{path}: its limits are not those of the journal")
+        for entry in _entries(path, data, header):
+            chain = entry.chain
+            if isinstance(entry, Batch):
+                expected += len(entry.records)
+            if expected > first_sequence:
+                yield entry
+            if expected > last_sequence and not to_end:
+                return
+    if expected <= last_sequence:
+        raise JournalDamagedError(f"{paths[-1].parent}: commands from {expected} on are missing")
+
+
+def open_segments(folder: Path, storage: Storage = DISK) -> tuple[Segments, EngineLimits]:
+    """A journal's segments, to be read beside the core that holds it, and the engine's limits.
+
+    Raises JournalDamagedError.
+    """
+    segments = Segments(storage, folder, SIZES.reserve_bytes)
+    paths = segments.paths()
+    if not paths:
+        raise JournalDamagedError(f"{folder}: there is no segment")
+    return segments, segments.map(paths[0])[0].limits
+
+
+def _entries(
     path: Path, data: memoryview, header: SegmentHeader, torn: list[Flaw] | None = None
-) -> Iterator[Batch]:
-    """The segment's batches; a torn one at its end goes to `torn`, any other flaw is raised."""
+) -> Iterator[Batch | Mark]:
+    """The segment's entries; a torn one at its end goes to `torn`, any other flaw is raised."""
     offset, sequence, chain = SEGMENT_HEADER_BYTES, header.first_sequence, header.chain
-    while found := decode_batch(data, offset, sequence, chain):
+    while found := decode_entry(data, offset, sequence, chain):
         if isinstance(found, Flaw):
             if torn is None or not found.is_torn:
                 raise JournalDamagedError(
@@ -215,53 +323,13 @@ def _batches(
             torn.append(found)
             return
         yield found
-        offset, sequence, chain = found.end, sequence + len(found.records), found.chain
+        if isinstance(found, Batch):
+            sequence += len(found.records)
+        offset, chain = found.end, found.chain
 
 
-def _map_segment(path: Path) -> tuple[SegmentHeader, memoryview]:
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size < SEGMENT_HEADER_BYTES:
-            raise JournalDamagedError(f"{path}: it is shorter than its header")
-        data = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+def _lock(storage: Storage, folder: Path) -> Lock:
     try:
-        return decode_segment_header(bytes(data[:SEGMENT_HEADER_BYTES])), data
-    except JournalDamagedError as error:
-        raise JournalDamagedError(f"{path}: {error}") from error
-
-
-def _segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*{_SUFFIX}"))
-
-
-def _first_sequence(path: Path) -> int:
-    try:
-        return int(path.stem)
-    except ValueError as error:
-        raise JournalDamagedError(f"{path}: a segment's name is its first sequence") from error
-
-
-def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return storage.lock(folder / "lock")
     except BlockingIOError as error:
-        os.close(descriptor)
-        raise JournalInUseError(f"another core holds the journal in {path.parent}") from error
-    return descriptor
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder that a power cut cannot take away again, and those above it."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(mode=0o700)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        raise JournalInUseError(f"another core holds the journal in {folder}") from error

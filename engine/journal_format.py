@@ -5,6 +5,10 @@ the last batch is zeros. A batch is a header and a footer of 64 bytes each aroun
 records. Everything starts at a multiple of 64 bytes, so no header or footer ever lies in two of
 the disk's sectors: each is on disk as a whole or not at all.
 
+Between batches there may be marks: the same header and footer, with another magic, around one
+record that holds the hash of the state after a command, the last before it or an earlier one: to
+compute it takes so long that the core goes on meanwhile.
+
 A write that a power cut tore leaves sectors of zeros. Damage leaves other bytes. So an unfinished
 batch at the very end of the journal may be cut off, and anything else must stop the start.
 """
@@ -14,7 +18,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import astuple
-from hashlib import blake2b
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +26,7 @@ import numpy as np
 from engine.records import COMMAND, RECORD_BYTES
 from engine.state import EngineLimits
 
-VERSION = 1
+VERSION = 2
 SEGMENT_HEADER_BYTES = 4096
 BATCH_ALIGNMENT_BYTES = 64
 SECTOR_BYTES = 512
@@ -31,16 +35,22 @@ FIRST_CHAIN = bytes(CHAIN_BYTES)
 
 _SEGMENT_MAGIC = b"PUHUIJNL"
 _BATCH_MAGIC = b"PHBATCH\x01"
+_MARK_MAGIC = b"PHMARK\x01\x01"
 _END_MAGIC = b"PHEND\xff\xff\xff"
-# magic, version, bytes of a record, first sequence, chain so far, the six engine limits
-_SEGMENT = struct.Struct(f"<8sIIq{CHAIN_BYTES}s6q")
+# magic, version, bytes of a record, first sequence, chain so far, the six engine limits, the time
+# of the command before
+_SEGMENT = struct.Struct(f"<8sIIq{CHAIN_BYTES}s6qq")
 _CHECKSUM = struct.Struct("<I")
-# magic, first sequence, time, number of records, checksum of this header
+# magic, first sequence (of a mark: that of the command before it), time, number of records,
+# checksum of this header
 _BATCH = struct.Struct("<8sqqI32xI")
 # chain, checksum of header and records and chain, magic
 _FOOTER = struct.Struct(f"<{CHAIN_BYTES}sI20x8s")
 BATCH_OVERHEAD_BYTES = _BATCH.size + _FOOTER.size
 assert _BATCH.size == _FOOTER.size == BATCH_ALIGNMENT_BYTES
+MARK_BYTES = BATCH_OVERHEAD_BYTES + RECORD_BYTES
+# state hash, sequence of the command that it is the state after
+_MARK = struct.Struct("<32sq")
 
 
 class JournalError(Exception):
@@ -49,6 +59,7 @@ class JournalError(Exception):
     JournalError
     ├── JournalDamagedError   bytes that were once synced have changed or are missing
     ├── JournalInUseError     another core holds it
+    ├── ReplayDivergedError   its commands do not give again what they gave the first time
     └── JournalFailedError    a write or sync failed; the process must end and recover from disk
     """
 
@@ -61,6 +72,10 @@ class JournalInUseError(JournalError):
     pass
 
 
+class ReplayDivergedError(JournalError):
+    pass
+
+
 class JournalFailedError(JournalError):
     pass
 
@@ -69,12 +84,22 @@ class SegmentHeader(NamedTuple):
     first_sequence: int
     chain: bytes
     limits: EngineLimits
+    last_time_ns: int  # of the command before the first; 0: there was none
 
 
 class Batch(NamedTuple):
     """A batch found whole. `records` is a read-only view of the segment's bytes."""
 
     records: np.ndarray
+    chain: bytes
+    end: int
+
+
+class Mark(NamedTuple):
+    """A mark found whole: `state_hash` (hexadecimal) is that of the state after `sequence`."""
+
+    sequence: int
+    state_hash: str
     chain: bytes
     end: int
 
@@ -94,6 +119,7 @@ def encode_segment_header(header: SegmentHeader) -> bytes:
         header.first_sequence,
         header.chain,
         *astuple(header.limits),
+        header.last_time_ns,
     )
     block = fields.ljust(SEGMENT_HEADER_BYTES - _CHECKSUM.size, b"\0")
     return block + _CHECKSUM.pack(zlib.crc32(block))
@@ -104,10 +130,11 @@ def decode_segment_header(data: bytes) -> SegmentHeader:
     block, checksum = data[: -_CHECKSUM.size], data[-_CHECKSUM.size :]
     if len(data) != SEGMENT_HEADER_BYTES or _CHECKSUM.pack(zlib.crc32(block)) != checksum:
         raise JournalDamagedError("the segment's header fails its checksum")
-    magic, version, record_bytes, first_sequence, chain, *limits = _SEGMENT.unpack_from(block)
+    magic, version, record_bytes, first_sequence, chain, *rest = _SEGMENT.unpack_from(block)
     if (magic, version, record_bytes) != (_SEGMENT_MAGIC, VERSION, RECORD_BYTES):
         raise JournalDamagedError(f"the segment is of another format: {magic!r} version {version}")
-    return SegmentHeader(first_sequence, chain, EngineLimits(*limits))
+    *limits, last_time_ns = rest
+    return SegmentHeader(first_sequence, chain, EngineLimits(*limits), last_time_ns)
 
 
 def batch_bytes(count: int) -> int:
@@ -119,7 +146,17 @@ def encode_batch(records: np.ndarray, chain: bytes) -> tuple[bytes, memoryview, 
     new chain."""
     body = records.view(np.uint8).data
     first = records[0]
-    header = _encode_header(int(first["sequence"]), int(first["time_ns"]), len(records))
+    numbers = int(first["sequence"]), int(first["time_ns"]), len(records)
+    header = _encode_header(_BATCH_MAGIC, *numbers)
+    return header, body, _encode_footer(header, body, chain)
+
+
+def encode_mark(
+    last_sequence: int, time_ns: int, sequence: int, state_hash: str, chain: bytes
+) -> tuple[bytes, bytes, bytes]:
+    """Header, body and footer of a mark of command `sequence` that lies behind `last_sequence`."""
+    body = _MARK.pack(bytes.fromhex(state_hash), sequence).ljust(RECORD_BYTES, b"\0")
+    header = _encode_header(_MARK_MAGIC, last_sequence, time_ns, 1)
     return header, body, _encode_footer(header, body, chain)
 
 
@@ -127,13 +164,13 @@ def chain_of(footer: bytes) -> bytes:
     return footer[:CHAIN_BYTES]
 
 
-def _encode_header(first_sequence: int, time_ns: int, count: int) -> bytes:
-    fields = _BATCH.pack(_BATCH_MAGIC, first_sequence, time_ns, count, 0)[: -_CHECKSUM.size]
+def _encode_header(magic: bytes, first_sequence: int, time_ns: int, count: int) -> bytes:
+    fields = _BATCH.pack(magic, first_sequence, time_ns, count, 0)[: -_CHECKSUM.size]
     return fields + _CHECKSUM.pack(zlib.crc32(fields))
 
 
-def _encode_footer(header: bytes, body: memoryview, chain: bytes) -> bytes:
-    digest = blake2b(chain, digest_size=CHAIN_BYTES)
+def _encode_footer(header: bytes, body: memoryview | bytes, chain: bytes) -> bytes:
+    digest = sha256(chain)
     digest.update(header)
     digest.update(body)
     new_chain = digest.digest()
@@ -141,22 +178,29 @@ def _encode_footer(header: bytes, body: memoryview, chain: bytes) -> bytes:
     return _FOOTER.pack(new_chain, checksum, _END_MAGIC)
 
 
-def decode_batch(data: memoryview, offset: int, sequence: int, chain: bytes) -> Batch | Flaw | None:
-    """The batch at `offset`, which must begin with `sequence` and continue `chain`.
+def decode_entry(
+    data: memoryview, offset: int, sequence: int, chain: bytes
+) -> Batch | Mark | Flaw | None:
+    """The batch at `offset`, which must begin with `sequence` and continue `chain`, or a mark.
 
     None where only zeros follow: the journal's end. `data` is the whole segment.
     """
     rest = data[offset:]
     header = bytes(rest[: _BATCH.size])
     if not _is_header(header):
-        length = _length_without_zeros(rest)
+        length = length_without_zeros(rest)
         return _judge_header(rest, length) if length else None
-    _, first_sequence, _, count, _ = _BATCH.unpack(header)
+    magic, first_sequence, _, count, _ = _BATCH.unpack(header)
     size = batch_bytes(count)
     body = rest[_BATCH.size : size - _FOOTER.size]
     footer = bytes(rest[size - _FOOTER.size : size])
     if footer != _encode_footer(header, body, chain):
         return _judge_batch(data, offset, size)
+    if magic == _MARK_MAGIC:
+        if first_sequence != sequence - 1:
+            return Flaw(f"a mark behind {first_sequence}, not {sequence - 1}", is_torn=False)
+        state_hash, marked = _MARK.unpack_from(body)
+        return Mark(marked, state_hash.hex(), chain_of(footer), offset + size)
     records = np.frombuffer(body, COMMAND)
     if first_sequence != sequence or int(records[0]["sequence"]) != sequence:
         return Flaw(f"it begins with command {first_sequence}, not {sequence}", is_torn=False)
@@ -166,8 +210,10 @@ def decode_batch(data: memoryview, offset: int, sequence: int, chain: bytes) -> 
 def _is_header(header: bytes) -> bool:
     if len(header) < _BATCH.size:
         return False
-    _, first_sequence, time_ns, count, _ = _BATCH.unpack(header)
-    return count > 0 and header == _encode_header(first_sequence, time_ns, count)
+    magic, first_sequence, time_ns, count, _ = _BATCH.unpack(header)
+    if magic not in (_BATCH_MAGIC, _MARK_MAGIC):
+        return False
+    return count > 0 and header == _encode_header(magic, first_sequence, time_ns, count)
 
 
 def _judge_header(rest: memoryview, length: int) -> Flaw:
@@ -184,7 +230,7 @@ def _judge_header(rest: memoryview, length: int) -> Flaw:
 
 def _judge_batch(data: memoryview, offset: int, size: int) -> Flaw:
     """The header is sound and the batch is not: torn if it is the last and some part is missing."""
-    length = _length_without_zeros(data[offset:])
+    length = length_without_zeros(data[offset:])
     if length > size:
         return Flaw("it fails its checksum, and valid data may follow", is_torn=False)
     if length < size:
@@ -197,7 +243,7 @@ def _judge_batch(data: memoryview, offset: int, size: int) -> Flaw:
     return Flaw("it fails its checksum", is_torn=False)
 
 
-def _length_without_zeros(rest: memoryview) -> int:
+def length_without_zeros(rest: memoryview) -> int:
     """How many bytes are left when the zeros at the end are taken off."""
     end = len(rest)
     step = 1 << 20

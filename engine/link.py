@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
 
+import numpy as np
+
+from engine.codes import CommandKind
 from engine.records import RECORD_BYTES
 
 HEADER = struct.Struct("<IHHq")
@@ -35,6 +38,7 @@ class FrameKind(IntEnum):
     QUERY = 6  # tag: the asker's own, returned; one byte QueryKind, then int32 argument
     ANSWER = 7  # tag: the query's; int64 sequence, then the arrays of engine.queries
     GOODBYE = 8  # the core is shutting down
+    SPACE = 9  # tag 0: the disk is full, send no orders until it is 1; at first it is 1
 
 
 class QueryKind(IntEnum):
@@ -42,6 +46,18 @@ class QueryKind(IntEnum):
     MARKET = 2  # instruments, and all open orders in ORDER_STATE order
     STATE_HASH = 3  # 64 hexadecimal characters
     BALANCES = 4  # all accounts, positions, allowances: for reconciliation
+    STATUS = 5  # one row of engine.status.STATUS; answered at once, durable or not
+
+
+# What the core takes on a full disk: these, and all administration.
+_WITHOUT_SPACE = (CommandKind.CANCEL_ORDER, CommandKind.CANCEL_ALL, CommandKind.EXPIRE_ORDERS)
+
+
+def needs_space(commands: np.ndarray) -> bool:
+    """Whether there is any among them that the core does not take on a full disk."""
+    kinds = commands["kind"]
+    is_order = (kinds < CommandKind.DEFINE_INSTRUMENT) & ~np.isin(kinds, _WITHOUT_SPACE)
+    return bool(is_order.any())
 
 
 class LinkError(Exception):
@@ -113,7 +129,7 @@ class FrameReader:
             if len(buffer) < end:
                 break
             try:
-                yield FrameKind(kind), tag, bytes(buffer[start + HEADER.size : end])
+                yield FrameKind(kind), tag, bytes(memoryview(buffer)[start + HEADER.size : end])
             except ValueError as error:
                 raise LinkError(str(error)) from error
             start = end

@@ -22,6 +22,7 @@ from engine.state_records import (
     ORDER_STATE,
     POSITION_STATE,
 )
+from engine.status import STATUS
 
 QUESTION = struct.Struct("<Bi")
 _LENGTH = struct.Struct("<q")
@@ -45,6 +46,12 @@ class MatchingEngine(Protocol):
     def apply(self, commands: np.ndarray) -> np.ndarray: ...
 
     def export(self) -> EngineState: ...
+
+    def memory(self) -> dict[str, np.ndarray]:
+        """The arrays that are its whole state, by name; none: it takes no snapshots."""
+
+    def restore(self, memory: dict[str, np.ndarray]) -> None:
+        """Go on from the state whose arrays these are."""
 
     def export_account(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One row of ACCOUNT_STATE (zeros for an unknown number), and the account's own rows of
@@ -78,23 +85,40 @@ class BalancesAnswer(NamedTuple):
     allowances: np.ndarray
 
 
-Answer = AccountAnswer | MarketAnswer | BalancesAnswer | tuple[int, str]
+class StatusAnswer(NamedTuple):
+    """One row of STATUS."""
+
+    sequence: int
+    status: np.void
+
+
+Answer = AccountAnswer | MarketAnswer | BalancesAnswer | StatusAnswer | tuple[int, str]
 
 _DTYPES = {
     QueryKind.ACCOUNT: (ACCOUNT_STATE, POSITION_STATE, ALLOWANCE_STATE),
     QueryKind.MARKET: (INSTRUMENT_STATE, ORDER_STATE),
     QueryKind.STATE_HASH: (_HASH,),
     QueryKind.BALANCES: (ACCOUNT_STATE, POSITION_STATE, ALLOWANCE_STATE),
+    QueryKind.STATUS: (STATUS,),
 }
 
 
-def answer(engine: MatchingEngine, payload: bytes) -> bytes:
-    """The encoded answer to an encoded question. Raises LinkError."""
+def question(payload: bytes) -> tuple[QueryKind, int]:
+    """What is asked, and its argument. Raises LinkError."""
     try:
         number, argument = QUESTION.unpack(payload)
-        kind = QueryKind(number)
+        return QueryKind(number), argument
     except (struct.error, ValueError) as error:
         raise LinkError(f"a query that the core does not know: {error}") from error
+
+
+def status_answer(status: np.ndarray) -> bytes:
+    """The encoded answer to STATUS: one row."""
+    return _encode(int(status[0]["released_sequence"]), status)
+
+
+def answer(engine: MatchingEngine, kind: QueryKind, argument: int) -> bytes:
+    """The encoded answer to any other question."""
     if kind is QueryKind.ACCOUNT:
         return _encode(engine.sequence, *engine.export_account(argument))
     state = engine.export()
@@ -124,6 +148,8 @@ def decode(kind: QueryKind, payload: bytes) -> Answer:
         return MarketAnswer(sequence, *arrays)
     if kind is QueryKind.BALANCES:
         return BalancesAnswer(sequence, *arrays)
+    if kind is QueryKind.STATUS:
+        return StatusAnswer(sequence, arrays[0][0])
     return sequence, arrays[0].tobytes().decode("ascii")
 
 

@@ -1,9 +1,18 @@
-"""From the journal back to the engine's state and the event log, at each start of the core."""
+"""From the disk back to the engine's state and the event log, at each start of the core.
+
+The newest sound snapshot is taken, and the journal behind it replayed. A snapshot counts only if
+the event log has everything up to it, because events before it could not be made again: without
+them an older snapshot is taken, or none and the journal is replayed from its beginning.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -12,39 +21,210 @@ from rich.progress import Progress
 
 from engine.event_log import EventLog
 from engine.journal import Journal
+from engine.journal_format import (
+    FIRST_CHAIN,
+    Batch,
+    JournalDamagedError,
+    Mark,
+    ReplayDivergedError,
+)
 from engine.queries import MatchingEngine
 from engine.records import COMMAND
+from engine.snapshot import (
+    SnapshotError,
+    SnapshotHeader,
+    fingerprint,
+    list_snapshots,
+    load_snapshot,
+    newest_header,
+    read_header,
+)
+from engine.state import EngineLimits, state_hash
+from engine.storage import DISK, Storage
 
 # Journal batches may hold one command each; the engine gets them in groups of about this many.
 GROUP_COMMANDS = 4096
+# How many groups may be read and checked ahead of the engine.
+_GROUPS_AHEAD = 16
 _log = structlog.get_logger("core")
 
+MakeEngine = Callable[[EngineLimits], MatchingEngine]
+TakeEvents = Callable[[np.ndarray], None]
+Entry = Batch | Mark
+# State hashes by the sequence of the command that they are the state after.
+Marks = dict[int, str]
 
-def replay(journal: Journal, engine: MatchingEngine, event_log: EventLog) -> None:
-    """Apply every command of `journal` to the fresh `engine`, and make `event_log` agree."""
+
+def recover(
+    journal: Journal,
+    make_engine: MakeEngine,
+    event_log: EventLog,
+    snapshots: Path,
+    storage: Storage = DISK,
+    *,
+    read_ahead: bool = True,
+) -> MatchingEngine:
+    """The engine as it was after the journal's last command; `event_log` then agrees with it.
+
+    Raises JournalDamagedError, ReplayDivergedError.
+    """
+    engine = make_engine(journal.limits)
+    last_sequence = journal.last_sequence
+    header = restore(engine, journal.limits, snapshots, last_sequence, event_log.resume, storage)
+    sequence, chain = (header.sequence, header.chain) if header else (0, FIRST_CHAIN)
+    newest = newest_header(snapshots, storage)
+    # A mark is made with a snapshot, so there is none behind the newest one.
+    has_marks = newest is None or newest.sequence != sequence
+    marks = marks_of(journal.read_entries(sequence + 1), sequence) if has_marks else {}
     began = time.monotonic()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Replaying the journal", total=journal.last_sequence)
-        for commands in _groups(journal.read()):
-            event_log.append(engine.apply(commands))
+        task = progress.add_task("Replaying the journal", total=last_sequence)
+
+        def take(events: np.ndarray) -> None:
+            event_log.append(events)
             progress.update(task, completed=engine.sequence)
+
+        entries = journal.read_entries(max(sequence, 1))
+        try:
+            batches = following(entries, sequence, chain)
+            replay(batches, engine, take, marks, read_ahead=read_ahead)
+        except ReplayDivergedError as error:
+            first = event_log.first_difference
+            which = f"command {first} is the first" if first else "no command is known"
+            raise ReplayDivergedError(f"{error}; {which} whose events are others now") from error
     event_log.trim()
-    assert engine.sequence == journal.last_sequence
+    assert engine.sequence == last_sequence
     _log.info(
         "core: journal replayed",
-        commands=journal.last_sequence,
+        snapshot=sequence,
+        commands=last_sequence - sequence,
         seconds=round(time.monotonic() - began, 3),
     )
+    return engine
 
 
-def _groups(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same commands in larger arrays of their own, which the engine may take as writable."""
-    group = bytearray()
+def restore(
+    engine: MatchingEngine,
+    limits: EngineLimits,
+    snapshots: Path,
+    last_sequence: int,
+    is_usable: Callable[[int], bool],
+    storage: Storage = DISK,
+    *,
+    may_be_ahead: bool = False,
+) -> SnapshotHeader | None:
+    """Give a fresh engine the newest sound snapshot up to `last_sequence` that `is_usable`.
+
+    None: there is none, and the engine is as it was. Every one that is passed over is named.
+    Unless it `may_be_ahead`, JournalDamagedError is raised for one of a later command.
+    """
+    memory = engine.memory()
+    for path in list_snapshots(snapshots, storage) if memory else []:
+        try:
+            header = read_header(path, storage)
+            if may_be_ahead and header.sequence > last_sequence:
+                continue
+            if header.fingerprint != fingerprint(memory, limits):
+                raise SnapshotError(f"{path}: it is of an engine with another layout")
+            loaded = load_snapshot(path, header, memory, storage)
+        except (SnapshotError, OSError) as error:
+            _log.error("core: snapshot passed over", why=str(error))
+            continue
+        if header.sequence > last_sequence:
+            # It was made of commands that were on disk, so they are there no longer.
+            raise JournalDamagedError(
+                f"the journal ends with command {last_sequence}, before the snapshot {path}"
+            )
+        if is_usable(header.sequence):
+            engine.restore(loaded)
+            _log.info("core: snapshot taken", sequence=header.sequence)
+            return header
+        _log.warning(
+            "core: snapshot passed over", why=f"{path}: the event log does not reach so far"
+        )
+    return None
+
+
+def marks_of(entries: Iterator[Entry], sequence: int) -> Marks:
+    """The state hashes noted of commands after `sequence`. Raises JournalDamagedError."""
+    marks = (entry for entry in entries if isinstance(entry, Mark))
+    return {mark.sequence: mark.state_hash for mark in marks if mark.sequence > sequence}
+
+
+def following(entries: Iterator[Entry], sequence: int, chain: bytes) -> Iterator[Batch]:
+    """The batches after `sequence`, of entries from the one that holds it (or from the first).
+
+    Raises JournalDamagedError unless the journal's chain behind it, or behind one of the marks that
+    follow it, is `chain`.
+    """
+    is_known = sequence == 0
+    for entry in entries:
+        if isinstance(entry, Mark) or int(entry.records[-1]["sequence"]) == sequence:
+            is_known |= entry.chain == chain
+        elif is_known:
+            yield entry
+        else:
+            break
+    if not is_known:
+        raise JournalDamagedError(
+            f"the snapshot of command {sequence} does not belong to this journal, or the journal"
+            " was changed before it"
+        )
+
+
+def replay(
+    batches: Iterator[Batch],
+    engine: MatchingEngine,
+    take: TakeEvents,
+    marks: Marks | None = None,
+    *,
+    read_ahead: bool = True,
+) -> bytes:
+    """Apply all commands and give their events to `take`; the journal's chain behind the last.
+
+    With `read_ahead` another thread reads and checks the journal, which then costs the engine no
+    time. Raises ReplayDivergedError where the state is not the one that was noted.
+    """
+    chain, marks = FIRST_CHAIN, marks or {}
+    groups = _groups(batches, marks)
+    for group in _ahead(groups) if read_ahead else groups:
+        take(engine.apply(group.commands))
+        chain = group.chain
+        noted = marks.get(engine.sequence)
+        if noted and state_hash(engine.export()) != noted:
+            raise ReplayDivergedError(
+                f"the state after command {engine.sequence} is not the one noted then"
+            )
+    return chain
+
+
+class _Group(NamedTuple):
+    commands: np.ndarray
+    chain: bytes
+
+
+def _ahead(groups: Iterator[_Group]) -> Iterator[_Group]:
+    with ThreadPoolExecutor(1, "replay") as reader:
+        ahead = deque(reader.submit(next, groups, None) for _ in range(_GROUPS_AHEAD))
+        while group := ahead.popleft().result():
+            ahead.append(reader.submit(next, groups, None))
+            yield group
+
+
+def _groups(batches: Iterator[Batch], marks: Marks) -> Iterator[_Group]:
+    """The same commands in larger arrays, so that small batches cost the engine no more. One ends
+    with each command that has a mark."""
+    commands, chain = bytearray(), FIRST_CHAIN
     for batch in batches:
-        group += batch.view(np.uint8).data
-        if len(group) >= GROUP_COMMANDS * COMMAND.itemsize:
-            yield np.frombuffer(group, COMMAND)
-            group = bytearray()
-    if group:
-        yield np.frombuffer(group, COMMAND)
+        chain = batch.chain
+        if not commands and len(batch.records) >= GROUP_COMMANDS:
+            yield _Group(batch.records, chain)
+            continue
+        commands += batch.records.view(np.uint8).data
+        is_marked = int(batch.records[-1]["sequence"]) in marks
+        if is_marked or len(commands) >= GROUP_COMMANDS * COMMAND.itemsize:
+            yield _Group(np.frombuffer(commands, COMMAND), chain)
+            commands = bytearray()
+    if commands:
+        yield _Group(np.frombuffer(commands, COMMAND), chain)

@@ -31,6 +31,13 @@ class LinkOwner(Protocol):
     @property
     def released_sequence(self) -> int: ...
 
+    @property
+    def first_sequence(self) -> int:
+        """Events of earlier commands are archived."""
+
+    @property
+    def has_room(self) -> bool: ...
+
     def open_link(self, link: ServerLink) -> int:
         """Give the link its number, or raise LinkError."""
 
@@ -100,6 +107,9 @@ class ServerLink(asyncio.Protocol):
     def send_answer(self, tag: int, payload: bytes) -> None:
         self._send(frame(FrameKind.ANSWER, tag, payload))
 
+    def send_space(self, has_room: bool) -> None:
+        self._send(frame(FrameKind.SPACE, int(has_room)))
+
     def pause_reading(self) -> None:
         if self._transport and not self._transport.is_closing():
             self._transport.pause_reading()
@@ -145,6 +155,8 @@ class ServerLink(asyncio.Protocol):
         self.number = self._owner.open_link(self)
         welcome = bytes([self.number])
         self._send(frame(FrameKind.WELCOME, self._owner.released_sequence, welcome))
+        if not self._owner.has_room:
+            self.send_space(False)
 
     def _subscribe(self, first_sequence: int) -> None:
         following = self._owner.released_sequence + 1
@@ -152,6 +164,11 @@ class ServerLink(asyncio.Protocol):
             raise LinkError("a second SUBSCRIBE")
         if not 0 <= first_sequence <= following:
             raise LinkError(f"no command {first_sequence}: the next one is {following}")
+        if 0 < first_sequence < self._owner.first_sequence:
+            raise LinkError(
+                f"the events of command {first_sequence} are archived: stop the core, move the"
+                " segments in events/archive/ back up and start it again"
+            )
         self._has_subscribed = True
         if first_sequence in (0, following):
             self._is_live = True

@@ -15,6 +15,7 @@ any messages that a subscriber was too slow for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -23,6 +24,14 @@ from marketdata.market import InstrumentChange, Market
 
 CHANNELS = ("book", "trades", "ticker", "candles")
 SNAPSHOT_TRADES = 50
+
+
+# Whether anybody listens to a channel of a symbol.
+IsWanted = Callable[[str, str], bool]
+
+
+def _always(channel: str, symbol: str) -> bool:
+    return True
 
 
 class Push(TypedDict):
@@ -45,11 +54,14 @@ class Feed:
     def __init__(self, market: Market) -> None:
         self.market = market
 
-    def apply(self, events: np.ndarray) -> list[Push]:
-        """Let the market follow the events of whole commands; returns the messages, in order."""
+    def apply(self, events: np.ndarray, is_wanted: IsWanted = _always) -> list[Push]:
+        """Let the market follow the events of whole commands; returns the messages, in order.
+
+        Those that nobody listens to need not be made: their chains go on all the same.
+        """
         pushes: list[Push] = []
         for change in self.market.apply(events):
-            _publish(change, pushes)
+            _publish(change, pushes, is_wanted)
         return pushes
 
     def snapshot(self, channel: str, symbol: str) -> Push:
@@ -82,7 +94,7 @@ class Feed:
         }
 
 
-def _publish(change: InstrumentChange, pushes: list[Push]) -> None:
+def _publish(change: InstrumentChange, pushes: list[Push], is_wanted: IsWanted) -> None:
     """Turn one instrument's changes into messages."""
     instrument, previous = change.instrument, change.previous
     now = instrument.sequences
@@ -99,15 +111,18 @@ def _publish(change: InstrumentChange, pushes: list[Push]) -> None:
             }
         )
 
-    if change.levels is not None:
+    def wants(channel: str) -> bool:
+        return is_wanted(channel, instrument.symbol)
+
+    if change.levels is not None and wants("book"):
         bids, asks = change.levels
         levels = {"bids": bids, "asks": asks, "checksum": instrument.book.checksum}
         push("book", now.book, previous.book, levels)
     previous_trade_id = previous.trades
-    for trade in change.trades:
+    for trade in change.trades if wants("trades") else ():
         push("trades", trade.trade_id, previous_trade_id, instrument.trade_view(trade))
         previous_trade_id = trade.trade_id
-    if change.ticker:
+    if change.ticker and wants("ticker"):
         push("ticker", now.ticker, previous.ticker, instrument.ticker_view())
-    if change.trades:
+    if change.trades and wants("candles"):
         push("candles", now.trades, previous.trades, instrument.candles.latest())

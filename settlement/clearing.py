@@ -21,7 +21,17 @@ from sqlalchemy.orm import Session
 
 from engine.times import day_date
 from settlement.calendar import next_trading_day
-from settlement.clearing_steps import Desk, close, deliver, net, reconcile, reopen, roll, state
+from settlement.clearing_steps import (
+    Desk,
+    close,
+    deliver,
+    net,
+    neutralise,
+    reconcile,
+    reopen,
+    roll,
+    state,
+)
 from settlement.database import Database
 from settlement.errors import Refused
 from settlement.lease import Lease
@@ -43,6 +53,7 @@ class Step(StrEnum):
     NET = "net"  # closing prices, and what each account bought and sold
     DELIVER = "deliver"  # blocks against cash, batch by batch
     ROLL = "roll"  # the next trading day and its price limits; the resale lock is released
+    NEUTRALISE = "neutralise"  # what events were waiting for is retired
     STATEMENTS = "statements"
     RECONCILE = "reconcile"  # engine = ledger = custody
     REOPEN = "reopen"  # where the market goes on around the clock
@@ -53,6 +64,7 @@ _STEPS: dict[Step, Callable[[Desk, ClearingRun, str], None]] = {
     Step.NET: net,
     Step.DELIVER: deliver,
     Step.ROLL: roll,
+    Step.NEUTRALISE: neutralise,
     Step.STATEMENTS: state,
     Step.RECONCILE: reconcile,
     Step.REOPEN: reopen,

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from engine.codes import Code, CommandKind, EventKind, Phase
 from engine.records import ADMIN_COMMAND, COMMAND
-from settlement import delivery, netting, reconciliation, statements
+from settlement import delivery, event_offsets, netting, reconciliation, statements
 from settlement.database import Database
 from settlement.errors import Refused
 from settlement.intake import wait_for_intake
@@ -116,6 +116,12 @@ def roll(desk: Desk, run: ClearingRun, step: str) -> None:
     for price in prices:
         sequence = max(sequence, _roll_instrument(desk, run, price))
     wait_for_intake(desk.database, sequence)
+    _finish(desk, run, step)
+
+
+def neutralise(desk: Desk, run: ClearingRun, step: str) -> None:
+    """Retire the credits that events were waiting for, now that they are delivered and free."""
+    event_offsets.retire_due(desk.database, desk.port)
     _finish(desk, run, step)
 
 

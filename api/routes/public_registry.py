@@ -12,7 +12,7 @@ from sqlalchemy import select
 from api.auth import anyone
 from api.gateway import Gateway, gateway
 from api.schemas import Page, page
-from settlement import certificates, compliance, registry_views
+from settlement import certificate_signatures, certificates, compliance, registry_views
 from settlement.tables.registry import Batch, Methodology, Project, Retirement
 
 router = APIRouter(tags=["registry"], dependencies=[Depends(anyone)])
@@ -63,6 +63,22 @@ def verify(certificate_id: str, exchange: Exchange) -> dict[str, Any]:
     with exchange.database.read() as session:
         found = certificates.find(session, certificate_id)
         return {"valid": True} | certificates.certificate(session, found)
+
+
+@router.get("/verify/{certificate_id}/signed")
+def signed(certificate_id: str, exchange: Exchange) -> dict[str, Any]:
+    """The certificate with the exchange's signature, to be checked without asking again."""
+    with exchange.database.read() as session:
+        found = certificates.find(session, certificate_id)
+        content = certificates.certificate(session, found)
+    return certificate_signatures.sign(exchange.certificate_key, content)
+
+
+@router.get("/verify-key")
+def verify_key(exchange: Exchange) -> dict[str, Any]:
+    """The public key that the signatures of certificates are checked with."""
+    public_key = certificate_signatures.public_key(exchange.certificate_key)
+    return {"algorithm": "Ed25519", "public_key": public_key}
 
 
 @router.get("/schemes")

@@ -21,6 +21,7 @@ from api.strict_json import json_body
 from settlement import (
     certificates,
     custody,
+    events,
     identity,
     operations,
     registry,
@@ -204,6 +205,8 @@ def retire(
         exchange.instruments.get(body.symbol)
     if body.event_id is not None:
         requests.parse_code(body.event_id, "event_id")
+        with exchange.database.read() as session:
+            events.check_retirement(session, known.account, body.event_id)
     prepare = retirement.retirement(
         parse_quantity(body.quantity),
         Criteria(() if body.symbol is None else (body.symbol,), body.batch_id),

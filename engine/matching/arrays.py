@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -104,6 +104,42 @@ class EngineArrays(NamedTuple):
     first_rows: np.ndarray
     commands: CommandArrays
     events: EventArrays
+
+
+# Of the batch in hand: no part of the state.
+_BUFFERS = ("first_rows", "commands", "events")
+
+
+def state_arrays(arrays: EngineArrays) -> dict[str, np.ndarray]:
+    """Every array that is the state, by name, however deep it lies."""
+    state: dict[str, np.ndarray] = {}
+
+    def collect(prefix: str, members: Any) -> None:
+        for name, member in members._asdict().items():
+            if name in _BUFFERS:
+                continue
+            if isinstance(member, np.ndarray):
+                state[prefix + name] = member
+            else:
+                collect(f"{prefix}{name}.", member)
+
+    collect("", arrays)
+    return state
+
+
+def with_state_arrays(arrays: EngineArrays, state: dict[str, np.ndarray]) -> EngineArrays:
+    """`arrays` with those of `state` in their places."""
+
+    def replaced(prefix: str, members: Any) -> Any:
+        places = members._asdict()
+        for name, member in places.items():
+            if not isinstance(member, np.ndarray):
+                places[name] = replaced(f"{prefix}{name}.", member)
+            elif prefix + name in state:
+                places[name] = state[prefix + name]
+        return type(members)(**places)
+
+    return cast(EngineArrays, replaced("", arrays))
 
 
 def command_views(buffer: np.ndarray) -> CommandArrays:

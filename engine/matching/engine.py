@@ -15,6 +15,8 @@ from engine.matching.arrays import (
     command_views,
     event_bound,
     event_views,
+    state_arrays,
+    with_state_arrays,
 )
 from engine.matching.batch import apply_batch
 from engine.matching.descriptors import describe, descriptor_words
@@ -67,8 +69,11 @@ class Engine:
             client_ids = self._client_id_growth.room_for(client_ids, 0, WARM_CLIENT_IDS)
         move_client_ids(client_ids, len(client_ids.old_entries))
         self._use(self._arrays._replace(client_ids=client_ids))
+        self._commit_busy_day()
+
+    def _commit_busy_day(self) -> None:
         book, balances = self._arrays.book, self._arrays.balances
-        commit(client_ids.entries)
+        commit(self._arrays.client_ids.entries)
         for pool in (book.orders, book.details, book.account_links, book.free_slots):
             commit(pool[:WARM_ORDERS])
         for rows in (balances.accounts, balances.positions):
@@ -95,6 +100,16 @@ class Engine:
     def arrays(self) -> EngineArrays:
         """The live state, to be looked at: by invariants, depth views and tests."""
         return self._arrays
+
+    def memory(self) -> dict[str, np.ndarray]:
+        """The arrays that are the whole state, by name; they are the live ones."""
+        return state_arrays(self._arrays)
+
+    def restore(self, memory: dict[str, np.ndarray]) -> None:
+        """Go on from a state whose arrays `memory` once gave. They become this engine's own."""
+        self._room_commands = -1
+        self._use(with_state_arrays(self._arrays, memory))
+        self._commit_busy_day()
 
     def apply(self, commands: np.ndarray) -> np.ndarray:
         """Apply commands (COMMAND, stamped) in order and give their events (EVENT).

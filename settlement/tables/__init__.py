@@ -3,6 +3,7 @@
 from settlement.tables import (
     clearing,
     compliance,
+    events,
     identity,
     ledger,
     market_rules,
@@ -16,6 +17,7 @@ __all__ = [
     "Base",
     "clearing",
     "compliance",
+    "events",
     "identity",
     "ledger",
     "market_rules",

@@ -212,7 +212,7 @@ class Retirement(Base):
     beneficiary: Mapped[str] = mapped_column(String(TEXT_LENGTH))
     reason: Mapped[str] = mapped_column(String(TEXT_LENGTH))
     details: Mapped[str | None] = mapped_column(String(TEXT_LENGTH))
-    event_id: Mapped[str | None] = mapped_column(String(CODE_LENGTH))
+    event_id: Mapped[str | None] = mapped_column(String(CODE_LENGTH), index=True)
     scheme: Mapped[str | None] = mapped_column(String(CODE_LENGTH))
     year: Mapped[int | None]
     time_ns: Mapped[int]

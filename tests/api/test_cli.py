@@ -41,7 +41,9 @@ def test_the_installed_command_knows_its_tools() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "api.cli", "--help"], capture_output=True, text=True, check=True
     )
-    for name in ("serve", "core", "gateway", "demo-maker", "settle", "registry", "journal"):
+    processes = ("serve", "core", "gateway", "demo-maker")
+    tools = ("settle", "registry", "journal", "replay", "snapshot", "backup", "restore")
+    for name in (*processes, *tools):
         assert name in result.stdout
 
 
@@ -90,7 +92,7 @@ def test_children_get_the_same_settings(tmp_path: Path, monkeypatch: pytest.Monk
 def test_journal_verify_and_stats(data_dir: Path) -> None:
     """They count every command and name its kind."""
     verified = CliRunner().invoke(cli_journal.app, ["verify", "--data", str(data_dir)])
-    assert verified.stdout.startswith("7 commands, all sound")
+    assert verified.stdout.startswith("7 commands, 0 marks, all sound")
     counted = CliRunner().invoke(cli_journal.app, ["stats", "--data", str(data_dir)])
     assert "7 commands in 2 batches" in counted.stdout
     assert "2  OPEN_ACCOUNT" in counted.stdout

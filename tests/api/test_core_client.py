@@ -18,7 +18,8 @@ from core_driver import (
 )
 from engine_driver import make_command
 
-from api.core_client import CoreClient, CoreUnavailable, ExecutionUnknown, SyncCore
+from api.core_client import CoreClient, CoreUnavailable, ExecutionUnknown
+from api.sync_core import SyncCore
 from engine.codes import CommandKind, EventKind, Side
 from engine.core import Core
 from engine.link import SOCKET_NAME, FrameKind, FrameReader, frame, listening_socket

@@ -12,8 +12,8 @@ import pytest
 from exchange_driver import Exchange, running_exchange
 
 from api import demo
-from api.core_client import SyncCore
 from api.demo_maker import DemoMaker
+from api.sync_core import SyncCore
 from settlement.database import Database
 from settlement.ports import Records
 

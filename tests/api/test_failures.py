@@ -67,6 +67,31 @@ async def test_without_the_core_nothing_is_taken(tmp_path: Path) -> None:
             assert (await client.post("/v1/orders", json=ORDER)).status_code == 201
 
 
+async def test_on_a_full_disk_orders_wait_and_cancels_do_not(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 with Retry-After for orders, changes and quotes; cancels and administration are done."""
+    client = exchange.client("enterprise")
+    first = (await client.post("/v1/orders", json=ORDER)).json()
+    more = {**ORDER, "client_order_id": "more"}
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.reserve.MINIMUM_FREE_BYTES", 1 << 80)
+        # The first one may find out.
+        await client.post("/v1/orders", json={**ORDER, "client_order_id": "first"})
+        refused = [
+            await client.post("/v1/orders", json=more),
+            await client.patch(f"/v1/orders/{first['order_id']}", json={"price": "45.00"}),
+        ]
+        for answer in refused:
+            assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
+            assert answer.headers["retry-after"] == "1"
+        gone = await client.delete(f"/v1/orders/{first['order_id']}")
+        assert (gone.status_code, gone.json()["status"]) == (200, "cancelled")
+    # The next command lets the core look at the disk again, and tell it.
+    await client.delete("/v1/orders")
+    assert (await client.post("/v1/orders", json=more)).status_code == 201
+
+
 async def test_what_waits_for_the_core_goes_on_when_it_is_back(tmp_path: Path) -> None:
     """A withdrawal that was accepted while the core was away needs nobody to ask again."""
     async with _left_by_its_core(tmp_path, "maker") as client:

@@ -156,7 +156,8 @@ async def test_market_data_is_conflated_for_a_slow_client(
         ([], None),
         (["puhui.json.v1"], "puhui.json.v1"),
         (["something.else", "puhui.json.v1"], "puhui.json.v1"),
-        (["puhui.binary.v1"], None),
+        (["puhui.binary.v1", "puhui.json.v1"], "puhui.binary.v1"),
+        (["puhui.binary.v2"], None),
     ],
 )
 async def test_subprotocols(shared_stream: Connect, offered: list[str], chosen: str | None) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from serve_driver import ExchangeClient, RunningExchange, wait_until
@@ -89,6 +92,44 @@ def test_from_an_order_to_a_retired_credit(exchange: RunningExchange) -> None:
         exchange.await_quotes()
         sale = order("sale", side="sell", price="49.00", quantity="60")
         assert buyer.expect(201, "POST", "/v1/orders", json=sale)["status"] == "filled"
+
+
+def test_an_event_from_its_plan_to_a_certificate_checked_offline(
+    exchange: RunningExchange, tmp_path: Path
+) -> None:
+    """Buy what the footprint needs, lose the core, settle the day: retired once, and proven."""
+    event = {
+        "name": "低碳论坛 2026",
+        "category": "forum",
+        "attendees": 300,
+        "starts_at": "2026-11-01T01:00:00Z",
+        "ends_at": "2026-11-01T09:00:00Z",
+        "sources": [{"source": "electricity", "activity": "grid", "amount": "18.5", "unit": "MWh"}],
+    }
+    with exchange.client("organiser") as organiser, exchange.client("operator") as operator:
+        url = f"/v1/events/{organiser.expect(201, 'POST', '/v1/events', json=event)['event_id']}"
+        wanted = {"symbol": SYMBOL, "max_price": "51.00"}
+        order_placed = organiser.expect(201, "POST", f"{url}/offset", json=wanted)["order"]
+        assert (order_placed["status"], order_placed["filled_quantity"]) == ("filled", "10")
+        exchange.kill_core()
+        exchange.await_ready()
+        run = settle(operator)
+        assert run["breaks"] == []
+        with exchange.client() as anyone:
+            shown = anyone.expect(200, "GET", url)
+            assert (shown["status"], shown["required"], shown["retired"]) == ("neutral", "10", "10")
+            [certificate] = shown["certificates"]
+            path = f"/v1/verify/{certificate['certificate_id']}/signed"
+            document = tmp_path / "certificate.json"
+            document.write_bytes(anyone.get(path).content)
+            key = anyone.expect(200, "GET", "/v1/verify-key")["public_key"]
+        command = [sys.executable, "-m", "api.cli", "certificate", "verify", str(document)]
+        done = subprocess.run([*command, "--key", key], capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(f"genuine: {certificate['certificate_id']}, 10 t CO2e")
+        assert organiser.expect(201, "POST", f"{url}/offset", json=wanted)["order"] is None
+        assert settle(operator)["breaks"] == []
+        assert organiser.expect(200, "GET", url)["certificates"] == [certificate]
+        exchange.await_quotes()
 
 
 def test_a_compliance_order_stays_within_the_cap(exchange: RunningExchange) -> None:

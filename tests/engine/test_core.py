@@ -62,6 +62,7 @@ async def test_no_event_leaves_before_its_command_is_synced(
 ) -> None:
     """While the disk is busy nothing is acknowledged, no query is answered from the future, and
     what arrives meanwhile shares the next syncs."""
+    monkeypatch.setattr("engine.core.LONE_COMMANDS", 0)
     may_sync, batches = threading.Event(), []
     append = Journal.append
 

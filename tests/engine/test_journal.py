@@ -12,7 +12,7 @@ from engine_driver import make_command
 from structlog.testing import capture_logs
 
 from engine.codes import CommandKind
-from engine.journal import Journal
+from engine.journal import SEGMENT_NS, Journal
 from engine.journal_format import (
     SEGMENT_HEADER_BYTES,
     JournalDamagedError,
@@ -20,6 +20,7 @@ from engine.journal_format import (
     JournalInUseError,
     batch_bytes,
 )
+from engine.storage import DiskStorage, File
 
 SEGMENT_BYTES = 16 << 10
 BATCH_SIZES = (1, 3, 40, 1, 40, 7)
@@ -232,4 +233,132 @@ def test_a_short_write_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(JournalFailedError, match="only 200 of"):
         journal.append(_batch(2, 2))
     journal.close()
+    monkeypatch.undo()
     assert [len(batch) for batch in _read(tmp_path)] == [1]
+
+
+HASH, OTHER_HASH = "ab" * 32, "cd" * 32
+
+
+def test_marks_stand_between_batches_and_are_no_commands(tmp_path: Path) -> None:
+    """`read` passes them over, `read_marks` gives each behind its command; the chain holds both."""
+    journal = _open(tmp_path)
+    batches = [_batch(1, 2), _batch(3, 1)]
+    journal.append(batches[0])
+    assert journal.mark(2, HASH)
+    journal.append(batches[1])
+    assert journal.mark(1, OTHER_HASH)
+    journal.close()
+    journal = _open(tmp_path)
+    assert journal.last_sequence == 3
+    assert _same(list(journal.read()), batches)
+    marks = [(mark.sequence, mark.state_hash) for mark in journal.read_marks()]
+    assert marks == [(2, HASH), (1, OTHER_HASH)]
+    assert [mark.sequence for mark in journal.read_marks(3)] == [1]
+    journal.close()
+    (path,) = tmp_path.glob("*.journal")
+    data = bytearray(path.read_bytes())
+    data[SEGMENT_HEADER_BYTES + batch_bytes(2) + 64] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(JournalDamagedError, match="command 3"):
+        _open(tmp_path)
+
+
+def test_a_mark_never_begins_a_segment(tmp_path: Path) -> None:
+    """Where the segment of its command has no room left, none is made, and nothing is lost."""
+    journal = _open(tmp_path)
+    assert not journal.mark(0, HASH), "there is no command yet"
+    made = 0
+    for number in range(1, 60):
+        journal.append(_batch(journal.last_sequence + 1, 1 + number % 9))
+        made += journal.mark(journal.last_sequence, HASH)
+    journal.close()
+    journal = _open(tmp_path)
+    assert len(list(journal.read_marks())) == made
+    assert 40 < made <= 59
+    journal.close()
+
+
+def test_a_segment_ends_with_its_day(tmp_path: Path) -> None:
+    """Its age counts by the commands' own times, so a clock that jumps does no harm."""
+    journal = _open(tmp_path)
+    for sequence, time_ns in ((1, 5), (2, 4 + SEGMENT_NS), (3, 5 + SEGMENT_NS), (4, 6)):
+        journal.append(stamped(_batch(sequence, 1), sequence, time_ns))
+    journal.close()
+    assert [int(path.stem) for path in sorted(tmp_path.glob("*.journal"))] == [1, 3]
+    assert len(_read(tmp_path)) == 4
+
+
+def test_a_segment_without_commands_knows_the_time(tmp_path: Path) -> None:
+    """A crash may leave one: the core's time must not begin anew."""
+    _write(tmp_path, (40, 40, 40))
+    newest = max(tmp_path.glob("*.journal"))
+    data = newest.read_bytes()
+    newest.write_bytes(data[:SEGMENT_HEADER_BYTES] + bytes(len(data) - SEGMENT_HEADER_BYTES))
+    journal = _open(tmp_path)
+    assert journal.last_sequence == 80
+    assert journal.last_time_ns == 1_041
+    journal.close()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_old_segments_are_archived(tmp_path: Path, keep: bool) -> None:
+    """What a snapshot covers goes in whole segments; the rest is read as before, and hangs on."""
+    batches = _write(tmp_path, (40,) * 9)
+    names = [path.name for path in sorted(tmp_path.glob("*.journal"))]
+    journal = _open(tmp_path)
+    assert journal.archive_below(0, keep=keep) == 0
+    assert journal.archive_below(200, keep=keep) == 2
+    assert journal.first_sequence == int(names[2].removesuffix(".journal")) <= 200
+    rest = [batch for batch in batches if batch["sequence"][0] >= journal.first_sequence]
+    assert _same(list(journal.read(journal.first_sequence)), rest)
+    with pytest.raises(JournalDamagedError, match="archived"):
+        list(journal.read(1))
+    journal.append(_batch(journal.last_sequence + 1, 1))
+    journal.close()
+    assert len(_read(tmp_path, int(rest[0]["sequence"][0]))) == len(rest) + 1
+    archived = [path.name for path in sorted((tmp_path / "archive").glob("*"))]
+    assert archived == (names[:2] if keep else [])
+
+
+class _FullDisk(DiskStorage):
+    """A disk with room for nothing while `is_full`, except where room was given before."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+
+    def create(self, path: Path) -> File:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        return super().create(path)
+
+    def free_bytes(self, folder: Path) -> int:
+        return 0 if self.is_full else 1 << 40
+
+
+def test_on_a_full_disk_the_reserve_is_the_next_segment(tmp_path: Path) -> None:
+    """Commands still find room, a restart finds all of them, and when there is space again the
+    reserve is made again."""
+    disk = _FullDisk()
+    sizes = {"storage": disk, "reserve_bytes": SEGMENT_BYTES}
+    journal = Journal(tmp_path, LIMITS, SEGMENT_BYTES, **sizes)
+    assert journal.has_room()
+    batches = [_batch(1, 90)]
+    journal.append(batches[0])
+    disk.is_full = True
+    assert not journal.has_room()
+    batches.append(_batch(91, 90))
+    journal.append(batches[-1])
+    journal.close()
+    journal = Journal(tmp_path, LIMITS, SEGMENT_BYTES, **sizes)
+    assert _same(list(journal.read()), batches)
+    assert not journal.has_room()
+    disk.is_full = False
+    assert journal.has_room()
+    disk.is_full = True
+    batches.append(_batch(181, 90))
+    journal.append(batches[-1])
+    with pytest.raises(JournalFailedError, match="commands 271 to 360"):
+        journal.append(_batch(271, 90))
+    journal.close()
+    assert _same(_read(tmp_path), batches)

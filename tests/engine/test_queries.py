@@ -12,7 +12,7 @@ from engine.codes import CommandKind, Side
 from engine.link import LinkError, QueryKind
 from engine.matching.reference import ReferenceEngine
 from engine.queries import QUESTION, AccountAnswer, BalancesAnswer, MarketAnswer, MatchingEngine
-from engine.state import EngineLimits, state_hash
+from engine.state import state_hash
 
 
 @pytest.fixture(scope="module", params=["compiled", "reference"])
@@ -40,7 +40,9 @@ def engine(request: pytest.FixtureRequest) -> MatchingEngine:
 
 
 def _ask(engine: MatchingEngine, kind: QueryKind, argument: int = 0) -> queries.Answer:
-    return queries.decode(kind, queries.answer(engine, QUESTION.pack(kind, argument)))
+    return queries.decode(
+        kind, queries.answer(engine, *queries.question(QUESTION.pack(kind, argument)))
+    )
 
 
 def test_market(engine: MatchingEngine) -> None:
@@ -79,12 +81,12 @@ def test_one_account(engine: MatchingEngine, number: int) -> None:
 def test_questions_that_are_none(payload: bytes) -> None:
     """A question of another length or kind breaks the protocol."""
     with pytest.raises(LinkError):
-        queries.answer(ReferenceEngine(EngineLimits()), payload)
+        queries.question(payload)
 
 
 def test_answers_that_are_cut_off(engine: MatchingEngine) -> None:
     """An answer that ends too early breaks the protocol, wherever it ends."""
-    whole = queries.answer(engine, QUESTION.pack(QueryKind.ACCOUNT, BUYER))
+    whole = queries.answer(engine, QueryKind.ACCOUNT, BUYER)
     for size in range(len(whole)):
         with pytest.raises(LinkError):
             queries.decode(QueryKind.ACCOUNT, whole[:size])

@@ -1,137 +1,54 @@
 """kill -9 of the core: what was acknowledged is there exactly once, the rest all or nothing."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import pairwise
+from itertools import count
 from pathlib import Path
+from random import Random
 
 import dying_core
-import numpy as np
+import dying_gateway
 import pytest
-from core_driver import BUYER, LIMITS, SELLER, order, set_up_commands, start_core_process
+from core_driver import BUYER, order, set_up_commands, start_core_process
+from fault_driver import (
+    Acknowledged,
+    check_history,
+    connect,
+    core_process,
+    history_and_hash,
+    replayed_hash,
+    send,
+)
 
-from api.core_client import CoreClient, CoreError, CoreUnavailable
-from engine.codes import EventKind, OrderFlag, Side
-from engine.journal import JOURNAL_FOLDER, Journal
-from engine.link import SOCKET_NAME
-from engine.matching.reference import ReferenceEngine
-from engine.records import COMMAND, EVENT, ORDER_EVENT
-from engine.state import state_hash
+from api.core_client import CoreError
+from engine.codes import OrderFlag, Side
+from engine.journal import JOURNAL_FOLDER
 
 ORDERS = 10_000
+# `make soak` has 200.
+KILLS = int(os.environ.get("PUHUI_KILLS", "10"))
 # How many orders are on the way at any time.
 WIDTH = 64
 
 
-@contextmanager
-def _core(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        if process.stderr:
-            process.stderr.close()
-
-
-def _start_dying(data_dir: Path, step: str, countdown: int) -> subprocess.Popen[bytes]:
+def start_dying(data_dir: Path, step: str, countdown: int) -> subprocess.Popen[bytes]:
     arguments = [str(data_dir), step, str(countdown)]
     return subprocess.Popen([sys.executable, dying_core.__file__, *arguments])
 
 
-async def _connect(
-    process: subprocess.Popen[bytes], data_dir: Path, events: list[np.ndarray] | None = None
-) -> CoreClient:
-    """A client as soon as the core listens; a core that ends instead fails the test."""
-    while process.poll() is None:
-        try:
-            return await CoreClient.connect(
-                data_dir / SOCKET_NAME,
-                "test",
-                None if events is None else lambda found, _: events.append(found),
-            )
-        except CoreUnavailable:
-            await asyncio.sleep(0.02)
-    raise AssertionError(f"the core ended with {process.returncode}")
-
-
-class _Acknowledged(dict[int, bytes]):
-    """The reply to each order, by its number; `enough` is set when there are `limit`."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self.limit = limit
-        self.enough = asyncio.Event()
-
-    def __setitem__(self, number: int, reply: bytes) -> None:
-        super().__setitem__(number, reply)
-        if len(self) >= self.limit:
-            self.enough.set()
-
-
-async def _send(client: CoreClient, numbers: Iterator[int], acknowledged: _Acknowledged) -> None:
-    """Send orders, each when the one before is acknowledged, until the core is lost."""
-    for number in numbers:
-        side = Side(number % 2)
-        account = BUYER if side == Side.BUY else SELLER
-        command = order(account, side, 9_990 + number % 21, number, quantity_lots=1 + number % 5)
-        try:
-            (reply,) = await client.submit(command)
-        except CoreError:
-            return
-        acknowledged[number] = reply.tobytes()
-
-
-def _check_history(events: np.ndarray, acknowledged: _Acknowledged, sent: int) -> None:
-    """Each acknowledged order is there once, with the very events that were acknowledged."""
-    sequences = np.unique(events["sequence"])
-    assert sequences.tolist() == list(range(1, len(sequences) + 1))
-    starts = np.searchsorted(events["sequence"], sequences)
-    bounds = [*starts.tolist(), len(events)]
-    entries = events.view(ORDER_EVENT)
-    found: dict[int, bytes] = {}
-    for start, end in pairwise(bounds):
-        if events[start]["kind"] == EventKind.ORDER_ACCEPTED:
-            number = int(entries[start]["client_id_low"])
-            assert number not in found, "an order is there twice"
-            found[number] = events[start:end].tobytes()
-    assert not set(found) - set(range(1, sent + 1))
-    assert {number: found.get(number) for number in acknowledged} == dict(acknowledged)
-
-
-def _replayed_hash(data_dir: Path) -> str:
-    """The state after the whole journal, by the engine that is not the core's."""
-    journal = Journal(data_dir / JOURNAL_FOLDER, LIMITS)
-    engine = ReferenceEngine(journal.limits)
-    for batch in journal.read():
-        engine.apply(np.frombuffer(bytearray(batch.tobytes()), COMMAND))
-    journal.close()
-    return state_hash(engine.export())
-
-
-async def _history_and_hash(
-    process: subprocess.Popen[bytes], data_dir: Path
-) -> tuple[np.ndarray, tuple[int, str]]:
-    batches: list[np.ndarray] = []
-    client = await _connect(process, data_dir, batches)
-    sequence, digest = await client.state_hash()
-    if sequence:
-        await client.subscribe(1)
-        # History is complete when a live reply, here a refusal, has come behind it.
-        await client.submit(order(BUYER, Side.ANY, 1, 0))
-    await client.close()
-    events = np.concatenate(batches) if batches else np.zeros(0, EVENT)
-    return events, (sequence, digest)
+def _start_gateway(data_dir: Path) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, dying_gateway.__file__, str(data_dir)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE)
 
 
 async def test_ten_thousand_acknowledged_orders_survive_kill_9(tmp_path: Path) -> None:
     """A real core is killed with orders on the way; restarted, it has each acknowledged one
     exactly once, and its hash is that of an independent replay of its journal."""
-    acknowledged = _Acknowledged(ORDERS // 2)
+    acknowledged = Acknowledged(ORDERS // 2)
     sent = 0
 
     def numbers() -> Iterator[int]:
@@ -145,12 +62,12 @@ async def test_ten_thousand_acknowledged_orders_survive_kill_9(tmp_path: Path) -
     for limit in (ORDERS // 2, ORDERS, ORDERS + 1):
         acknowledged.limit = limit
         acknowledged.enough.clear()
-        with _core(start_core_process(tmp_path)) as process:
-            client = await _connect(process, tmp_path)
+        with core_process(start_core_process(tmp_path)) as process:
+            client = await connect(process, tmp_path)
             if not acknowledged:
                 await client.submit(set_up_commands())
             senders = [
-                asyncio.ensure_future(_send(client, source, acknowledged)) for _ in range(WIDTH)
+                asyncio.ensure_future(send(client, source, acknowledged)) for _ in range(WIDTH)
             ]
             await acknowledged.enough.wait()
             process.kill()
@@ -158,13 +75,48 @@ async def test_ten_thousand_acknowledged_orders_survive_kill_9(tmp_path: Path) -
             await client.close()
     assert ORDERS < len(acknowledged) < sent, "some were on the way"
 
-    with _core(start_core_process(tmp_path)) as process:
-        events, (_, digest) = await _history_and_hash(process, tmp_path)
+    with core_process(start_core_process(tmp_path)) as process:
+        events, (_, digest) = await history_and_hash(process, tmp_path)
         process.terminate()
         assert process.wait() == 0, "SIGTERM ends it cleanly"
-    _check_history(events, acknowledged, sent)
+    check_history(events, acknowledged, sent)
     # A refused order and the clean-up after its sender came later, and changed nothing.
-    assert _replayed_hash(tmp_path) == digest
+    assert replayed_hash(tmp_path) == digest
+
+
+@pytest.mark.timeout(30 * KILLS + 300)
+async def test_kills_at_random_instants(tmp_path: Path) -> None:
+    """Again and again, with orders on the way, now and then before it listens: 0 acknowledged
+    orders are lost or doubled, and the hash is that of an independent replay."""
+    seed = 20_261_120
+    random = Random(seed)
+    acknowledged, source, sent = Acknowledged(0), count(1), 0
+    for _ in range(KILLS):
+        if random.random() < 0.1:
+            with core_process(start_core_process(tmp_path)) as process:
+                await asyncio.sleep(random.random())
+            continue
+        with core_process(start_core_process(tmp_path)) as process:
+            client = await connect(process, tmp_path)
+            if not acknowledged:
+                await client.submit(set_up_commands())
+            acknowledged.limit = len(acknowledged) + random.randint(1, 150)
+            acknowledged.enough.clear()
+            senders = [
+                asyncio.ensure_future(send(client, source, acknowledged))
+                for _ in range(random.choice((1, 8, WIDTH)))
+            ]
+            await acknowledged.enough.wait()
+            process.kill()
+            await asyncio.wait(senders)
+            await client.close()
+    sent = next(source) - 1
+    with core_process(start_core_process(tmp_path)) as process:
+        events, (_, digest) = await history_and_hash(process, tmp_path)
+        process.terminate()
+        process.wait()
+    check_history(events, acknowledged, sent)
+    assert replayed_hash(tmp_path) == digest
 
 
 @pytest.mark.parametrize("countdown", [1, 2, 7])
@@ -172,45 +124,63 @@ async def test_ten_thousand_acknowledged_orders_survive_kill_9(tmp_path: Path) -
 async def test_death_at_each_step(tmp_path: Path, step: str, countdown: int) -> None:
     """Wherever the core dies, the next one has all that was acknowledged, and each command whole
     or not at all."""
-    acknowledged = _Acknowledged(ORDERS)
-    with _core(_start_dying(tmp_path, step, countdown)) as process:
-        client = await _connect(process, tmp_path)
+    acknowledged = Acknowledged(ORDERS)
+    with core_process(start_dying(tmp_path, step, countdown)) as process:
+        client = await connect(process, tmp_path)
         try:
             await client.submit(set_up_commands())
         except CoreError:
             pass
         else:
-            await _send(client, iter(range(1, 100)), acknowledged)
+            await send(client, iter(range(1, 100)), acknowledged)
         assert await asyncio.to_thread(process.wait) == -signal.SIGKILL
         await client.close()
-    with _core(_start_dying(tmp_path, "log", countdown=1_000_000)) as process:
-        events, (sequence, digest) = await _history_and_hash(process, tmp_path)
+    with core_process(start_dying(tmp_path, "log", countdown=1_000_000)) as process:
+        events, (sequence, digest) = await history_and_hash(process, tmp_path)
     assert sequence in {0, *range(6, 106)}, "the six set-up commands are one batch"
-    _check_history(events, acknowledged, 100)
-    assert _replayed_hash(tmp_path) == digest
+    check_history(events, acknowledged, 100)
+    assert replayed_hash(tmp_path) == digest
 
 
 async def test_a_quote_goes_with_the_core_that_knew_its_connection(tmp_path: Path) -> None:
     """After kill -9 nobody is left to withdraw it: the next core does, before it listens."""
-    with _core(start_core_process(tmp_path)) as process:
-        client = await _connect(process, tmp_path)
+    with core_process(start_core_process(tmp_path)) as process:
+        client = await connect(process, tmp_path)
         await client.submit(set_up_commands())
         await client.submit(order(BUYER, Side.BUY, 9_500, 1))
         await client.submit(order(BUYER, Side.BUY, 9_500, 2, flags=OrderFlag.CANCEL_ON_DISCONNECT))
         process.kill()
         process.wait()
         await client.close()
-    with _core(start_core_process(tmp_path)) as process:
-        client = await _connect(process, tmp_path)
+    with core_process(start_core_process(tmp_path)) as process:
+        client = await connect(process, tmp_path)
         assert (await client.market()).orders["client_id_low"].tolist() == [1]
+        await client.close()
+
+
+async def test_a_killed_gateway_takes_its_quotes_along(tmp_path: Path) -> None:
+    """The core cancels what was to go with its connection; everything else stands."""
+    with core_process(start_core_process(tmp_path)) as process:
+        client = await connect(process, tmp_path)
+        await client.submit(set_up_commands())
+        with core_process(_start_gateway(tmp_path)) as gateway:
+            assert gateway.stdout
+            assert await asyncio.to_thread(gateway.stdout.readline) == b"ready\n"
+            assert len((await client.market()).orders) == 2
+            gateway.kill()
+            gateway.stdout.close()
+        # Nothing tells this client that it has happened.
+        while len(orders := (await client.market()).orders) == 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert orders["client_id_low"].tolist() == [1]
         await client.close()
 
 
 async def test_a_second_core_process_leaves_the_first_alone(tmp_path: Path) -> None:
     """It says why, ends with the status that means "do not try again", and harms nothing."""
-    with _core(start_core_process(tmp_path)) as first:
-        client = await _connect(first, tmp_path)
-        with _core(start_core_process(tmp_path)) as second:
+    with core_process(start_core_process(tmp_path)) as first:
+        client = await connect(first, tmp_path)
+        with core_process(start_core_process(tmp_path)) as second:
             _, errors = second.communicate()
             assert second.returncode == 78
             assert b"another core holds the journal" in errors
@@ -220,8 +190,8 @@ async def test_a_second_core_process_leaves_the_first_alone(tmp_path: Path) -> N
 
 async def test_a_damaged_journal_halts_the_start(tmp_path: Path) -> None:
     """A core does not start on a journal whose synced bytes have changed; it names the record."""
-    with _core(start_core_process(tmp_path)) as process:
-        client = await _connect(process, tmp_path)
+    with core_process(start_core_process(tmp_path)) as process:
+        client = await connect(process, tmp_path)
         await client.submit(set_up_commands())
         await client.close()
         process.terminate()
@@ -230,7 +200,7 @@ async def test_a_damaged_journal_halts_the_start(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096 + 64 + 128 + 20)
         file.write(b"\x55")
-    with _core(start_core_process(tmp_path)) as process:
+    with core_process(start_core_process(tmp_path)) as process:
         _, errors = process.communicate()
     assert process.returncode == 78
     assert b"the batch of command 1 at byte 4096: it fails its checksum" in errors

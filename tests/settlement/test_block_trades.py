@@ -14,6 +14,7 @@ from engine.records import ADMIN_COMMAND
 from settlement import block_trades, netting
 from settlement.block_trades import Proposal
 from settlement.errors import Refused
+from settlement.market_rules import ClosingPriceRule
 from settlement.tables.identity import Account
 from settlement.tables.trading import Instrument, Trade
 
@@ -231,7 +232,7 @@ def test_blocks_make_no_price_but_are_settled(market: Exchange) -> None:
         assert (figures.trades, figures.volume_lots, figures.negotiated_lots) == (1, 10, 200)
         assert (figures.notional_fen, figures.negotiated_fen) == (51_000, 1_200_000)
         assert figures.fees_fen == (51_000 + 1_200_000) * 4 // 1_000
-        instrument.thin_market_lots = 0
-        assert netting.closing_price(instrument, figures) == (5_100, "vwap")
+        rule = ClosingPriceRule(thin_market_quantity=0, source="test")
+        assert netting.closing_price(instrument, figures, rule) == (5_100, "vwap")
         nets = netting.nets(session, unsettled)
         assert (nets[1, 1].sold_lots, nets[1, 2].bought_lots) == (210, 200)

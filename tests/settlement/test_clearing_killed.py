@@ -12,12 +12,14 @@ import numpy as np
 from sqlalchemy import select
 
 from engine.state import state_hash
+from settlement import event_offsets, events
 from settlement.clearing import Clearing
 from settlement.database import Database
+from settlement.event_rules import Activity
 from settlement.reconciliation import reconcile
 from settlement.tables.clearing import ClearingPrice, ClearingRun, Statement
 from settlement.tables.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
-from settlement.tables.registry import Block
+from settlement.tables.registry import Block, Retirement
 
 DAY = 20_777
 
@@ -76,6 +78,15 @@ class KillablePort:
 def day_of(new_market: Callable[[], Any]) -> Any:
     exchange = new_market()
     exchange.trade_a_day()
+    # Of the 400 t that account 3 has bought, 70 are for an event.
+    sources = [Activity("fuel", "diesel", "22.5", "t")]
+    plan = events.Plan("年会", "conference", 100, 1, 2, sources)
+
+    def offset(session: Any) -> None:
+        event = events.create(session, 3, plan, None, 1)
+        event_offsets.ask(session, event, "GD-PHCER", 1)
+
+    exchange.database.write(offset).result()
     return exchange
 
 
@@ -92,6 +103,7 @@ def outcome_of(database: Database, run_id: str) -> dict[str, list[Any]]:
         ).all()
         held = session.scalars(select(Block).order_by(Block.batch_number, Block.start_number))
         statements = session.scalars(select(Statement).order_by(Statement.account))
+        retired = session.scalars(select(Retirement))
         prices = session.scalars(select(ClearingPrice).order_by(ClearingPrice.instrument))
         return {
             "entries": sorted((row[0].replace(run_id, "RUN"), *row[1:]) for row in entries),
@@ -99,6 +111,7 @@ def outcome_of(database: Database, run_id: str) -> dict[str, list[Any]]:
                 (row.batch_number, row.start_number, row.end_number, row.holder_account, row.status)
                 for row in held.unique()
             ],
+            "retired": [(row.account, row.kind, row.quantity, row.reason) for row in retired],
             "statements": [(row.account, row.trading_day, row.body) for row in statements],
             "prices": [(row.instrument, row.closing_price_ticks, row.method) for row in prices],
         }
@@ -112,6 +125,7 @@ def test_a_run_killed_anywhere_comes_to_the_same_result(
     expected_exchange = day_of(new_market)
     run_id = expected_exchange.settle(tmp_path)
     expected = outcome_of(expected_exchange.database, run_id)
+    assert expected["retired"] == [(3, "retirement", 70, "活动碳中和 Event neutrality: 年会")]
     moments = 0
     # A PostgreSQL database takes long to make; there every third moment must do.
     for moment in itertools.count(1, 1 if backend == "sqlite" else 3):

@@ -57,8 +57,9 @@ def arm(step: str, countdown: int) -> None:
 async def main(data_dir: Path, step: str, countdown: int) -> None:
     """Run until the end."""
     core = Core(data_dir, ReferenceEngine, LIMITS)
-    arm(step, countdown)
     await core.start()
+    # What a start does is no step of a command; nobody has been heard yet.
+    arm(step, countdown)
     await core.failed
 
 

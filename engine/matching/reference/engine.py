@@ -85,6 +85,14 @@ class ReferenceEngine:
             self._apply_one(read_command(records[index : index + 1]))
         return self._market.events.take()
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """None: its state is objects, and it takes no snapshots."""
+        return {}
+
+    def restore(self, memory: dict[str, np.ndarray]) -> None:
+        """Nothing that `memory` gave."""
+        assert not memory
+
     def export(self) -> EngineState:
         """A copy of the whole state."""
         return self._market.export()

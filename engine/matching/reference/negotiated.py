@@ -63,7 +63,8 @@ def take_order(market: Market, command: Command) -> None:
     is_limit_ioc = (
         command.order_type == OrderType.LIMIT and command.time_in_force == TimeInForce.IOC
     )
-    refuse_if(not is_limit_ioc or command.minimum_quantity_lots != 0, Code.INVALID_REQUEST)
+    is_plain = command.minimum_quantity_lots == command.stop_price_ticks == 0
+    refuse_if(not is_limit_ioc or not is_plain, Code.INVALID_REQUEST)
     order = orders.accept(market, command)
     maker = market.order(command.order_id)
     risk.hold(market, order)

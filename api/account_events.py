@@ -1,0 +1,140 @@
+"""An account's own events in binary: what the core says, for those who are logged in.
+
+One look at a batch of events serves all connections of an account. Each record is the engine's own
+but for what is nobody else's business: of a trade only the account's own side is shown, request
+ids go only to the connection that chose them, and the gateway's number to nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from api.binary_commands import select
+from engine.codes import EventKind
+from engine.records import ADMIN_EVENT, EVENT, ORDER_EVENT, TRADE_EVENT
+
+Records = np.ndarray[Any, np.dtype[Any]]
+
+# By kind: which layout says whose the event is. Others are no account's (instruments, phases), or
+# the operator's (limits).
+_NOBODYS, _ORDER, _TRADE, _ADMIN = range(4)
+_LAYOUT = np.zeros(256, np.uint8)
+_LAYOUT[
+    [
+        EventKind.ORDER_ACCEPTED,
+        EventKind.ORDER_CANCELLED,
+        EventKind.ORDER_AMENDED,
+        EventKind.ORDER_TRIGGERED,
+        EventKind.ORDER_REFRESHED,
+    ]
+] = _ORDER
+_LAYOUT[EventKind.TRADE] = _TRADE
+_LAYOUT[
+    [
+        EventKind.COMMAND_REFUSED,
+        EventKind.ORDERS_CANCELLED,
+        EventKind.QUOTE_SET,
+        EventKind.CASH_DEPOSITED,
+        EventKind.CASH_WITHDRAWN,
+        EventKind.CREDITS_DEPOSITED,
+        EventKind.CREDITS_WITHDRAWN,
+        EventKind.ACCOUNT_BLOCKED,
+        EventKind.ACCOUNT_UNBLOCKED,
+    ]
+] = _ADMIN
+_SIDES = ("maker", "taker")
+_OF_A_SIDE = ("account", "order_id", "remaining_lots", "fee_fen", "purpose")
+
+
+def events_of(events: Records, account: int) -> Records:
+    """The account's own among the events: copies, with what is others' taken out."""
+    layouts = _LAYOUT[events["kind"]]
+    is_mine = (layouts == _ORDER) & (events.view(ORDER_EVENT)["account"] == account)
+    is_mine |= (layouts == _ADMIN) & (events.view(ADMIN_EVENT)["account"] == account)
+    trades = events.view(TRADE_EVENT)
+    is_trade = layouts == _TRADE
+    if is_trade.any():
+        for side in _SIDES:
+            is_mine |= is_trade & (trades[f"{side}_account"] == account)
+    mine = select(events, is_mine)
+    mine["request_id"] = 0
+    mine["gateway"] = 0
+    if is_trade.any():
+        own_trades = mine.view(TRADE_EVENT)
+        is_trade = mine["kind"] == EventKind.TRADE
+        for side in _SIDES:
+            is_others = is_trade & (own_trades[f"{side}_account"] != account)
+            for name in _OF_A_SIDE:
+                own_trades[f"{side}_{name}"][is_others] = 0
+    return mine
+
+
+class Listener:
+    """One connection: gathers what a turn of the loop brings, and sends it as one frame."""
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self.account = 0
+        self._send = send
+        self._parts: list[Records] = []
+        self._loop = asyncio.get_running_loop()
+
+    def add(self, records: Records) -> None:
+        """Send records, which are this connection's from now on."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(records)
+
+    def add_past(self, parts: list[Records]) -> None:
+        """Send what was asked for of the past, at once: the answer to the question follows."""
+        if parts:
+            self._send(b"".join([part.tobytes() for part in parts]))
+
+    def name_replies(self, sequences: np.ndarray, request_ids: np.ndarray) -> None:
+        """Put the client's request ids into the latest records: the first of each command."""
+        if self._parts:
+            latest = self._parts[-1]
+            places = np.searchsorted(latest["sequence"], sequences)
+            assert np.array_equal(latest["sequence"][places], sequences)
+            latest["request_id"][places] = request_ids
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        self._send(b"".join([part.tobytes() for part in parts]))
+
+
+class AccountEvents:
+    """Who listens to which account."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[int, list[Listener]] = {}
+        # Reading the past is work for the core; so many at a time do it.
+        self.replays = asyncio.Semaphore(2)
+
+    def connect(self, listener: Listener, account: int) -> None:
+        """Send the account's events from now on."""
+        self.disconnect(listener)
+        listener.account = account
+        self._listeners.setdefault(account, []).append(listener)
+
+    def disconnect(self, listener: Listener) -> None:
+        of_account = self._listeners.get(listener.account, [])
+        if listener in of_account:
+            of_account.remove(listener)
+            if not of_account:
+                del self._listeners[listener.account]
+
+    def publish(self, events: Records) -> None:
+        """Tell everybody what a batch of whole commands did."""
+        for account, listeners in self._listeners.items():
+            mine = events_of(events, account)
+            if len(mine):
+                for listener in listeners[1:]:
+                    listener.add(select(mine, np.ones(len(mine), np.bool_)))
+                listeners[0].add(mine)
+
+
+assert EVENT.itemsize == ADMIN_EVENT.itemsize
