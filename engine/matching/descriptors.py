@@ -4,6 +4,9 @@ For each array that compiled code is called with, its type, address and length h
 Python. With thirty of them that takes as long as a good many commands; but they hardly ever change.
 So they are taken apart once, into a block of memory that the kernel then reads. With the JIT off
 the "address" is the arrays themselves.
+
+Kernels hand that address on to each other, or for a NamedTuple within the arrays a place behind it,
+and read what they ask for where they ask for it: a call takes one word and not three hundred.
 """
 
 from __future__ import annotations
