@@ -59,9 +59,10 @@ class RunningExchange:
         self._process = None
 
     def kill_core(self) -> None:
-        """End the core as a power cut would; the supervisor starts it again."""
+        """End the core as a power cut would, and see it gone; the supervisor starts it again."""
         [core] = [child for child in self._children() if "core" in _arguments(child)]
         os.kill(core, signal.SIGKILL)
+        wait_until(lambda: core not in self._children(), STOP_SECONDS)
 
     def end(self) -> None:
         """Leave nothing behind, however the test ended; the children die with their parent."""
