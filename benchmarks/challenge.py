@@ -246,7 +246,10 @@ class Harness:
         address = self._engine.lend(len(messages))
         arrays = self._engine.arrays
         fill_in(arrays.commands.orders[: self._batch_messages])
-        most_bytes = len(arrays.events.headers) * LINE_BYTES
+        # A trade closes the order that rested or is the last of the one that came; beside trades a
+        # message has two lines. (The engine's own bound also counts icebergs and stops.)
+        open_orders = int(arrays.book.pool[0]["open_orders"])
+        most_bytes = (4 * len(messages) + open_orders) * LINE_BYTES
         if self._end + most_bytes > len(self._report.text):
             self._next_chunk(most_bytes)
         workload = WorkloadArrays(messages, self._oids)

@@ -93,7 +93,7 @@ def can_add_position(balances: BalanceArrays) -> Any:
     return balances.used[0]["positions"] < len(balances.positions) - 1
 
 
-@inlined
+@kernel
 def add_position(balances: BalanceArrays, account: int, instrument: int) -> Any:
     """Make the row of a position that `find_position` did not find."""
     balances.used[0]["positions"] += 1
@@ -127,7 +127,7 @@ def unlock_credits(balances: BalanceArrays, instrument: int) -> None:
         row = int64(balances.next_locked[row])
 
 
-@inlined
+@kernel
 def find_allowance(balances: BalanceArrays, account: int, scheme: int) -> Any:
     """The row of an allowance, or 0 if the account has no cap under the scheme."""
     return int64(balances.allowance_index[_allowance_place(balances, account, scheme)])
@@ -153,7 +153,7 @@ def can_add_allowance(balances: BalanceArrays) -> Any:
     return balances.used[0]["allowances"] < len(balances.allowances) - 1
 
 
-@inlined
+@kernel
 def add_allowance(balances: BalanceArrays, account: int, scheme: int) -> Any:
     """Make the row of an allowance that `find_allowance` did not find."""
     balances.used[0]["allowances"] += 1

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+from engine.out_of_line import OutOfLineCompiler
 from engine.plain_indexes import KernelCompiler
 
 if not __debug__:
@@ -38,6 +39,7 @@ KERNEL_SOURCES = (
     "compiled.py",
     "matching/*.py",
     "orderbook/*.py",
+    "out_of_line.py",
     "packed_texts.py",
     "plain_indexes.py",
     "records.py",
@@ -74,8 +76,14 @@ _FLAGS: dict[str, Any] = {
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function that other kernels call."""
-    return cast(Function, numba.njit(**_FLAGS)(function))
+    """Compile a function that other kernels call, apart from them: for what few messages pass.
+
+    Given a function that is `inlined`, it makes a copy for callers that few messages come to.
+    """
+    plain = getattr(function, "py_func", function)
+    # What is not said here numba takes over from the first caller, which may be `inlined`.
+    flags = _FLAGS | {"pipeline_class": OutOfLineCompiler, "forceinline": False}
+    return cast(Function, numba.njit(**flags)(plain))
 
 
 def inlined(function: Function) -> Function:

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.accounts import BalanceArrays
 from engine.codes import Code, Phase, Side
-from engine.compiled import inlined, int64
+from engine.compiled import inlined, int64, kernel
 from engine.units import NANOSECONDS_PER_SECOND, ONE_MILLION
 
 
@@ -65,7 +65,7 @@ def check_quantity_and_price(instrument: Any, quantity_lots: int, price_ticks: i
     return Code.OK
 
 
-@inlined
+@kernel
 def check_allowance(
     balances: BalanceArrays, allowance_row: int, quantity_lots: int, own_lots: int
 ) -> Any:

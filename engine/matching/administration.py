@@ -18,7 +18,7 @@ from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.auction import set_volatility
 from engine.matching.events import add_payload_reply, add_reply, refuse
-from engine.matching.identity import is_defined, look_up_client_id, register_client_id
+from engine.matching.identity import is_defined, look_up_client_id_apart, register_client_id
 from engine.matching.instruments import define_instrument, roll_day, set_phase
 from engine.matching.mass_cancel import EMPTY_RANGE, Filter, cancel_matching
 from engine.risk import check_credits
@@ -88,7 +88,7 @@ def _deposit_cash(arrays: EngineArrays, row: int) -> None:
     if not is_open_account(arrays.balances, account):
         refuse(arrays, row, Code.UNKNOWN_ACCOUNT, 0)
         return
-    entry, first_id = look_up_client_id(arrays, row)
+    entry, first_id = look_up_client_id_apart(arrays, row)
     if first_id != 0:
         refuse(arrays, row, Code.DUPLICATE_CLIENT_ORDER_ID, first_id)
         return
@@ -112,7 +112,7 @@ def _withdraw_cash(arrays: EngineArrays, row: int) -> None:
     if account != EXCHANGE_ACCOUNT and not is_open_account(arrays.balances, account):
         refuse(arrays, row, Code.UNKNOWN_ACCOUNT, 0)
         return
-    entry, first_id = look_up_client_id(arrays, row)
+    entry, first_id = look_up_client_id_apart(arrays, row)
     if first_id != 0:
         refuse(arrays, row, Code.DUPLICATE_CLIENT_ORDER_ID, first_id)
         return
@@ -138,7 +138,7 @@ def _check_credits_command(arrays: EngineArrays, row: int) -> Any:
     elif not is_defined(arrays, int64(command["instrument"])):
         code = int64(Code.UNKNOWN_INSTRUMENT)
     else:
-        entry, first_id = look_up_client_id(arrays, row)
+        entry, first_id = look_up_client_id_apart(arrays, row)
         if first_id != 0:
             code = int64(Code.DUPLICATE_CLIENT_ORDER_ID)
     return code, entry, first_id
@@ -225,7 +225,7 @@ def _record_surrender(arrays: EngineArrays, row: int) -> None:
     if not is_open_account(balances, account):
         refuse(arrays, row, Code.UNKNOWN_ACCOUNT, 0)
         return
-    entry, first_id = look_up_client_id(arrays, row)
+    entry, first_id = look_up_client_id_apart(arrays, row)
     if first_id != 0:
         refuse(arrays, row, Code.DUPLICATE_CLIENT_ORDER_ID, first_id)
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.codes import Code, CommandKind, EventKind, OrderFlag, Purpose, Reason, Resting
-from engine.compiled import inlined, int64
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_reply, describe_order, refuse
 from engine.matching.identity import find_target
@@ -163,3 +163,6 @@ def take_out_to_enter(
     order["quantity_lots"] += new_lots - order["remaining_lots"]
     order["remaining_lots"] = new_lots
     arrays.book.details[slot]["entered_time_ns"] = arrays.commands.headers[row]["time_ns"]
+
+
+take_out_apart = kernel(take_out_to_enter)

@@ -15,12 +15,12 @@ from engine.matching.continuous import (
     Trade,
     best_is_reached,
     first_opposite,
-    settle_resting,
-    tell_trade,
+    settle_resting_apart,
+    tell_trade_apart,
 )
 from engine.matching.events import add_admin_reply, add_event, add_reply, refuse
 from engine.matching.identity import is_defined
-from engine.matching.lifecycle import leave_filled
+from engine.matching.lifecycle import leave_filled_apart
 from engine.matching.stops import trigger_stops
 from engine.orderbook.arrays import NO_LEVEL, BookArrays
 from engine.orderbook.ladder import ladder_price, next_level
@@ -170,14 +170,14 @@ def _trade(arrays: EngineArrays, row: int, number: int, price_ticks: int, left_l
     shrink_in_queue(book, buy_slot, lots)
     shrink_in_queue(book, sell_slot, lots)
     maker_lots, taker_lots = open_lots(book, maker_slot), open_lots(book, taker_slot)
-    settle_resting(arrays, maker, instrument, lots, maker_lots, trade_fen, maker_fee_fen)
-    settle_resting(arrays, taker, instrument, lots, taker_lots, trade_fen, taker_fee_fen)
+    settle_resting_apart(arrays, maker, instrument, lots, maker_lots, trade_fen, maker_fee_fen)
+    settle_resting_apart(arrays, taker, instrument, lots, taker_lots, trade_fen, taker_fee_fen)
     auction = int64(TradeType.AUCTION)
     trade = Trade(price_ticks, lots, maker_lots, taker_lots, maker_fee_fen, taker_fee_fen, auction)
-    tell_trade(arrays, row, maker, taker, trade)
+    tell_trade_apart(arrays, row, maker, taker, trade)
     for slot in (buy_slot, sell_slot):
         if book.orders[slot]["remaining_lots"] == 0:
-            leave_filled(arrays, row, slot, open_lots(book, slot))
+            leave_filled_apart(arrays, row, slot, open_lots(book, slot))
     return lots
 
 

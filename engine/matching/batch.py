@@ -19,7 +19,7 @@ from engine.matching.identity import (
     fetch_next_entry,
     fetch_order,
 )
-from engine.matching.lifecycle import rest
+from engine.matching.lifecycle import rest_apart
 from engine.matching.mass_cancel import cancel_all, expire_orders
 from engine.matching.negotiated import match_orders, set_block_rules, take
 from engine.matching.orders import new_order
@@ -88,7 +88,7 @@ def _apply(arrays: EngineArrays, row: int, kind: int) -> None:  # noqa: PLR0912 
             elif order["resting"] == Resting.BOOK:
                 enter(arrays, row, slot, limit_ticks, minimum_lots)
             else:
-                rest(arrays, slot, int64(order["remaining_lots"]))
+                rest_apart(arrays, slot, int64(order["remaining_lots"]))
             trigger_stops(arrays, row, int64(order["instrument"]))
     elif kind == CommandKind.SET_QUOTE:
         set_quote(arrays, row)

@@ -26,7 +26,7 @@ from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_event, describe_order
 from engine.matching.interruptions import interrupt, reach_of
-from engine.matching.lifecycle import add_cancelled, cancel, leave_filled, rest, shrink
+from engine.matching.lifecycle import add_cancelled, cancel_apart, leave_filled, rest, shrink
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.ladder import ladder_index, ladder_price, next_level
 from engine.orderbook.queues import fill_in_queue, give_slot_back, open_lots
@@ -273,7 +273,7 @@ def _prevent_self_trade(
         price_ticks = int64(resting["price_ticks"])
         describe_order(arrays, place, resting_slot, price_ticks, own_lots, reason)
         return int64(-1)
-    cancel(arrays, row, resting_slot, reason)
+    cancel_apart(arrays, row, resting_slot, reason)
     if mode == SelfTradePrevention.CANCEL_OLDEST:
         return int64(0)
     if mode == SelfTradePrevention.CANCEL_BOTH or own_lots == remaining_lots:
@@ -366,3 +366,8 @@ def _deliver(arrays: EngineArrays, position_row: int, instrument: Any, traded_lo
         lock_credits(arrays.balances, position_row, traded_lots)
     else:
         arrays.balances.positions[position_row]["available_lots"] += traded_lots
+
+
+enter_apart = kernel(enter)
+settle_resting_apart = kernel(settle_resting)
+tell_trade_apart = kernel(tell_trade)

@@ -62,7 +62,7 @@ def refuse(arrays: EngineArrays, row: int, code: int, first_id: int) -> None:
     event["order_id"] = abs(first_id)
 
 
-@inlined
+@kernel
 def add_admin_reply(arrays: EngineArrays, row: int, kind: int) -> Any:
     """Begin a reply of the layout ADMIN_EVENT; its place in the buffer."""
     command = arrays.commands.headers[row]
@@ -74,7 +74,7 @@ def add_admin_reply(arrays: EngineArrays, row: int, kind: int) -> Any:
     return place
 
 
-@inlined
+@kernel
 def add_payload_reply(arrays: EngineArrays, row: int, kind: int) -> Any:
     """Begin a reply that repeats the payload of an ADMIN_COMMAND; its place in the buffer."""
     command = arrays.commands.admin[row]

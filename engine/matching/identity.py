@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.accounts import is_open_account
 from engine.codes import Code, Side, Target
-from engine.compiled import inlined, int64
+from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import FIRST_ROWS, EngineArrays
 from engine.orderbook.account_lists import join_account
 from engine.orderbook.bits import prefetch
@@ -118,6 +118,9 @@ def look_up_client_id(arrays: EngineArrays, row: int) -> Any:
         return int64(-1), int64(0)
     first = arrays.first_rows[row & (FIRST_ROWS - 1)]
     return find_client_id(arrays.client_ids, first, int64(command["account"]), high, low)
+
+
+look_up_client_id_apart = kernel(look_up_client_id)
 
 
 @inlined

@@ -57,6 +57,9 @@ def rest(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
         join_queue(book, slot)
 
 
+rest_apart = kernel(rest)
+
+
 @inlined
 def leave_book(arrays: EngineArrays, slot: int) -> None:
     """Take an open order from where it rests and give back all that it holds.
@@ -87,7 +90,10 @@ def leave_book(arrays: EngineArrays, slot: int) -> None:
         _note_quote(position, int64(order["side"]), 0)
 
 
-@inlined
+leave_book_apart = kernel(leave_book)
+
+
+@kernel
 def shrink(arrays: EngineArrays, slot: int, remaining_lots: int) -> None:
     """Make an open order smaller where it stands, what it hides first."""
     order = arrays.book.orders[slot]
@@ -147,6 +153,9 @@ def _refresh(arrays: EngineArrays, row: int, slot: int, lots: int) -> None:
     describe_order(arrays, place, slot, price_ticks, lots, int64(Reason.NONE))
 
 
+leave_filled_apart = kernel(leave_filled)
+
+
 @inlined
 def _note_quote(position: Any, side: int, order_id: int) -> None:
     """The standing quote's order of one side; 0: none."""
@@ -174,3 +183,6 @@ def cancel(arrays: EngineArrays, row: int, slot: int, reason: int) -> None:
     add_cancelled(arrays, row, slot, price_ticks, lots, reason)
     leave_book(arrays, slot)
     give_slot_back(arrays.book, slot)
+
+
+cancel_apart = kernel(cancel)

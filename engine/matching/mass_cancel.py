@@ -13,7 +13,7 @@ from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
 from engine.matching.events import add_admin_reply, refuse
 from engine.matching.identity import is_defined
-from engine.matching.lifecycle import cancel
+from engine.matching.lifecycle import cancel_apart
 from engine.orderbook.arrays import NO_LEVEL
 from engine.orderbook.ladder import next_level, stop_book
 from engine.risk import check_cancel
@@ -104,7 +104,7 @@ def _cancel_of_account(arrays: EngineArrays, row: int, wanted: Filter, reason: i
     while slot != 0:
         following = int64(book.account_links[slot]["next"])
         if _matches(arrays, slot, wanted):
-            cancel(arrays, row, slot, reason)
+            cancel_apart(arrays, row, slot, reason)
             cancelled += 1
         slot = following
     return cancelled
@@ -130,7 +130,7 @@ def _cancel_of_instrument(
             while slot != 0:
                 following = int64(book.orders[slot]["next"])
                 if _matches(arrays, slot, wanted):
-                    cancel(arrays, row, slot, reason)
+                    cancel_apart(arrays, row, slot, reason)
                     cancelled += 1
                 slot = following
             index = next_level(book, number, int64(side), index)
@@ -138,7 +138,7 @@ def _cancel_of_instrument(
     while slot != 0:
         following = int64(book.orders[slot]["next"])
         if _matches(arrays, slot, wanted):
-            cancel(arrays, row, slot, reason)
+            cancel_apart(arrays, row, slot, reason)
             cancelled += 1
         slot = following
     return cancelled
@@ -191,7 +191,7 @@ def expire_orders(arrays: EngineArrays, row: int) -> None:
     cancelled = int64(0)
     slot = int64(book.expiry_heap[1])
     while slot != 0 and book.expiries[slot]["expires_at_ns"] <= time_ns:
-        cancel(arrays, row, slot, int64(Reason.EXPIRED))
+        cancel_apart(arrays, row, slot, int64(Reason.EXPIRED))
         cancelled += 1
         slot = int64(book.expiry_heap[1])
     arrays.events.admin[place]["quantity_lots"] = cancelled

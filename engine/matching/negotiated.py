@@ -22,15 +22,15 @@ from engine.codes import (
 )
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
-from engine.matching.continuous import Trade, settle_resting, settle_taker, tell_trade
+from engine.matching.continuous import Trade, settle_resting_apart, settle_taker, tell_trade_apart
 from engine.matching.events import add_admin_reply, add_reply, refuse
 from engine.matching.identity import (
     find_open_order,
     is_defined,
-    look_up_client_id,
+    look_up_client_id_apart,
     register_client_id,
 )
-from engine.matching.lifecycle import cancel, leave_filled
+from engine.matching.lifecycle import cancel_apart, leave_filled_apart
 from engine.orderbook.queues import give_slot_back, open_lots, shrink_in_queue
 from engine.risk import fee_of, price_limits
 from engine.units import (
@@ -143,11 +143,11 @@ def take(arrays: EngineArrays, row: int, slot: int) -> None:
         int64(TradeType.LISTED),
     )
     maker_lots, fee_fen = trade.maker_remaining_lots, trade.maker_fee_fen
-    settle_resting(arrays, maker, instrument, lots, maker_lots, notional_fen, fee_fen)
+    settle_resting_apart(arrays, maker, instrument, lots, maker_lots, notional_fen, fee_fen)
     settle_taker(arrays, taker, instrument, lots, notional_fen, trade.taker_fee_fen)
     _tell(arrays, row, Pair(maker_slot, slot), trade)
     if maker["remaining_lots"] == 0:
-        leave_filled(arrays, row, maker_slot, trade.maker_remaining_lots)
+        leave_filled_apart(arrays, row, maker_slot, trade.maker_remaining_lots)
     give_slot_back(book, slot)
 
 
@@ -166,7 +166,7 @@ def match_orders(arrays: EngineArrays, row: int) -> None:
     elif not is_defined(arrays, int64(command["instrument"])):
         code = int64(Code.UNKNOWN_INSTRUMENT)
     else:
-        entry, first_id = look_up_client_id(arrays, row)
+        entry, first_id = look_up_client_id_apart(arrays, row)
         if first_id != 0:
             code = int64(Code.DUPLICATE_CLIENT_ORDER_ID)
         else:
@@ -246,13 +246,13 @@ def _match_pair(arrays: EngineArrays, row: int, pair: Pair) -> None:
     trade = Trade(
         price_ticks, lots, maker_lots, taker_lots, maker_fee_fen, taker_fee_fen, trade_type
     )
-    settle_resting(arrays, maker, instrument, lots, maker_lots, notional_fen, maker_fee_fen)
-    settle_resting(arrays, taker, instrument, lots, taker_lots, notional_fen, taker_fee_fen)
+    settle_resting_apart(arrays, maker, instrument, lots, maker_lots, notional_fen, maker_fee_fen)
+    settle_resting_apart(arrays, taker, instrument, lots, taker_lots, notional_fen, taker_fee_fen)
     _tell(arrays, row, pair, trade)
     if maker_lots == 0:
-        leave_filled(arrays, row, pair.maker_slot, maker_lots)
+        leave_filled_apart(arrays, row, pair.maker_slot, maker_lots)
     if taker_lots == 0:
-        leave_filled(arrays, row, pair.taker_slot, taker_lots)
+        leave_filled_apart(arrays, row, pair.taker_slot, taker_lots)
 
 
 @inlined
@@ -261,7 +261,7 @@ def _tell(arrays: EngineArrays, row: int, pair: Pair, trade: Trade) -> None:
     exchange = arrays.balances.accounts[EXCHANGE_ACCOUNT]
     exchange["available_fen"] += trade.maker_fee_fen + trade.taker_fee_fen
     maker, taker = arrays.book.orders[pair.maker_slot], arrays.book.orders[pair.taker_slot]
-    tell_trade(arrays, row, maker, taker, trade)
+    tell_trade_apart(arrays, row, maker, taker, trade)
 
 
 # --- Rules ---
@@ -300,5 +300,5 @@ def set_block_rules(arrays: EngineArrays, row: int) -> None:
         order = arrays.book.orders[slot]
         following = int64(order["next"])
         if order["order_type"] == OrderType.BLOCK:
-            cancel(arrays, row, slot, int64(Reason.BLOCK_WINDOW_CLOSED))
+            cancel_apart(arrays, row, slot, int64(Reason.BLOCK_WINDOW_CLOSED))
         slot = following

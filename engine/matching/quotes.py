@@ -23,12 +23,12 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.compiled import inlined, int64, kernel
-from engine.matching.amendments import take_out_to_enter
+from engine.matching.amendments import take_out_apart
 from engine.matching.arrays import EVENT_WORDS, EngineArrays
-from engine.matching.continuous import enter, meets_own
+from engine.matching.continuous import enter_apart, meets_own
 from engine.matching.events import add_admin_reply, add_event, describe_order, refuse
 from engine.matching.identity import can_issue_orders, is_defined, issue_order
-from engine.matching.lifecycle import cancel, shrink
+from engine.matching.lifecycle import cancel_apart, shrink
 from engine.matching.stops import trigger_stops
 from engine.risk import (
     check_account_limits,
@@ -277,9 +277,9 @@ def _take_out(arrays: EngineArrays, row: int, wanted: QuoteSide, action: int) ->
     """Take a standing order that is withdrawn, or to be entered again, out of the book."""
     slot = wanted.standing_slot
     if action == _WITHDRAW:
-        cancel(arrays, row, slot, int64(Reason.QUOTE_WITHDRAWN))
+        cancel_apart(arrays, row, slot, int64(Reason.QUOTE_WITHDRAWN))
     elif action == _ENTER and slot != 0:
-        take_out_to_enter(arrays, row, slot, wanted.price_ticks, wanted.quantity_lots)
+        take_out_apart(arrays, row, slot, wanted.price_ticks, wanted.quantity_lots)
 
 
 @kernel
@@ -303,7 +303,7 @@ def _bring_in(
             place = add_event(arrays, row, EventKind.ORDER_AMENDED, instrument)
             reason = int64(Reason.PRIORITY_LOST)
         describe_order(arrays, place, slot, wanted.price_ticks, wanted.quantity_lots, reason)
-        enter(arrays, row, slot, wanted.price_ticks, int64(0))
+        enter_apart(arrays, row, slot, wanted.price_ticks, int64(0))
 
 
 @inlined

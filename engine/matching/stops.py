@@ -10,9 +10,9 @@ from typing import Any
 from engine.codes import EventKind, Phase, Reason, Resting
 from engine.compiled import inlined, int64, kernel
 from engine.matching.arrays import EngineArrays
-from engine.matching.continuous import best_is_reached, enter, first_opposite
+from engine.matching.continuous import best_is_reached, enter_apart, first_opposite
 from engine.matching.events import add_event, describe_order
-from engine.matching.lifecycle import leave_book
+from engine.matching.lifecycle import leave_book_apart
 from engine.orderbook.ladder import stop_book
 
 
@@ -31,14 +31,14 @@ def _trigger_stops(arrays: EngineArrays, row: int, instrument: int) -> None:
     """Each may move the last price, so that every step begins with the question for the next."""
     slot = _next_triggered(arrays, instrument)
     while slot != 0:
-        leave_book(arrays, slot)
+        leave_book_apart(arrays, slot)
         order = arrays.book.orders[slot]
         order["resting"] = Resting.BOOK
         arrays.book.details[slot]["entered_time_ns"] = arrays.commands.headers[row]["time_ns"]
         place = add_event(arrays, row, EventKind.ORDER_TRIGGERED, instrument)
         limit_ticks, lots = int64(order["price_ticks"]), int64(order["remaining_lots"])
         describe_order(arrays, place, slot, limit_ticks, lots, int64(Reason.NONE))
-        enter(arrays, row, slot, limit_ticks, int64(0))
+        enter_apart(arrays, row, slot, limit_ticks, int64(0))
         slot = _next_triggered(arrays, instrument)
 
 

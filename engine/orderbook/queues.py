@@ -139,7 +139,7 @@ def fill_in_queue(book: BookArrays, slot: int, level: Any, lots: int) -> Any:
     return open_lots(book, slot)
 
 
-@inlined
+@kernel
 def join_off_book(book: BookArrays, slot: int) -> None:
     """Put an order that was just issued at the end of its instrument's orders off the book."""
     order = book.orders[slot]
@@ -155,7 +155,7 @@ def join_off_book(book: BookArrays, slot: int) -> None:
     book.pool[0]["open_orders"] += 1
 
 
-@inlined
+@kernel
 def leave_off_book(book: BookArrays, slot: int) -> None:
     """Take an order out of its instrument's orders off the book."""
     order = book.orders[slot]

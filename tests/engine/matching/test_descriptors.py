@@ -3,10 +3,10 @@
 import numpy as np
 from numba import typeof
 
-from engine.compiled import JIT, entry_point
+from engine.compiled import JIT, entry_point, kernel
 from engine.matching.arrays import EngineArrays, allocate_engine, command_views
 from engine.matching.descriptors import describe, descriptor_words, load_arrays
-from engine.orderbook.arrays import aligned_zeros
+from engine.orderbook.arrays import BookArrays, aligned_zeros
 from engine.records import COMMAND
 from engine.state import EngineLimits
 
@@ -20,6 +20,17 @@ def _lengths(address: int) -> tuple[int, int, int]:
     """The first, one in the middle and the last of the arrays, as a kernel sees them."""
     arrays = load_arrays(address)
     return len(arrays.book.orders), len(arrays.commands.headers), len(arrays.events.admin)
+
+
+@kernel
+def _sizes(book: BookArrays) -> tuple[int, int]:
+    """The first and the last array of a part that another kernel hands on."""
+    return len(book.orders), len(book.pool)
+
+
+@entry_point
+def _sizes_of_book(address: int) -> tuple[int, int]:
+    return _sizes(load_arrays(address).book)
 
 
 @entry_point
@@ -38,6 +49,7 @@ def test_kernels_see_the_arrays_that_were_described() -> None:
     block = np.zeros(descriptor_words(), np.int64)
     address = describe(arrays, block)
     assert tuple(_lengths(address)) == (7, 9, 0)
+    assert tuple(_sizes_of_book(address)) == (7, 1)
     _count_up(address)
     assert arrays.progress[0]["sequence"] == 5
 
