@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 run: $(VENV)/.runtime
 	$(BIN)/puhui serve --demo
 
+# A file of tests stays with one process: its fixtures start servers and databases.
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
