@@ -50,7 +50,7 @@ def test_too_long_a_frame_is_refused_before_it_is_stored() -> None:
         list(reader.feed(HEADER.pack(11, FrameKind.COMMANDS, 0, 0)))
 
 
-@pytest.mark.parametrize("kind", [0, 9, 65_535])
+@pytest.mark.parametrize("kind", [0, 99, 65_535])
 def test_an_unknown_kind_is_refused(kind: int) -> None:
     """The other side speaks another protocol."""
     with pytest.raises(LinkError):
