@@ -68,7 +68,7 @@ def meets_own(
 ) -> Any:
     """Whether an order of `side` reaches any of its own account's, but the one in `but_slot`."""
     reach = ladder_index(book, instrument, 1 - side, limit_ticks)
-    slot = int64(book.account_ends[account]["first"])
+    slot = int64(book.account_ends[account]["head"])
     while slot != 0:
         order = book.orders[slot]
         is_opposite = order["instrument"] == instrument and order["side"] == 1 - side

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from engine.accounts import is_open_account
 from engine.codes import Code, EventKind, OrderFlag, Reason, Resting, Side, TimeInForce
 from engine.compiled import inlined, int64, kernel
@@ -96,18 +98,26 @@ def cancel_matching(arrays: EngineArrays, row: int, wanted: Filter, reason: int)
 
 
 @kernel
-def _cancel_of_account(arrays: EngineArrays, row: int, wanted: Filter, reason: int) -> Any:
-    """`cancel_matching` along the list of the account's open orders."""
-    book = arrays.book
+def _cancel_along(
+    arrays: EngineArrays, row: int, links: np.ndarray, slot: int, wanted: Filter, reason: int
+) -> Any:
+    """`cancel_matching` along a list, from `slot` on."""
     cancelled = int64(0)
-    slot = int64(book.account_ends[wanted.account]["first"])
     while slot != 0:
-        following = int64(book.account_links[slot]["next"])
+        following = int64(links[slot]["next"])
         if _matches(arrays, slot, wanted):
             cancel_apart(arrays, row, slot, reason)
             cancelled += 1
         slot = following
     return cancelled
+
+
+@kernel
+def _cancel_of_account(arrays: EngineArrays, row: int, wanted: Filter, reason: int) -> Any:
+    """`cancel_matching` along the list of the account's open orders."""
+    book = arrays.book
+    first = int64(book.account_ends[wanted.account]["head"])
+    return _cancel_along(arrays, row, book.account_links, first, wanted, reason)
 
 
 @kernel
@@ -126,22 +136,11 @@ def _cancel_of_instrument(
         book_side = book.sides[2 * number + side]
         index = book_side["best"]
         while index != NO_LEVEL:
-            slot = int64(book.levels[book_side["first_level"] + index]["head"])
-            while slot != 0:
-                following = int64(book.orders[slot]["next"])
-                if _matches(arrays, slot, wanted):
-                    cancel_apart(arrays, row, slot, reason)
-                    cancelled += 1
-                slot = following
+            first = int64(book.levels[book_side["first_level"] + index]["head"])
+            cancelled += _cancel_along(arrays, row, book.orders, first, wanted, reason)
             index = next_level(book, number, int64(side), index)
-    slot = int64(book.off_book[instrument]["head"])
-    while slot != 0:
-        following = int64(book.orders[slot]["next"])
-        if _matches(arrays, slot, wanted):
-            cancel_apart(arrays, row, slot, reason)
-            cancelled += 1
-        slot = following
-    return cancelled
+    first = int64(book.off_book[instrument]["head"])
+    return cancelled + _cancel_along(arrays, row, book.orders, first, wanted, reason)
 
 
 @kernel

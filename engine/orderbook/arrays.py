@@ -64,7 +64,7 @@ assert ORDER_DETAILS.itemsize == 32
 # Neighbours in the list of the account's open orders, by slot.
 ACCOUNT_LINK = np.dtype([("next", "<i4"), ("previous", "<i4")], align=True)
 # Where such a list begins and ends, by account; 0: the account has no open order.
-ACCOUNT_ENDS = np.dtype([("first", "<i4"), ("last", "<i4")], align=True)
+ACCOUNT_ENDS = np.dtype([("head", "<i4"), ("tail", "<i4")], align=True)
 
 # Written and read for GTD orders only.
 EXPIRY = np.dtype(

@@ -154,8 +154,8 @@ def _check_off_book(book: BookArrays, instrument: int) -> list[int]:
 def _check_account_lists(book: BookArrays, open_slots: list[int]) -> None:
     """Each open order is in its account's list, in ascending order of order id."""
     listed: list[int] = []
-    for account in np.flatnonzero(book.account_ends["first"] | book.account_ends["last"]):
-        previous, slot = 0, int(book.account_ends[account]["first"])
+    for account in np.flatnonzero(book.account_ends["head"] | book.account_ends["tail"]):
+        previous, slot = 0, int(book.account_ends[account]["head"])
         while slot:
             require(len(listed) < len(open_slots), "account lists hold open orders only")
             order = book.orders[slot]
@@ -166,7 +166,7 @@ def _check_account_lists(book: BookArrays, open_slots: list[int]) -> None:
             listed.append(slot)
             previous, slot = slot, int(book.account_links[slot]["next"])
         require(
-            book.account_ends[account]["last"] == previous, "an account's list ends at its last"
+            book.account_ends[account]["tail"] == previous, "an account's list ends at its last"
         )
     require(sorted(listed) == open_slots, "each open order is in one account list")
 

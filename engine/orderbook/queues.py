@@ -10,6 +10,7 @@ from engine.orderbook.account_lists import leave_account
 from engine.orderbook.arrays import BookArrays
 from engine.orderbook.expiries import forget_expiry
 from engine.orderbook.ladder import ladder_index, mark_level, stop_book, unmark_level
+from engine.orderbook.links import append, remove
 
 _ICEBERG = int(OrderFlag.ICEBERG)
 
@@ -94,15 +95,9 @@ def join_queue(book: BookArrays, slot: int) -> None:
     order = book.orders[slot]
     number, side, index, level_row = find_level(book, slot)
     level = book.levels[level_row]
-    tail = int64(level["tail"])
-    order["previous"] = tail
-    order["next"] = 0
-    if tail == 0:
-        level["head"] = slot
+    if level["tail"] == 0:
         mark_level(book, number, side, index)
-    else:
-        book.orders[tail]["next"] = slot
-    level["tail"] = slot
+    append(book.orders, level, slot)
     level["orders"] += 1
     level["quantity_lots"] += order["remaining_lots"]
     book.pool[0]["open_orders"] += 1
@@ -115,14 +110,7 @@ def leave_queue(book: BookArrays, slot: int) -> None:
     order = book.orders[slot]
     number, side, index, level_row = find_level(book, slot)
     level = book.levels[level_row]
-    following = int64(order["next"])
-    previous = int64(order["previous"])
-    # Where there is no neighbour, slot 0 is written to, which is nobody's and never read: whether
-    # there is one cannot be foreseen, and a wrong guess costs more than a write.
-    book.orders[previous]["next"] = following
-    book.orders[following]["previous"] = previous
-    level["head"] = following if previous == 0 else int64(level["head"])
-    level["tail"] = previous if following == 0 else int64(level["tail"])
+    remove(book.orders, level, slot)
     level["orders"] -= 1
     level["quantity_lots"] -= order["remaining_lots"]
     if level["head"] == 0:
@@ -143,15 +131,7 @@ def fill_in_queue(book: BookArrays, slot: int, level: Any, lots: int) -> Any:
 def join_off_book(book: BookArrays, slot: int) -> None:
     """Put an order that was just issued at the end of its instrument's orders off the book."""
     order = book.orders[slot]
-    queue = book.off_book[order["instrument"]]
-    tail = int64(queue["tail"])
-    order["previous"] = tail
-    order["next"] = 0
-    if tail == 0:
-        queue["head"] = slot
-    else:
-        book.orders[tail]["next"] = slot
-    queue["tail"] = slot
+    append(book.orders, book.off_book[order["instrument"]], slot)
     book.pool[0]["open_orders"] += 1
 
 
@@ -159,17 +139,7 @@ def join_off_book(book: BookArrays, slot: int) -> None:
 def leave_off_book(book: BookArrays, slot: int) -> None:
     """Take an order out of its instrument's orders off the book."""
     order = book.orders[slot]
-    queue = book.off_book[order["instrument"]]
-    following = int64(order["next"])
-    previous = int64(order["previous"])
-    if previous == 0:
-        queue["head"] = following
-    else:
-        book.orders[previous]["next"] = following
-    if following == 0:
-        queue["tail"] = previous
-    else:
-        book.orders[following]["previous"] = previous
+    remove(book.orders, book.off_book[order["instrument"]], slot)
     book.pool[0]["open_orders"] -= 1
 
 

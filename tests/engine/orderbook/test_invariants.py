@@ -59,11 +59,11 @@ def _busy_level(arrays: EngineArrays) -> Any:
 
 
 def _busy_ends(arrays: EngineArrays) -> Any:
-    return arrays.book.account_ends[np.flatnonzero(arrays.book.account_ends["first"])[0]]
+    return arrays.book.account_ends[np.flatnonzero(arrays.book.account_ends["head"])[0]]
 
 
 def _last_link(arrays: EngineArrays) -> Any:
-    return arrays.book.account_links[_busy_ends(arrays)["last"]]
+    return arrays.book.account_links[_busy_ends(arrays)["tail"]]
 
 
 def _expiring(arrays: EngineArrays) -> Any:
@@ -97,7 +97,7 @@ DAMAGE: dict[str, tuple[Callable[[EngineArrays], None], str]] = {
     "slice count": (lambda arrays: _add(arrays.book.pool[0], "hidden_slices"), "slices are"),
     "resting": (lambda arrays: _add(_first_open(arrays), "resting"), "own price"),
     "slot lost": (lambda arrays: _add(arrays.book.pool[0], "slots_used"), "given back"),
-    "account list": (lambda arrays: _add(_busy_ends(arrays), "last"), "ends at its last"),
+    "account list": (lambda arrays: _add(_busy_ends(arrays), "tail"), "ends at its last"),
     "account link": (lambda arrays: _add(_last_link(arrays), "previous"), "both ways"),
     "expiry place": (lambda arrays: _add(_expiring(arrays), "place"), "its place"),
     "expiry": (_expire_at_once, "is sooner"),
