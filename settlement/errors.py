@@ -1,4 +1,7 @@
-"""The one exception by which settlement refuses a request; the API turns it into a problem."""
+"""The one exception by which settlement refuses a request; the API turns it into a problem.
+
+And what is asked of every request that may be repeated under an idempotency key.
+"""
 
 from __future__ import annotations
 
@@ -26,3 +29,13 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a failure
         self.detail_zh = detail_zh
         self.field = field
         self.extra = extra
+
+
+def require_same_request(earlier: str, fingerprint: str) -> None:
+    """Raises Refused if an idempotency key comes again with another request's fingerprint."""
+    if earlier != fingerprint:
+        raise Refused(
+            "conflict",
+            "This idempotency key was used for another request.",
+            field="Idempotency-Key",
+        )

@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from settlement import identity
-from settlement.errors import Refused
+from settlement.errors import Refused, require_same_request
 from settlement.event_rules import Activity, footprint, rules
 from settlement.tables.events import Event
 from settlement.tables.identity import Account
@@ -61,12 +61,7 @@ def create(
             select(Event).where(Event.account == account, Event.idempotency_key == idempotency_key)
         )
         if earlier is not None:
-            if earlier.fingerprint != fingerprint:
-                raise Refused(
-                    "conflict",
-                    "This idempotency key was used for another request.",
-                    field="Idempotency-Key",
-                )
+            require_same_request(earlier.fingerprint, fingerprint)
             return earlier
     event = Event(
         event_id=f"EV-{secrets.token_hex(6).upper()}",

@@ -30,7 +30,7 @@ from engine.codes import Code, OrderType, TimeInForce
 from settlement import auction_bids, off_book
 from settlement.allotment import Bid, Lot, allot
 from settlement.database import Database
-from settlement.errors import Refused
+from settlement.errors import Refused, require_same_request
 from settlement.off_book import OffBookOrder
 from settlement.ports import EnginePort
 from settlement.tables.negotiated import Auction, AuctionBid
@@ -86,13 +86,8 @@ def apply(
                     Auction.idempotency_key == idempotency_key,
                 )
             )
-            if known is not None and known.fingerprint != fingerprint:
-                raise Refused(
-                    "conflict",
-                    "This idempotency key was used for another request.",
-                    field="Idempotency-Key",
-                )
             if known is not None:
+                require_same_request(known.fingerprint, fingerprint)
                 return known.auction_id
         time_ns = time.time_ns()
         if application.ends_at_ns <= time_ns:

@@ -30,7 +30,7 @@ from settlement import blocks, certificates
 from settlement.blocks import Status
 from settlement.database import Database
 from settlement.engine_steps import Step, foresee, refusal, send
-from settlement.errors import Refused
+from settlement.errors import Refused, require_same_request
 from settlement.ports import EnginePort
 from settlement.tables.registry import Block, Movement, Operation
 
@@ -195,12 +195,7 @@ def _begin(session: Session, request: Request, prepare: Prepare) -> str:
             )
         )
         if earlier is not None:
-            if earlier.fingerprint != fingerprint:
-                raise Refused(
-                    "conflict",
-                    "This idempotency key was used for another request.",
-                    field="Idempotency-Key",
-                )
+            require_same_request(earlier.fingerprint, fingerprint)
             return earlier.operation_id
     plan = prepare(session, request)
     operation = Operation(
