@@ -53,7 +53,7 @@ async def test_an_account_in_full(exchange: Exchange) -> None:
 @pytest.mark.asyncio(loop_scope="module")
 async def test_only_operators_and_auditors_see_accounts(shared_exchange: Exchange) -> None:
     """Others are refused; an account that is not there is not found."""
-    for username, status in (("auditor", 200), ("enterprise", 403), ("registry", 403)):
+    for username, status in (("auditor", 200), ("enterprise", 403), ("maker", 403)):
         client = shared_exchange.client(username)
         assert (await client.get(ACCOUNTS)).status_code == status
         assert (await client.get(f"{ACCOUNTS}/maker")).status_code == status
