@@ -16,8 +16,8 @@ export interface Page {
 }
 
 const t = texts(
-  { trade: "Trade", quotes: "Market maker", signIn: "Sign in" },
-  { trade: "交易", quotes: "做市", signIn: "登录" },
+  { trade: "Trade", quotes: "Market maker", operator: "Operator", signIn: "Sign in" },
+  { trade: "交易", quotes: "做市", operator: "运营", signIn: "登录" },
 );
 
 // In the order of the navigation. The first one that the reader may open is his start page.
@@ -33,6 +33,12 @@ export const PAGES: readonly Page[] = [
     title: () => t("quotes"),
     roles: ["market_maker"],
     load: () => import("../pages/quotes/Quotes.svelte"),
+  },
+  {
+    path: "operator",
+    title: () => t("operator"),
+    roles: ["operator", "settlement", "auditor"],
+    load: () => import("../pages/operator/Operator.svelte"),
   },
   {
     path: "sign-in",
