@@ -1,4 +1,4 @@
-"""The operators' desk: a halt and its end, accounts and the kill switch, the end of the day, audit."""
+"""The operators' desk: halts, accounts and the kill switch, the end of the day, the audit log."""
 
 from __future__ import annotations
 
