@@ -10,8 +10,8 @@ from sqlalchemy import select
 from engine.codes import Purpose, Side
 from engine.times import nanoseconds
 from settlement import certificates, compliance, compliance_views, operations, scheme_rules
-from settlement.errors import Refused
 from settlement.credit_terms import Credits
+from settlement.errors import Refused
 from settlement.scheme_rules import Deadline, Rule
 from settlement.tables.compliance import Obligation
 from settlement.tables.registry import Operation
@@ -92,9 +92,7 @@ def test_a_year_is_open_from_its_start_to_its_deadline(moment, years):
 
 
 def test_schemes_are_shown_as_published():
-    shown = {
-        (item["scheme"], item["year"]): item for item in compliance_views.show_schemes(NOW_NS)
-    }
+    shown = {(item["scheme"], item["year"]): item for item in compliance_views.show_schemes(NOW_NS)}
     assert [year for scheme, year in shown if scheme == "national"] == [2026, 2025, 2021]
     assert not shown["guangdong", 2017]["open"]
     assert shown["guangdong", 2017]["scheme_quota"] == "1500000"
@@ -147,8 +145,8 @@ def test_a_cap_that_a_crash_kept_back_is_sent_at_the_next_start(credit_registry,
         def submit(self, commands):
             raise ConnectionResetError
 
+    owed = compliance.Owed("alpha", "demo", 2026, 1_000)
     with pytest.raises(ConnectionResetError):
-        owed = compliance.Owed("alpha", "demo", 2026, 1_000)
         compliance.set_obligation(credit_registry.database, Dead(), owed)
     exchange = credit_registry.exchange
     assert compliance.resume_obligations(credit_registry.database, exchange) == 1
