@@ -284,8 +284,14 @@ def _oblige(database: Database, port: EnginePort, account: int) -> None:
         if session.scalars(known.limit(1)).first() is not None:
             return
     year = scheme(SCHEME).open_years(time.time_ns())[-1]
-    owed = compliance.Owed("compliance", SCHEME, year, BASE_QUANTITY)
-    compliance.set_obligation(database, port, owed)
+    compliance.set_obligation(
+        database,
+        port,
+        account="compliance",
+        scheme=SCHEME,
+        year=year,
+        base_quantity=BASE_QUANTITY,
+    )
 
 
 def _open_market(database: Database, port: EnginePort) -> None:

@@ -32,33 +32,37 @@ from settlement.tables.registry import Project
 _APPLYING = threading.Lock()
 
 
-class Owed(NamedTuple):
-    """What an account owes for a year, as it is laid down.
-
-    Where it is not said what is to be surrendered, it is as much as the base of the cap.
-    """
-
-    account: str
-    scheme: str
-    year: int
-    base_quantity: int
-    obligation_quantity: int | None = None
-
-
 def set_obligation(
-    database: Database, port: EnginePort, owed: Owed, *, actor: str = "system"
+    database: Database,
+    port: EnginePort,
+    *,
+    account: str,
+    scheme: str,
+    year: int,
+    base_quantity: int,
+    obligation_quantity: int | None = None,
+    actor: str = "system",
 ) -> int:
     """Lay down what the account owes, and give the engine the cap that follows. Raises Refused.
 
-    The same call with other quantities replaces the obligation. Returns its number.
+    Where it is not said what is to be surrendered, it is as much as the base of the cap. The same
+    call with other quantities replaces the obligation. Returns its number.
     """
 
     def work(session: Session) -> int:
-        subject = {"account": owed.account, "scheme": owed.scheme, "year": owed.year}
-        identity.audit(
-            session, actor, "obligation_set", subject | {"base": str(owed.base_quantity)}
+        subject = {"account": account, "scheme": scheme, "year": year, "base": str(base_quantity)}
+        identity.audit(session, actor, "obligation_set", subject)
+        obligation = _obligation_of(session, account, scheme, year)
+        obligation.base_quantity = base_quantity
+        obligation.cap_quantity = _cap(rule(scheme, year), base_quantity)
+        obligation.obligation_quantity = (
+            base_quantity if obligation_quantity is None else obligation_quantity
         )
-        return _write_obligation(session, owed)
+        obligation.is_applied = False
+        obligation.updated_time_ns = time.time_ns()
+        session.add(obligation)
+        session.flush()
+        return obligation.number
 
     number = database.write(work).result()
     apply_obligation(database, port, number)
@@ -222,8 +226,8 @@ def surrender(scheme: str, year: int, quantity: int, criteria: Criteria | None =
     return prepare
 
 
-def _write_obligation(session: Session, owed: Owed) -> int:
-    scheme, year = owed.scheme, owed.year
+def _obligation_of(session: Session, account: str, scheme: str, year: int) -> Obligation:
+    """The account's obligation for an open year, to be filled in; a new one if it has none."""
     if year not in scheme_rules.scheme(scheme).open_years(time.time_ns()):
         raise Refused(
             "invalid_request",
@@ -231,10 +235,7 @@ def _write_obligation(session: Session, owed: Owed) -> int:
             detail_zh="该履约体系没有此开放年度。",
             field="year",
         )
-    cap = rule(scheme, year).cap(owed.base_quantity)
-    if cap > MAX_TOTAL_CREDITS_LOTS:
-        raise Refused("quantity_too_large", "The base is too large.", field="base_quantity")
-    holder = identity.account_number(session, owed.account)
+    holder = identity.account_number(session, account)
     scheme_year = session.scalar(
         select(SchemeYear).where(SchemeYear.scheme == scheme, SchemeYear.year == year)
     )
@@ -242,28 +243,24 @@ def _write_obligation(session: Session, owed: Owed) -> int:
         scheme_year = SchemeYear(scheme=scheme, year=year)
         session.add(scheme_year)
         session.flush()
-    obligation = session.scalar(
+    found = session.scalar(
         select(Obligation).where(
             Obligation.account == holder, Obligation.scheme_number == scheme_year.number
         )
     )
-    if obligation is None:
-        obligation = Obligation(
-            account=holder,
-            scheme_number=scheme_year.number,
-            allowances_quantity=0,
-            is_penalised=False,
-        )
-        session.add(obligation)
-    obligation.base_quantity = owed.base_quantity
-    obligation.cap_quantity = cap
-    obligation.obligation_quantity = (
-        owed.base_quantity if owed.obligation_quantity is None else owed.obligation_quantity
+    return found or Obligation(
+        account=holder,
+        scheme_number=scheme_year.number,
+        allowances_quantity=0,
+        is_penalised=False,
     )
-    obligation.is_applied = False
-    obligation.updated_time_ns = time.time_ns()
-    session.flush()
-    return obligation.number
+
+
+def _cap(found: Rule, base_quantity: int) -> int:
+    cap = found.cap(base_quantity)
+    if cap > MAX_TOTAL_CREDITS_LOTS:
+        raise Refused("quantity_too_large", "The base is too large.", field="base_quantity")
+    return cap
 
 
 def _obligation(session: Session, account: int, number: int) -> Obligation:

@@ -160,23 +160,31 @@ def _counted(allowances: Records, account: int, number: int, left: int | None) -
 def _show_all(session: Session, allowances: Records, rows: Sequence[Obligation]) -> list[Answer]:
     codes = account_codes(session)
     years = {row.number: row for row in session.scalars(select(SchemeYear))}
-    time_ns = time.time_ns()
+    wanted = {row.scheme_number for row in rows}
+    quotas = {
+        number: offset_limits.scheme_quota_left(session, rule(of.scheme, of.year), of.year)
+        for number, of in years.items()
+        if number in wanted
+    }
     return [
         {"account": codes.get(row.account, str(row.account))}
-        | _show_obligation(session, allowances, row, years[row.scheme_number], time_ns)
+        | _show_obligation(
+            session,
+            row,
+            years[row.scheme_number],
+            _counted(allowances, row.account, row.scheme_number, quotas[row.scheme_number]),
+        )
         for row in rows
     ]
 
 
 def _show_obligation(
-    session: Session, allowances: Records, row: Obligation, of: SchemeYear, time_ns: int
+    session: Session, row: Obligation, of: SchemeYear, standing: Standing
 ) -> Answer:
     found = rule(of.scheme, of.year)
-    left = offset_limits.scheme_quota_left(session, found, of.year)
-    standing = _counted(allowances, row.account, of.number, left)
     shortfall = max(row.obligation_quantity - row.allowances_quantity - standing.used, 0)
     deadline_ns = found.deadline_ns(of.year)
-    status = "open" if time_ns < deadline_ns else "in_default"
+    status = "open" if time.time_ns() < deadline_ns else "in_default"
     used = offset_limits.usage(session, found, row.account, of.year)
     return {
         "obligation_id": str(row.number),

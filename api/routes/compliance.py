@@ -92,15 +92,18 @@ def oblige(
     exchange: Exchange,
 ) -> dict[str, Any]:
     """Lay down what an account owes for a year; its cap follows by the scheme's ratio."""
-    obligation = None
-    base_quantity = parse_quantity(body.base_quantity, "base_quantity")
-    if body.obligation_quantity is not None:
-        obligation = requests.parse_tonnes(body.obligation_quantity, "obligation_quantity")
-    owed = compliance.Owed(
-        body.account, body.scheme, parse_year(body.year, "year"), base_quantity, obligation
-    )
+    obligation_quantity = body.obligation_quantity
     number = compliance.set_obligation(
-        exchange.database, exchange.sync_core, owed, actor=known.username
+        exchange.database,
+        exchange.sync_core,
+        account=body.account,
+        scheme=body.scheme,
+        year=parse_year(body.year, "year"),
+        base_quantity=parse_quantity(body.base_quantity, "base_quantity"),
+        obligation_quantity=None
+        if obligation_quantity is None
+        else requests.parse_tonnes(obligation_quantity, "obligation_quantity"),
+        actor=known.username,
     )
     return _show(exchange, number)
 

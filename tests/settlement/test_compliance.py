@@ -29,8 +29,12 @@ def capped(credit_registry, monkeypatch):
 
 def oblige(credit_registry, base_quantity: int, **changes):
     terms = {"account": "alpha", "scheme": "demo", "year": 2026} | changes
-    owed = compliance.Owed(**terms, base_quantity=base_quantity)
-    return compliance.set_obligation(credit_registry.database, credit_registry.exchange, owed)
+    return compliance.set_obligation(
+        credit_registry.database,
+        credit_registry.exchange,
+        **terms,
+        base_quantity=base_quantity,
+    )
 
 
 def surrender(credit_registry, quantity: int, year: int = 2026, key=None):
@@ -145,9 +149,15 @@ def test_a_cap_that_a_crash_kept_back_is_sent_at_the_next_start(credit_registry,
         def submit(self, commands):
             raise ConnectionResetError
 
-    owed = compliance.Owed("alpha", "demo", 2026, 1_000)
     with pytest.raises(ConnectionResetError):
-        compliance.set_obligation(credit_registry.database, Dead(), owed)
+        compliance.set_obligation(
+            credit_registry.database,
+            Dead(),
+            account="alpha",
+            scheme="demo",
+            year=2026,
+            base_quantity=1_000,
+        )
     exchange = credit_registry.exchange
     assert compliance.resume_obligations(credit_registry.database, exchange) == 1
     assert compliance.resume_obligations(credit_registry.database, exchange) == 0

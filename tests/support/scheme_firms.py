@@ -32,8 +32,14 @@ class Firms:
         self.monkeypatch.setattr(compliance.time, "time_ns", lambda: time_ns)
 
     def oblige(self, firm: str, base: int) -> int:
-        owed = compliance.Owed(firm, self.scheme, self.year, base)
-        return compliance.set_obligation(self.registry.database, self.registry.exchange, owed)
+        return compliance.set_obligation(
+            self.registry.database,
+            self.registry.exchange,
+            account=firm,
+            scheme=self.scheme,
+            year=self.year,
+            base_quantity=base,
+        )
 
     def give(self, firm: str, name: str, quantity: int) -> None:
         """Issue credits of this kind to the firm; its batch is known by the name."""
