@@ -9,7 +9,7 @@ from api.registry_answers import Answer, Certificate, RetirementOperation, Seria
 Base = Literal["surrender_obligation", "actual_emissions", "allocation", "taxable_emissions"]
 
 
-class Credits(Answer):
+class AdmittedCredits(Answer):
     """A choice of credits: those that meet every field; an empty one asks nothing.
 
     Types, regions and labels are codes of settlement/credit_terms.toml. The dates are the first and
@@ -37,14 +37,14 @@ class LimitOfPart(Answer):
     name_zh: str
     maximum: str
     of: Literal["base", "cap", "surrendered"]
-    credits: Credits | None
-    other_than: Credits | None
+    credits: AdmittedCredits | None
+    other_than: AdmittedCredits | None
 
 
 class SchemeLimits(Answer):
-    """Credits are admitted that any of `admitted` takes; `firm_limit` is in tonnes a year."""
+    """AdmittedCredits are admitted that any of `admitted` takes; `firm_limit` is in tonnes a year."""
 
-    admitted: list[Credits]
+    admitted: list[AdmittedCredits]
     parts: list[LimitOfPart]
     firm_limit: str | None
     application_deadline: str | None
@@ -100,7 +100,7 @@ class PartOfOffset(Answer):
     left: str
 
 
-class Obligation(Answer):
+class ComplianceObligation(Answer):
     """What an account owes for a year, and where it stands.
 
     `shortfall` is the obligation less allowances surrendered elsewhere and offsets `used` here;
@@ -133,8 +133,8 @@ class Obligation(Answer):
     updated_at: str
 
 
-class Obligations(Answer):
-    items: list[Obligation]
+class ComplianceObligations(Answer):
+    items: list[ComplianceObligation]
     next_cursor: str | None
 
 
@@ -149,7 +149,7 @@ class Surrenders(Answer):
     next_cursor: str | None
 
 
-class Alert(Answer):
+class ComplianceAlert(Answer):
     """Something that should not wait; `days_left` is negative after the deadline."""
 
     kind: Literal["deadline", "application_deadline", "overdue", "held_above_limit"]
@@ -167,8 +167,8 @@ class Alert(Answer):
     detail_zh: str
 
 
-class Alerts(Answer):
-    items: list[Alert]
+class ComplianceAlerts(Answer):
+    items: list[ComplianceAlert]
     next_cursor: str | None
 
 
@@ -186,15 +186,15 @@ class ShortfallTotal(Answer):
     shortfall: str
 
 
-class Shortfalls(Answer):
+class ComplianceShortfalls(Answer):
     """`items` are the obligations with a shortfall, `totals` count those without one, too."""
 
-    items: list[Obligation]
+    items: list[ComplianceObligation]
     totals: list[ShortfallTotal]
     next_cursor: str | None
 
 
-class Standing(Answer):
+class ComplianceStanding(Answer):
     """As in Headroom."""
 
     cap: str
@@ -215,8 +215,8 @@ class CompliancePreview(Answer):
     quantity: str
     symbol: str | None
     allowed: bool
-    before: Standing
-    after: Standing | None
+    before: ComplianceStanding
+    after: ComplianceStanding | None
     serials: list[SerialRange]
     problem: dict[str, Any] | None
 
@@ -225,12 +225,12 @@ class CompliancePreview(Answer):
 COMPLIANCE_ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/schemes"): Schemes,
     ("GET", "/v1/compliance/headroom"): Headroom,
-    ("GET", "/v1/compliance/obligations"): Obligations,
-    ("POST", "/v1/compliance/obligations"): Obligation,
-    ("PATCH", "/v1/compliance/obligations/{obligation_id}"): Obligation,
+    ("GET", "/v1/compliance/obligations"): ComplianceObligations,
+    ("POST", "/v1/compliance/obligations"): ComplianceObligation,
+    ("PATCH", "/v1/compliance/obligations/{obligation_id}"): ComplianceObligation,
     ("GET", "/v1/compliance/surrenders"): Surrenders,
     ("POST", "/v1/compliance/surrenders"): RetirementOperation,
     ("POST", "/v1/compliance/preview"): CompliancePreview,
-    ("GET", "/v1/compliance/alerts"): Alerts,
-    ("GET", "/v1/compliance/shortfalls"): Shortfalls,
+    ("GET", "/v1/compliance/alerts"): ComplianceAlerts,
+    ("GET", "/v1/compliance/shortfalls"): ComplianceShortfalls,
 }

@@ -58,7 +58,7 @@ async def test_an_obligation_is_surrendered_within_its_cap(exchange):
     year = await demo_year(exchange)
     obligation = {"account": "compliance", "scheme": "demo", "year": year, "base_quantity": "1000"}
     answer = await exchange.client("operator").post("/v1/compliance/obligations", json=obligation)
-    assert checked(answer, answers.Obligation, 201)["cap"] == "50"
+    assert checked(answer, answers.ComplianceObligation, 201)["cap"] == "50"
     assert (await headroom(exchange, year)).items() >= {
         "cap": "50",
         "used": "0",
@@ -113,10 +113,14 @@ async def test_a_firm_sees_its_own_and_overseers_all(exchange):
     body = {"scheme": "demo", "year": year, "quantity": "10", "symbol": "GD-PHCER"}
     for _ in range(2):
         assert (await firm.post("/v1/compliance/surrenders", json=body)).status_code == 201
-    own = checked(await firm.get("/v1/compliance/obligations"), answers.Obligations)["items"]
+    own = checked(await firm.get("/v1/compliance/obligations"), answers.ComplianceObligations)[
+        "items"
+    ]
     assert [(one["account"], one["used"]) for one in own] == [("compliance", "20")]
     assert (
-        checked(await auditor.get("/v1/compliance/obligations"), answers.Obligations)["items"]
+        checked(await auditor.get("/v1/compliance/obligations"), answers.ComplianceObligations)[
+            "items"
+        ]
         == own
     )
     query = f"scheme=demo&year={year}"
@@ -127,7 +131,7 @@ async def test_a_firm_sees_its_own_and_overseers_all(exchange):
     rest = checked(await auditor.get(f"{following}&account=compliance"), answers.Surrenders)
     assert [one["quantity"] for one in first["items"] + rest["items"]] == ["10", "10"]
     assert rest["next_cursor"] is None
-    checked(await firm.get("/v1/compliance/alerts"), answers.Alerts)
+    checked(await firm.get("/v1/compliance/alerts"), answers.ComplianceAlerts)
     for path in ("obligations", "surrenders"):
         others = await firm.get(f"/v1/compliance/{path}?account=enterprise")
         assert problem(others) == (404, "not_found", "account")
@@ -145,13 +149,13 @@ async def test_an_operator_reports_allowances_and_gets_the_shortfalls(exchange):
     made = await operator.post(
         "/v1/compliance/obligations", json=body | {"obligation_quantity": "900"}
     )
-    shown = checked(made, answers.Obligation, 201)
+    shown = checked(made, answers.ComplianceObligation, 201)
     assert (shown["cap"], shown["shortfall"]) == ("50", "900")
     path = f"/v1/compliance/obligations/{shown['obligation_id']}"
     news = {"allowances_surrendered": "860", "reason": "登记机构通报"}
-    shown = checked(await operator.patch(path, json=news), answers.Obligation)
+    shown = checked(await operator.patch(path, json=news), answers.ComplianceObligation)
     assert (shown["shortfall"], shown["status"], shown["penalised"]) == ("40", "open", False)
-    report = checked(await operator.get("/v1/compliance/shortfalls"), answers.Shortfalls)
+    report = checked(await operator.get("/v1/compliance/shortfalls"), answers.ComplianceShortfalls)
     assert [one["shortfall"] for one in report["items"]] == ["40"]
     assert report["totals"][0]["allowances_surrendered"] == "860"
     table = await operator.get("/v1/compliance/shortfalls?format=csv")
@@ -161,7 +165,7 @@ async def test_an_operator_reports_allowances_and_gets_the_shortfalls(exchange):
 
     assert checked(
         await operator.patch(path, json={"penalised": True, "reason": "a fine"}),
-        answers.Obligation,
+        answers.ComplianceObligation,
     )["penalised"]
     audit = (await operator.get("/v1/operator/audit?limit=1")).json()["items"][0]
     assert audit["action"] == "obligation_reported"

@@ -1,0 +1,50 @@
+// Every page: its path, its title, who may use it, and where its code is loaded from.
+
+import type { Component } from "svelte";
+import { texts } from "./i18n.svelte.ts";
+import type { Role } from "./session.svelte.ts";
+
+export interface Page {
+  path: string; // the first segment of the address
+  title: () => string;
+  // Who sees it in the navigation and may open it; null: everybody, signed in or not.
+  roles: readonly Role[] | null;
+  // Pages that are reached from others only.
+  isHidden?: boolean;
+  // Gets the segments behind its own as the property `segments`, if it has one.
+  load: () => Promise<{ default: Component<any> }>;
+}
+
+const t = texts(
+  { trade: "Trade", quotes: "Market maker", operator: "Operator", signIn: "Sign in" },
+  { trade: "交易", quotes: "做市", operator: "运营", signIn: "登录" },
+);
+
+// In the order of the navigation. The first one that the reader may open is his start page.
+export const PAGES: readonly Page[] = [
+  {
+    path: "trade",
+    title: () => t("trade"),
+    roles: null,
+    load: () => import("../pages/trade/Trade.svelte"),
+  },
+  {
+    path: "quotes",
+    title: () => t("quotes"),
+    roles: ["market_maker"],
+    load: () => import("../pages/quotes/Quotes.svelte"),
+  },
+  {
+    path: "operator",
+    title: () => t("operator"),
+    roles: ["operator", "settlement", "auditor"],
+    load: () => import("../pages/operator/Operator.svelte"),
+  },
+  {
+    path: "sign-in",
+    title: () => t("signIn"),
+    roles: null,
+    isHidden: true,
+    load: () => import("../pages/account/SignIn.svelte"),
+  },
+];
