@@ -42,7 +42,7 @@ class LimitOfPart(Answer):
 
 
 class SchemeLimits(Answer):
-    """AdmittedCredits are admitted that any of `admitted` takes; `firm_limit` is in tonnes a year."""
+    """A credit is admitted that any of `admitted` takes; `firm_limit` is in tonnes a year."""
 
     admitted: list[AdmittedCredits]
     parts: list[LimitOfPart]
