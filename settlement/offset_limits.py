@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from engine.units import ONE_MILLION
 from settlement.blocks import Status
 from settlement.errors import Refused
 from settlement.scheme_rules import Part, Rule
-from settlement.tables.registry import Block, Operation, Retirement
+from settlement.tables.registry import Batch, Block, Operation, Retirement
 
-UNFINISHED = ("pending", "reverting")
+_UNFINISHED = ("pending", "reverting")
+# Whatever a rule asks of a block it asks of its batch.
+_BY_BATCH = select(Block.batch_number, func.sum(Block.quantity)).group_by(Block.batch_number)
+_Quantities = Sequence[tuple[Batch, int]]
 
 
 class Usage(NamedTuple):
@@ -38,11 +41,11 @@ def usage(session: Session, found: Rule, account: int, year: int) -> Usage:
         return Usage(0, ())
     done = _surrendered(session, found.scheme, account, year)
     under_way = _frozen(session, found.scheme, account, year)
-    quantities = (
-        sum(block.quantity for block in (*done, *under_way) if part.take(block.batch))
+    parts = (
+        sum(quantity for batch, quantity in (*done, *under_way) if part.take(batch))
         for part in found.parts
     )
-    return Usage(sum(block.quantity for block in done), tuple(quantities))
+    return Usage(sum(quantity for _, quantity in done), tuple(parts))
 
 
 def scheme_quota_left(session: Session, found: Rule, year: int) -> int | None:
@@ -123,27 +126,32 @@ class Room:
         )
 
 
-def _surrendered(session: Session, scheme: str, account: int, year: int) -> Sequence[Block]:
-    return session.scalars(
-        select(Block)
-        .join(Retirement, Block.certificate_id == Retirement.certificate_id)
-        .where(Retirement.account == account, Retirement.scheme == scheme, Retirement.year == year)
-    ).all()
+def _surrendered(session: Session, scheme: str, account: int, year: int) -> _Quantities:
+    retired = Block.certificate_id == Retirement.certificate_id
+    statement = _BY_BATCH.join(Retirement, retired).where(
+        Retirement.account == account, Retirement.scheme == scheme, Retirement.year == year
+    )
+    return _quantities(session, statement)
 
 
-def _frozen(session: Session, scheme: str, account: int, year: int) -> Sequence[Block]:
+def _frozen(session: Session, scheme: str, account: int, year: int) -> _Quantities:
     operations = [
         one.operation_id for one in _unfinished(session, scheme, year) if one.account == account
     ]
-    return session.scalars(
-        select(Block).where(Block.operation_id.in_(operations), Block.status == Status.FROZEN)
-    ).all()
+    statement = _BY_BATCH.where(Block.operation_id.in_(operations), Block.status == Status.FROZEN)
+    return _quantities(session, statement)
+
+
+def _quantities(session: Session, statement: Select[int, int]) -> _Quantities:
+    totals = {number: int(quantity) for number, quantity in session.execute(statement)}
+    batches = session.scalars(select(Batch).where(Batch.number.in_(totals)))
+    return [(batch, totals[batch.number]) for batch in batches]
 
 
 def _unfinished(session: Session, scheme: str, year: int) -> list[Operation]:
     """Surrenders that are written down and neither completed nor refused yet."""
     found = session.scalars(
-        select(Operation).where(Operation.kind == "surrender", Operation.status.in_(UNFINISHED))
+        select(Operation).where(Operation.kind == "surrender", Operation.status.in_(_UNFINISHED))
     )
     return [
         one
