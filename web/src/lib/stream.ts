@@ -30,6 +30,7 @@ interface Channel {
   symbol: string | null;
   isPrivate: boolean;
   handlers: Set<Handler>;
+  onSubscribed: Set<() => void>;
   sequence: number | null; // of the latest message; null: waiting for a snapshot
   isHealing: boolean;
 }
@@ -106,22 +107,32 @@ export class StreamClient {
     this.connect();
   }
 
-  // Follow a channel; the function that is given back ends it.
-  subscribe(name: string, symbol: string | null, handler: Handler): () => void {
+  // Follow a channel; the function that is given back ends it. `onSubscribed` is called whenever a
+  // private channel has begun: what is asked of REST from then on misses nothing.
+  subscribe(
+    name: string,
+    symbol: string | null,
+    handler: Handler,
+    onSubscribed: () => void = () => {},
+  ): () => void {
     const key = keyOf(name, symbol);
     let channel = this.#channels.get(key);
     if (channel === undefined) {
       const isPrivate = PRIVATE.has(name);
-      channel = { name, symbol, isPrivate, handlers: new Set(), sequence: null, isHealing: false };
+      const [handlers, called] = [new Set<Handler>(), new Set<() => void>()];
+      const state = { sequence: null, isHealing: false };
+      channel = { name, symbol, isPrivate, handlers, onSubscribed: called, ...state };
       this.#channels.set(key, channel);
     }
     const found = channel;
     found.handlers.add(handler);
+    found.onSubscribed.add(onSubscribed);
     if (this.#isReady) {
       this.#askFor([found]); // also for a second reader: he needs a snapshot too
     }
     return () => {
       found.handlers.delete(handler);
+      found.onSubscribed.delete(onSubscribed);
       if (found.handlers.size === 0 && this.#channels.get(key) === found) {
         this.#channels.delete(key);
         if (this.#isReady) {
@@ -229,6 +240,7 @@ export class StreamClient {
       .then(({ sequence }) => {
         channel.sequence ??= sequence;
         this.#healed(channel);
+        channel.onSubscribed.forEach((call) => call());
       })
       .catch(() => {});
   }
