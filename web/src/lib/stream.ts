@@ -2,7 +2,7 @@
 // every chain of messages. A gap is shown (state "healing") until a new snapshot, or for private
 // channels the replayed past, has closed it.
 
-import type { Problem } from "./api.ts";
+import { problemOf, ProblemError, type Problem } from "./problem.ts";
 
 export type StreamState = "connecting" | "live" | "healing" | "offline" | "shutdown";
 
@@ -37,7 +37,7 @@ interface Channel {
 
 interface Waiting {
   resolve: (result: never) => void;
-  reject: (problem: Problem) => void;
+  reject: (error: ProblemError) => void;
 }
 
 const OPEN = 1;
@@ -143,11 +143,11 @@ export class StreamClient {
     };
   }
 
-  // Ask for something; rejects with a problem.
+  // Ask for something; rejects with a ProblemError.
   request<Result>(op: string, params: unknown = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.#socket?.readyState !== OPEN) {
-        reject(UNREACHABLE);
+        reject(unreachable());
         return;
       }
       const id = this.#nextId++;
@@ -197,7 +197,7 @@ export class StreamClient {
     this.#isReady = false;
     this.#become(this.#isShuttingDown ? "shutdown" : "offline");
     for (const waiting of this.#waiting.values()) {
-      waiting.reject(UNREACHABLE);
+      waiting.reject(unreachable());
     }
     this.#waiting.clear();
     // Half of the wait is random, so that a thousand pages do not come back at one instant.
@@ -250,7 +250,7 @@ export class StreamClient {
       const waiting = this.#waiting.get(message.id ?? 0);
       this.#waiting.delete(message.id ?? 0);
       if (message.error !== undefined) {
-        waiting?.reject(message.error);
+        waiting?.reject(new ProblemError(message.error));
       } else {
         waiting?.resolve(message.result as never);
       }
@@ -330,13 +330,9 @@ export class StreamClient {
 
 export const PING_INTERVAL_MS = PING_EVERY_MS;
 
-const UNREACHABLE: Problem = {
-  type: "urn:puhui:problem:unreachable",
-  title: "Unreachable",
-  status: 0,
-  detail: "The exchange cannot be reached.",
-  code: "unreachable",
-};
+function unreachable(): ProblemError {
+  return problemOf("unreachable", 0, "The exchange cannot be reached. 无法连接交易所。");
+}
 
 function keyOf(name: string, symbol: string | null): string {
   return `${name} ${symbol ?? ""}`;
