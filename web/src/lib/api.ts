@@ -4,6 +4,8 @@ import { language } from "./i18n.svelte.ts";
 import { session } from "./session.svelte.ts";
 import { problemOf, ProblemError, type Problem } from "./problem.ts";
 
+export { asProblem, ProblemError, type Problem } from "./problem.ts";
+
 type Query = Record<string, string | number | boolean | null | undefined>;
 
 const UNREACHABLE = {

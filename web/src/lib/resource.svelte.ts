@@ -1,6 +1,6 @@
 // What a page loads and what it does, each with its state: shown by <Loaded> and <ProblemNote>.
 
-import { asProblem, type Problem } from "./problem.ts";
+import { asProblem, type Problem } from "./api.ts";
 
 // Something that is fetched when the page opens and whenever what it depends on changes.
 export class Resource<T> {
