@@ -15,6 +15,7 @@ from api.edge import Edge
 from api.errors import Problem, install_handlers
 from api.gateway import Gateway, gateway
 from api.routes import (
+    accounts,
     auctions,
     block_trades,
     compliance,
@@ -50,6 +51,7 @@ _ROUTES = (
     events,
     settlements,
     limits,
+    accounts,
     operator,
 )
 

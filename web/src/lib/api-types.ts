@@ -1,11 +1,33 @@
 // Made by `python -m web.api_types` from OpenAPI; not written by hand.
 
+export interface Account {
+  account: string;
+  name: string;
+  opened_at: string;
+  users: (AccountUser)[];
+}
+
+export interface AccountBalances {
+  cash: Record<string, CashHeld>;
+  credits: Record<string, CreditsHeld>;
+}
+
 export interface AccountBody {
   account: string;
   name: string;
   username: string;
   password: string;
   roles: ("auditor" | "compliance" | "event_organiser" | "market_maker" | "operator" | "registry" | "settlement" | "trader")[];
+}
+
+export interface AccountInFull {
+  account: string;
+  name: string;
+  opened_at: string;
+  users: (AccountUser)[];
+  blocked: boolean;
+  open_orders: number;
+  balances: AccountBalances;
 }
 
 export interface AccountLimits {
@@ -25,6 +47,16 @@ export interface AccountLimitsBody {
 
 export interface AccountNameBody {
   account: string;
+}
+
+export interface AccountUser {
+  username: string;
+  roles: ("auditor" | "compliance" | "event_organiser" | "market_maker" | "operator" | "registry" | "settlement" | "trader")[];
+}
+
+export interface Accounts {
+  items: (Account)[];
+  next_cursor: string | null;
 }
 
 export interface ActivityBody {
@@ -281,6 +313,11 @@ export interface CashBody {
   amount: string;
 }
 
+export interface CashHeld {
+  available: string;
+  held: string;
+}
+
 export interface CashLine {
   opening: string;
   deposited: string;
@@ -352,6 +389,12 @@ export interface Credit {
 }
 
 export interface Credits {
+  available: string;
+  held: string;
+  locked_today: string;
+}
+
+export interface CreditsHeld {
   available: string;
   held: string;
   locked_today: string;
@@ -1078,6 +1121,19 @@ export interface SettlementRun {
   error: string | null;
   started_at: string;
   finished_at: string | null;
+}
+
+export interface SettlementRunInShort {
+  run_id: string;
+  date: string;
+  status: "completed" | "failed" | "running";
+  started_at: string;
+  finished_at: string | null;
+}
+
+export interface SettlementRuns {
+  items: (SettlementRunInShort)[];
+  next_cursor: string | null;
 }
 
 export interface SettlementTotals {

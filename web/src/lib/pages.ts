@@ -16,12 +16,36 @@ export interface Page {
 }
 
 const t = texts(
-  { trade: "Trade", quotes: "Market maker", signIn: "Sign in" },
-  { trade: "交易", quotes: "做市", signIn: "登录" },
+  {
+    overview: "Overview",
+    trade: "Trade",
+    quotes: "Market maker",
+    operator: "Operator",
+    registry: "Registry",
+    events: "Events",
+    verify: "Check a certificate",
+    signIn: "Sign in",
+  },
+  {
+    overview: "概览",
+    trade: "交易",
+    quotes: "做市",
+    operator: "运营",
+    registry: "登记簿",
+    events: "活动",
+    verify: "查验证书",
+    signIn: "登录",
+  },
 );
 
 // In the order of the navigation. The first one that the reader may open is his start page.
 export const PAGES: readonly Page[] = [
+  {
+    path: "overview",
+    title: () => t("overview"),
+    roles: null,
+    load: () => import("../pages/public/Overview.svelte"),
+  },
   {
     path: "trade",
     title: () => t("trade"),
@@ -33,6 +57,31 @@ export const PAGES: readonly Page[] = [
     title: () => t("quotes"),
     roles: ["market_maker"],
     load: () => import("../pages/quotes/Quotes.svelte"),
+  },
+  {
+    path: "operator",
+    title: () => t("operator"),
+    roles: ["operator", "settlement", "auditor"],
+    load: () => import("../pages/operator/Operator.svelte"),
+  },
+  {
+    path: "registry",
+    title: () => t("registry"),
+    roles: null,
+    load: () => import("../pages/public/Registry.svelte"),
+  },
+  {
+    path: "events",
+    title: () => t("events"),
+    roles: null,
+    load: () => import("../pages/public/Events.svelte"),
+  },
+  {
+    path: "verify",
+    title: () => t("verify"),
+    roles: null,
+    isHidden: true,
+    load: () => import("../pages/public/Verify.svelte"),
   },
   {
     path: "sign-in",

@@ -73,3 +73,15 @@ export class Action<Arguments extends unknown[] = []> {
     return this.problem?.field === field ? this.problem.detail : null;
   }
 }
+
+// Within a component: do it again and again, but not while nobody looks at the page.
+export function every(intervalMs: number, work: () => void): void {
+  $effect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) {
+        work();
+      }
+    }, intervalMs);
+    return () => clearInterval(timer);
+  });
+}
