@@ -82,6 +82,7 @@ async def test_the_ladder_follows_groups_and_cancels(quoted, exchange, reader):
     await page.get_by_label("Tick").select_option("0.05")
     await expect(page.get_by_role("button", name="Use price 49.85")).to_be_visible()
     assert await ladder(page, "bids") == [["49.90", "100", "100"], ["49.85", "50", "150"]]
+    own = page.get_by_role("button", name="Cancel: 20 t at 49.85")
     await own.click()
     await expect(own).to_have_count(0)
     assert await ladder(page, "bids") == [["49.90", "100", "100"], ["49.85", "30", "130"]]
