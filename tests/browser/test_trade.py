@@ -198,3 +198,41 @@ async def test_the_charts_are_drawn(quoted, exchange, reader):
     for theme in ("Dark", "Light"):
         await page.get_by_role("button", name=f"{theme} colours").click()
         await expect(page.locator(".chart .uplot canvas")).to_have_count(1)
+
+
+async def test_a_hundred_changes_a_second_are_all_followed(quoted, exchange, reader):
+    """No sequence is lost while orders come and go, and the page draws once a frame at most.
+
+    (benchmarks/bench_pages.py does it for longer, and measures.)
+    """
+    page = (window := await reader()).page
+    await window.open(f"trade/{SYMBOL}")
+    await expect(page.get_by_role("button", name="Use price 49.90")).to_be_visible()
+    await page.evaluate(_COUNT_DRAWS)
+    client = exchange.client("organiser")
+    for index in range(90):
+        price = f"49.{10 + index * 7 % 70}"
+        placed = await enter(exchange, "organiser", price=price, quantity="5")
+        if index % 3:
+            await client.delete(f"/v1/orders/{placed['order_id']}")
+    book = (await exchange.public.get(f"/v1/market/{SYMBOL}/book?depth=11")).json()
+    prices = page.locator("[data-testid=ladder] .bids .price")
+    await expect(prices).to_have_text([level[0] for level in book["bids"]])
+    await expect(page.get_by_role("status")).to_have_text("Live")
+    drawn = await page.evaluate("window.drawn")
+    assert 0 < drawn["most in a frame"] <= 1, drawn
+
+
+# The line under the ladder tells its sequence, so it changes whenever the book is drawn.
+_COUNT_DRAWS = """() => {
+  window.drawn = {"most in a frame": 0};
+  let inFrame = 0;
+  const begin = () => { inFrame = 0; requestAnimationFrame(begin); };
+  requestAnimationFrame(begin);
+  new MutationObserver(() => {
+    inFrame += 1;
+    window.drawn["most in a frame"] = Math.max(window.drawn["most in a frame"], inFrame);
+  }).observe(document.querySelector("[data-testid=book-state]"), {
+    characterData: true, childList: true, subtree: true,
+  });
+}"""
