@@ -19,6 +19,7 @@ const t = texts(
   {
     overview: "Overview",
     trade: "Trade",
+    offset: "Offset",
     quotes: "Market maker",
     operator: "Operator",
     registry: "Registry",
@@ -29,6 +30,7 @@ const t = texts(
   {
     overview: "概览",
     trade: "交易",
+    offset: "抵消",
     quotes: "做市",
     operator: "运营",
     registry: "登记簿",
@@ -51,6 +53,12 @@ export const PAGES: readonly Page[] = [
     title: () => t("trade"),
     roles: null,
     load: () => import("../pages/trade/Trade.svelte"),
+  },
+  {
+    path: "offset",
+    title: () => t("offset"),
+    roles: ["trader", "event_organiser", "compliance"],
+    load: () => import("../pages/offset/Offset.svelte"),
   },
   {
     path: "quotes",
