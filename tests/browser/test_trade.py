@@ -110,6 +110,18 @@ async def test_an_order_is_amended_and_all_are_cancelled(quoted, exchange, reade
     ]
 
 
+async def test_a_covered_firm_sees_its_headroom(quoted, reader):
+    """For compliance the preview tells how much the cap leaves."""
+    page = (window := await reader("compliance")).page
+    await window.open(f"trade/{SYMBOL}")
+    await page.get_by_label("Purpose").select_option("demo")
+    await page.get_by_label("Price", exact=True).fill("50.00")
+    await page.get_by_label("Quantity", exact=True).fill("10")
+    preview = page.get_by_test_id("preview")
+    await expect(preview.locator("div", has_text="Cap headroom")).to_contain_text("5,000")
+    await expect(preview.locator("div", has_text="Trades at once")).to_contain_text("rests")
+
+
 async def test_refusals_stand_where_they_belong(quoted, reader):
     """A price off the tick is told at the price, in the server's words, before it is sent."""
     page = (window := await reader("enterprise")).page
