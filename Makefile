@@ -73,4 +73,4 @@ lock:
 	  -o requirements/bench.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .numba_cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .numba_cache .pytest_cache .mypy_cache .ruff_cache web/dist web/node_modules
