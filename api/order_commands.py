@@ -180,7 +180,7 @@ async def _link_event(gateway: Gateway, prepared: Prepared, event_id: str) -> No
     )
     if not is_linked:
         raise Problem("duplicate_client_order_id", field="client_order_id")
-    gateway.event_ids[account, *client_id] = event_id
+    gateway.order_names.events[account, *client_id] = event_id
 
 
 def prepare_take(
@@ -307,5 +307,5 @@ def _check_event(gateway: Gateway, account: int, event_id: str) -> None:
 def _read_scheme(gateway: Gateway, account: int, scheme: str) -> int:
     with gateway.database.read() as session:
         number = compliance.scheme_number(session, scheme, account=account)
-    gateway.scheme_names[number] = scheme
+    gateway.order_names.schemes[number] = scheme
     return number

@@ -28,8 +28,8 @@ def second_gateway(tmp_path: Path) -> FastAPI:
 
 
 async def test_two_gateways_show_the_same(tmp_path: Path) -> None:
-    """An order placed through one is seen, replayed and cancelled through the other; the login
-    holds for both; and the database is written by one of them, until it goes."""
+    """An order placed through one is seen, replayed and cancelled through the other, and the login
+    holds for both."""
     async with running_exchange(tmp_path) as first:
         app = second_gateway(tmp_path)
         async with app.router.lifespan_context(app):
@@ -57,7 +57,7 @@ async def test_a_task_that_dies_ends_the_process(tmp_path: Path) -> None:
         async def die() -> None:
             raise ZeroDivisionError
 
-        gateway._supervise("dying", die())
+        gateway._background.supervise("dying", die())
         async with asyncio.timeout(10):
             await failed.wait()
         await gateway.stop()
@@ -67,7 +67,7 @@ async def test_a_start_that_fails_closes_what_it_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a core the gateway gives up after a while, and says why."""
-    monkeypatch.setattr("api.gateway._CONNECT_SECONDS", 0.0)
+    monkeypatch.setattr("api.background._CONNECT_SECONDS", 0.0)
     app = second_gateway(tmp_path)
     with pytest.raises(Exception, match="core"):
         async with app.router.lifespan_context(app):
