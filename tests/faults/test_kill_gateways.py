@@ -72,13 +72,14 @@ def clients_of(exchange: RunningExchange, stack: ExitStack) -> dict[int, Exchang
 
 
 def stream_of(exchange: RunningExchange, gateway: int, stack: ExitStack) -> ClientConnection:
-    """A stream of the maker's at this gateway."""
-    with exchange.client("maker") as maker:
-        token = maker.headers["Authorization"].removeprefix("Bearer ")
+    """A stream of the enterprise's at this gateway; what it enters goes when it ends."""
+    with exchange.client("enterprise") as client:
+        token = client.headers["Authorization"].removeprefix("Bearer ")
     for _ in range(CONNECTIONS):
         stream = stack.enter_context(connect(f"{exchange.url}/v1/stream".replace("http", "ws")))
         if gateway_of(stream.socket.getsockname()[1], [*exchange.processes("gateway")]) == gateway:
             ask(stream, "login", {"token": token})
+            ask(stream, "cancel_on_disconnect", {"enabled": True})
             return stream
     raise AssertionError(f"the gateway took none of {CONNECTIONS} connections")
 
@@ -117,25 +118,22 @@ def test_every_gateway_tells_of_all(exchange: RunningExchange) -> None:
 
 
 def test_a_killed_gateway_takes_only_its_own_along(exchange: RunningExchange) -> None:
-    """Its stream's quotes are cancelled, its other orders stand, the other gateway goes on, and a
+    """What was to go with its stream is cancelled, its other orders stand, the other gateway goes on, and a
     connection made meanwhile is answered."""
     with ExitStack() as stack:
         clients = clients_of(exchange, stack)
         killed, other = clients
         stream = stream_of(exchange, killed, stack)
         clients[killed].expect(201, "POST", "/v1/orders", json=order("stands"))
-        side = {"price": "45.50", "quantity": "7"}
-        quote = {"symbol": SYMBOL, "bid": side, "ask": {**side, "price": "54.50"}}
-        [mine] = ask(stream, "quote.set", {"quotes": [quote]})["results"]
-        bid_id = mine["bid"]["order_id"]
+        goes = ask(stream, "order.place", order("goes"))
+        assert goes["status"] == "open"
         exchange.kill(killed)
-        with exchange.client("maker") as maker:
-            # The core cancels them when it sees the link gone.
-            wait_until(
-                lambda: maker.expect(200, "GET", f"/v1/orders/{bid_id}")["status"] == "cancelled",
-                STOP_SECONDS,
-            )
         client = clients[other]
+        path = f"/v1/orders/{goes['order_id']}"
+        # The core cancels it when it sees the link gone.
+        wait_until(lambda: client.expect(200, "GET", path)["status"] == "cancelled", STOP_SECONDS)
+        with exchange.client() as newcomer:
+            assert newcomer.get("/readyz").status_code == 200
         assert client.expect(200, "GET", "/v1/orders/client:stands")["status"] == "open"
         client.expect(201, "POST", "/v1/orders", json=order("meanwhile"))
         assert exchange.processes("gateway").count(other) == 1
