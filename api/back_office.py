@@ -14,6 +14,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
 import structlog
@@ -38,8 +40,7 @@ _TURN_SECONDS = 0.5
 _FAILED_SECONDS = 10.0
 _LEASE_SECONDS = 1.0
 
-# What is to be done now; returns when there will be more to do (ns), if that is known.
-Duty = Callable[[], int | None]
+Duty = Callable[[], Any]  # what is to be done now, in a thread
 
 
 class BackOffice:
@@ -72,17 +73,26 @@ class BackOffice:
             from api import demo
 
             await demo.seed(self.database, self.sync_core, self.settings)
-        duties = {
-            "calendar": Scheduler(self.database, self.sync_core).step,
-            "auctions": self._close_auctions,
-            "switches": self._fire_switches,
+        database, core = self.database, self.sync_core
+
+        # These tell when there will be more to do (ns).
+        timed: dict[str, Duty] = {
+            "calendar": Scheduler(database, core).step,
+            "switches": lambda: cancel_after.fire_due(database, core, time.time_ns()),
+        }
+        others: dict[str, Duty] = {
+            "auctions": lambda: one_way_auctions.close_due(database, core, time.time_ns()),
             "settlement": runs.step,
-            "unfinished": self._finish,
+            # What a gateway began and could not finish: it was killed, or the core was away.
+            "cash": partial(operator_actions.resume_cash, database, core),
+            "operations": partial(operations.resume_pending, database, core),
+            "obligations": partial(compliance.resume_obligations, database, core),
+            "block_trades": partial(block_trades.resume_pending, database, core),
         }
         # A thread for each, so that none waits for another.
-        self._threads = ThreadPoolExecutor(len(duties), "duty")
-        for name, duty in duties.items():
-            self._background.supervise(name, self._repeat(name, duty, self._threads))
+        self._threads = ThreadPoolExecutor(len(timed) + len(others), "duty")
+        for name, duty in (timed | others).items():
+            self._background.supervise(name, self._repeat(name, duty, is_timed=name in timed))
         logger.info("back_office_ready")
 
     async def stop(self) -> None:
@@ -118,16 +128,16 @@ class BackOffice:
 
     # --- The duties ---
 
-    async def _repeat(self, name: str, duty: Duty, threads: ThreadPoolExecutor) -> None:
+    async def _repeat(self, name: str, duty: Duty, *, is_timed: bool) -> None:
         """Do a duty again and again, for ever; whatever fails in it, the others go on."""
         loop = asyncio.get_running_loop()
         while True:
             pause_seconds = _TURN_SECONDS
             if self._core.connected:
-                turn = loop.run_in_executor(threads, duty)
+                turn = loop.run_in_executor(self._threads, duty)
                 try:
                     # A thread cannot be cancelled: whoever ends this waits for its turn to end.
-                    following_ns = await asyncio.shield(turn)
+                    answer = await asyncio.shield(turn)
                 except asyncio.CancelledError:
                     await asyncio.gather(turn, return_exceptions=True)
                     raise
@@ -140,22 +150,9 @@ class BackOffice:
                     logger.critical("duty_failed", duty=name, exc_info=True)
                     pause_seconds = _FAILED_SECONDS
                 else:
-                    if following_ns is not None:
-                        left_seconds = (following_ns - time.time_ns()) / 1e9
+                    if is_timed and answer is not None:
+                        left_seconds = (answer - time.time_ns()) / 1e9
                         pause_seconds = min(max(left_seconds, 0.0), _TURN_SECONDS)
             if self._intake is not None:
                 metrics.INTAKE_PENDING.set(self._intake.pending_events)
             await asyncio.sleep(pause_seconds)
-
-    def _close_auctions(self) -> None:
-        one_way_auctions.close_due(self.database, self.sync_core, time.time_ns())
-
-    def _fire_switches(self) -> int | None:
-        return cancel_after.fire_due(self.database, self.sync_core, time.time_ns())
-
-    def _finish(self) -> None:
-        """Finish what a gateway began and could not finish: it was killed, or the core was away."""
-        operator_actions.resume_cash(self.database, self.sync_core)
-        operations.resume_pending(self.database, self.sync_core)
-        compliance.resume_obligations(self.database, self.sync_core)
-        block_trades.resume_pending(self.database, self.sync_core)

@@ -190,7 +190,7 @@ def _order(auction: Auction, bid: AuctionBid) -> OffBookOrder:
 
 
 def _change(database: Database, bid: AuctionBid, status: Status, entered: off_book.Entered) -> None:
-    """Write down what the engine answered, unless another gateway was faster."""
+    """Write down what the engine answered, unless somebody else was faster."""
 
     def work(session: Session) -> None:
         found, _ = _get(session, bid.bid_id)

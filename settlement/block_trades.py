@@ -231,7 +231,7 @@ def _accept(database: Database, port: EnginePort, trade: BlockTrade) -> None:
 
 
 def _undo(database: Database, port: EnginePort, trade: BlockTrade) -> None:
-    """Take the counterparty's order off again, unless another gateway matched it after all."""
+    """Take the counterparty's order off again, unless somebody else matched it after all."""
     assert trade.counterparty_order_id is not None
     off_book.cancel(port, trade.counterparty, trade.counterparty_order_id)
     # That order is closed: what the match is answered now will not change any more.
@@ -286,7 +286,7 @@ def _match(port: EnginePort, trade: BlockTrade, taker_order_id: int) -> Code:
 
 
 def _change(database: Database, trade: BlockTrade, note: Callable[[BlockTrade], None]) -> None:
-    """Write down what the engine answered, unless another gateway was faster."""
+    """Write down what the engine answered, unless somebody else was faster."""
 
     def work(session: Session) -> None:
         found = _get(session, trade.block_trade_id)

@@ -326,7 +326,7 @@ def _change(database: Database, auction: Auction, note: Callable[[Auction], None
 def _change_in(
     database: Database, auction: Auction, note: Callable[[Session, Auction], Any]
 ) -> bool:
-    """Write down what the engine answered, unless another gateway was faster."""
+    """Write down what the engine answered, unless somebody else was faster."""
 
     def work(session: Session) -> None:
         found = find(session, auction.auction_id)

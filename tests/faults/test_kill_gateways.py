@@ -118,8 +118,8 @@ def test_every_gateway_tells_of_all(exchange: RunningExchange) -> None:
 
 
 def test_a_killed_gateway_takes_only_its_own_along(exchange: RunningExchange) -> None:
-    """What was to go with its stream is cancelled, its other orders stand, the other gateway goes on, and a
-    connection made meanwhile is answered."""
+    """What was to go with its stream is cancelled, its other orders stand, the other gateway goes
+    on, and a connection made meanwhile is answered."""
     with ExitStack() as stack:
         clients = clients_of(exchange, stack)
         killed, other = clients
