@@ -36,7 +36,7 @@ logger = structlog.get_logger(__name__)
 
 # Also how long a change in the calendar, a settled day or what a gateway asks for may go unnoticed.
 # A dead-man's switch is armed for a second at least, so none is seen too late.
-_TURN_SECONDS = 0.5
+_TURN_SECONDS = 1.0
 _FAILED_SECONDS = 10.0
 _LEASE_SECONDS = 1.0
 

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from exchange_driver import connect, running_exchange
+from exchange_driver import Exchange, connect, running_exchange
 from fastapi import FastAPI
 
 from api.app import create_app
@@ -72,3 +72,14 @@ async def test_a_start_that_fails_closes_what_it_opened(
     with pytest.raises(Exception, match="core"):
         async with app.router.lifespan_context(app):
             pass
+
+
+async def test_what_memory_forgot_and_the_tables_lack_is_not_said_to_be_missing(
+    exchange: Exchange,
+) -> None:
+    """While the tables lag so far, nobody can say that there is no such order."""
+    client = exchange.client("enterprise")
+    assert (await client.get("/v1/orders/client:none")).status_code == 404
+    exchange.gateway.live_orders.complete_from = exchange.gateway.live_orders.sequence + 10
+    answer = await client.get("/v1/orders/client:none")
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
