@@ -1,4 +1,4 @@
-"""What everybody may see: the market, the registry, events, and whether a certificate is genuine."""
+"""What everybody may see: the market, the registry, events, and whether a certificate is real."""
 
 from __future__ import annotations
 
