@@ -1,7 +1,8 @@
 """Who is asking: bearer tokens and signed requests, roles and scopes.
 
 What a token or key proves is cached, so the order path reads no database. A cached answer is asked
-for again after CACHE_NS, which bounds how long another gateway's revocation goes unnoticed.
+for again after CACHE_NS; what ends earlier is forgotten when this gateway hears of it
+(api.other_processes).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import hashlib
 import time
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Generic, NamedTuple, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -151,11 +152,12 @@ class Authenticator:
             raise Problem("unauthenticated")
         return _key_caller(key)
 
-    def forget_token(self, token: str) -> None:
-        self._logins.forget(identity.hash_token(token))
-
-    def forget_key(self, key_id: str) -> None:
-        self._keys.forget(key_id)
+    def forget(self, token_hashes: Iterable[str] = (), key_ids: Iterable[str] = ()) -> None:
+        """Ask the database again, the next time these come."""
+        for token_hash in token_hashes:
+            self._logins.forget(token_hash)
+        for key_id in key_ids:
+            self._keys.forget(key_id)
 
 
 def _caller(who: Identity, scopes: frozenset[str], key_id: str | None) -> Caller:

@@ -13,6 +13,7 @@ from api.settings import Settings
 DataDir = Annotated[Path | None, typer.Option("--data", help="Folder of journal and database.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option("--port", help="Port to listen on; 0: any free one.")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Gateways that share the port.")]
 Demo = Annotated[bool | None, typer.Option("--demo/--no-demo", help="A seeded demo market.")]
 
 

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     database_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+    # Gateways that share the port; more of them than processors are of no use.
+    workers: int = Field(default=1, ge=1, le=64)
     demo: bool = False
     # The demo's market maker quotes, and its quotes stand before it has connected.
     demo_quotes: bool = True

@@ -84,6 +84,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with contextlib.ExitStack() as stack:
         for name, arguments in {
             "core": [*puhui, "core", "--data", str(data)],
+            "back office": [*puhui, "back-office", "--data", str(data)],
             "gateway": [*puhui, "gateway", "--data", str(data)],
             "echo": [sys.executable, "-c", ECHO, str(echo_port)],
         }.items():

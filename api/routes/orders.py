@@ -6,6 +6,7 @@ OpenAPI in api.openapi.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from api import order_entry, order_history, preview
 from api.auth import Caller, caller, cancelling_caller, limit, trading_caller
+from api.cancel_after import arm
 from api.errors import Problem
 from api.gateway import Gateway, gateway
 from api.messages import preferred_language
@@ -226,6 +228,6 @@ async def cancel_after(
             field="seconds",
             limit=MAX_CANCEL_AFTER_SECONDS,
         )
-    deadline_time_ns = await exchange.cancel_after.arm(known.account, int(text))
+    deadline_time_ns = await asyncio.to_thread(arm, exchange.database, known.account, int(text))
     cancel_at = None if deadline_time_ns is None else format_time(deadline_time_ns)
     return {"seconds": int(text), "cancel_at": cancel_at}
