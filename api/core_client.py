@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import structlog
 
+from api import record_kernels
 from api.core_submissions import (
     AwaitedSubmission,
     CalledSubmission,
@@ -288,29 +289,32 @@ class CoreClient:
             if self._on_events:
                 self._on_events(events, last_sequence)
             self._delivered_sequence = last_sequence
-        mine = np.flatnonzero((events["gateway"] == number) & (events["request_id"] != 0))
-        if len(mine) and self._waiting:
-            self._take_replies(events, mine)
+        if self._waiting:
+            self._take_replies(events, number)
 
-    def _take_replies(self, events: np.ndarray, mine: np.ndarray) -> None:
-        """Hand out the replies at the places `mine`. Raises LinkError if one is not the next."""
+    def _take_replies(self, events: np.ndarray, number: int) -> None:
+        """Hand out the replies to us, gateway `number`. Raises LinkError if one is not the next."""
         oldest = self._waiting[0]
         next_id = oldest.first_request_id + oldest.replied
-        request_ids = events["request_id"][mine]
-        # History may hold replies to others of this number, before the first one of ours.
-        mine = mine[(request_ids >= next_id) & (request_ids < self._next_request_id)]
-        expected = np.arange(next_id, next_id + len(mine))
-        if not np.array_equal(events["request_id"][mine], expected):
+        rows, sequences = np.empty(len(events), np.int64), np.empty(len(events), np.int64)
+        count = record_kernels.run(
+            record_kernels.find_replies,
+            np.frombuffer(events, record_kernels.EVENTS),
+            number,
+            next_id,
+            self._next_request_id,
+            rows,
+            sequences,
+        )
+        if count < 0:
             raise LinkError(f"the reply to {next_id} was to be next")
-        sequences = events["sequence"]
-        ends = np.searchsorted(sequences, sequences[mine], side="right")
         taken = 0
-        while taken < len(mine):
+        while taken < count:
             submission = self._waiting[0]
-            following = min(taken + submission.size - submission.replied, len(mine))
+            following = min(taken + submission.size - submission.replied, count)
             if following == taken + submission.size - submission.replied:
                 self._waiting.popleft()
-            submission.take(events, mine[taken:following], ends[taken:following])
+            submission.take(events, rows[taken:following], sequences[taken:following])
             taken = following
 
     def take_space(self, has_space: bool) -> None:

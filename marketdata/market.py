@@ -8,7 +8,7 @@ answer: where the stored trades end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,9 @@ _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
 _PHASES = (int(EventKind.PHASE_CHANGED), int(EventKind.VOLATILITY_INTERRUPTED))
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
+_ORDER_KINDS = frozenset(ORDER_KINDS)
+_IS_ORDER = np.zeros(256, np.bool_)
+_IS_ORDER[list(ORDER_KINDS)] = True
 _OFF_BOOK_TRADES = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
 
 _TRADE_FIELDS = (
@@ -186,10 +189,15 @@ class Market:
     def _follow(self, events: np.ndarray) -> None:
         """Apply events that the loaded state does not contain yet."""
         kinds = events["kind"]
-        is_order = np.isin(kinds, ORDER_KINDS)
-        orders = rows(events.view(ORDER_EVENT), ORDER_FIELDS, is_order)
-        trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
-        for index, kind in enumerate(kinds.tolist()):
+        found = kinds.tolist()
+        orders: Iterator[tuple[int, ...]] = iter(())
+        trades: Iterator[tuple[int, ...]] = iter(())
+        # Columns are taken only of what there is: most batches are small.
+        if not _ORDER_KINDS.isdisjoint(found):
+            orders = rows(events.view(ORDER_EVENT), ORDER_FIELDS, _IS_ORDER[kinds])
+        if _TRADE in found:
+            trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
+        for index, kind in enumerate(found):
             if kind == _TRADE:
                 number, maker_order_id, taker_order_id, *trade = next(trades)
                 if trade[-1] not in _OFF_BOOK_TRADES:
