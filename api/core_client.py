@@ -241,7 +241,7 @@ class CoreClient:
             self._link.close()
             await self._lost.wait()
 
-    async def _dial(self, link: asyncio.Protocol) -> None:
+    async def _dial(self, link: asyncio.BufferedProtocol) -> None:
         sock = connected_socket(self._socket_path)
         await self._loop.create_unix_connection(lambda: link, sock=sock)
 
@@ -344,7 +344,7 @@ class CoreClient:
             self._on_lost()
 
 
-class _ClientLink(asyncio.Protocol):
+class _ClientLink(asyncio.BufferedProtocol):
     """One connection."""
 
     def __init__(self, client: CoreClient) -> None:
@@ -357,9 +357,12 @@ class _ClientLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._reader.room
+
+    def buffer_updated(self, nbytes: int) -> None:
         try:
-            for kind, tag, payload in self._reader.feed(data):
+            for kind, tag, payload in self._reader.take(nbytes):
                 self._take(kind, tag, payload)
         except Exception:
             # Whoever keeps a copy of the state has missed something: begin again from the history.
