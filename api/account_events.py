@@ -72,6 +72,7 @@ class Listener:
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self.account = 0
+        self.with_own_quotes = True
         self._send = send
         self._parts: list[Records] = []
         self._loop = asyncio.get_running_loop()
@@ -103,27 +104,29 @@ class AccountEvents:
     """Who listens to which account."""
 
     def __init__(self) -> None:
-        self._listeners: dict[int, list[Listener]] = {}
+        # By account, and whether own quotes are wanted.
+        self._listeners: dict[tuple[int, bool], list[Listener]] = {}
         # Reading the past is work for the core; so many at a time do it.
         self.replays = asyncio.Semaphore(2)
 
-    def connect(self, listener: Listener, account: int) -> None:
-        """Send the account's events from now on."""
+    def connect(self, listener: Listener, account: int, *, with_own_quotes: bool = True) -> None:
+        """Send the account's events from now on; see `events_of`."""
         self.disconnect(listener)
-        listener.account = account
-        self._listeners.setdefault(account, []).append(listener)
+        listener.account, listener.with_own_quotes = account, with_own_quotes
+        self._listeners.setdefault((account, with_own_quotes), []).append(listener)
 
     def disconnect(self, listener: Listener) -> None:
-        of_account = self._listeners.get(listener.account, [])
-        if listener in of_account:
-            of_account.remove(listener)
-            if not of_account:
-                del self._listeners[listener.account]
+        key = (listener.account, listener.with_own_quotes)
+        alike = self._listeners.get(key, [])
+        if listener in alike:
+            alike.remove(listener)
+            if not alike:
+                del self._listeners[key]
 
     def publish(self, events: Records) -> None:
         """Tell everybody what a batch of whole commands did."""
-        for account, listeners in self._listeners.items():
-            mine = events_of(events, account)
+        for (account, with_own_quotes), listeners in self._listeners.items():
+            mine = events_of(events, account, with_own_quotes=with_own_quotes)
             if len(mine):
                 for listener in listeners[1:]:
                     listener.add(mine.copy())
