@@ -63,7 +63,7 @@ class _InFlight(NamedTuple):
     """A batch that was matched and is not yet known to be durable."""
 
     last_sequence: int
-    whole_frame: bytes  # what subscribers are sent
+    whole_frame: bytes  # what subscribers are sent; the engine's events are soon overwritten
     taken_ns: int
     answers: list[tuple[ServerLink, int, bytes]]
 
@@ -338,10 +338,9 @@ class Core:
                 if not is_lone:
                     self._commit.put(batch)
                 taken_ns = time.perf_counter_ns()
-                events = self._engine.apply(batch)
+                events = self._engine.apply(batch).data
                 self._matching.note(time.perf_counter_ns() - taken_ns)
                 last_sequence = int(batch[-1]["sequence"])
-                # Copied at once: the engine's events are good until its next batch.
                 whole_frame = frame(FrameKind.EVENTS, last_sequence, events)
                 self._in_flight.append(_InFlight(last_sequence, whole_frame, taken_ns, []))
                 self._await_due()

@@ -13,7 +13,6 @@ import struct
 from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,9 +29,6 @@ MAX_GATEWAY = 255
 # So much is read at once, unless a frame is longer.
 _READ_BYTES = 256 << 10
 SOCKET_NAME = "core.sock"
-
-
-Payload = bytes | memoryview | np.ndarray[Any, np.dtype[Any]]
 
 
 class FrameKind(IntEnum):
@@ -70,10 +66,10 @@ class LinkError(Exception):
     """The other side broke the protocol; the connection is of no further use."""
 
 
-def frame(kind: FrameKind, tag: int, payload: Payload = b"") -> bytes:
+def frame(kind: FrameKind, tag: int, payload: bytes | memoryview = b"") -> bytes:
     """One frame, ready to be sent."""
-    with memoryview(payload) as data:
-        return b"".join((HEADER.pack(data.nbytes, kind, 0, tag), data))
+    length = len(payload) if isinstance(payload, bytes) else payload.nbytes
+    return b"".join((HEADER.pack(length, kind, 0, tag), payload))
 
 
 def listening_socket(path: Path) -> socket.socket:
@@ -135,13 +131,13 @@ class FrameReader:
 
     def feed(self, data: bytes) -> Iterator[tuple[FrameKind, int, bytes]]:
         """As `take`, for bytes that are not in its room yet."""
-        with memoryview(data) as rest:
-            while rest:
-                room = self.room
-                count = min(len(room), len(rest))
-                room[:count] = rest[:count]
-                yield from self.take(count)
-                rest = rest[count:]
+        rest = memoryview(data)
+        while rest:
+            room = self.room
+            count = min(len(room), len(rest))
+            room[:count] = rest[:count]
+            yield from self.take(count)
+            rest = rest[count:]
 
     def take(self, count: int) -> Iterator[tuple[FrameKind, int, bytes]]:
         """Yield (kind, tag, payload) of every frame completed by the next `count` bytes.

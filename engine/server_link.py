@@ -199,4 +199,4 @@ class ServerLink(asyncio.BufferedProtocol):
 
 
 def _events_frame(events: np.ndarray) -> bytes:
-    return frame(FrameKind.EVENTS, int(events[-1]["sequence"]), events)
+    return frame(FrameKind.EVENTS, int(events[-1]["sequence"]), events.data)
