@@ -78,7 +78,7 @@ class BinaryCommands:
         if checked.has_cancels:
             self._keep_auction_bids(commands, codes, caller.account)
         self._limit(checked, caller)
-        if codes.any():
+        if np.count_nonzero(codes):
             self._refuse(select(commands, codes != 0), codes[codes != 0])
             commands = select(commands, codes == 0)
         if len(commands):

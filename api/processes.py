@@ -125,6 +125,12 @@ def run_gateway(settings: Settings) -> int:
     )
 
     class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            # What the start has made stays: no collection need look at it again.
+            gc.collect()
+            gc.freeze()
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """Let the streams say goodbye before uvicorn cuts every connection."""
             await say_goodbye(app.state.gateway)

@@ -2,8 +2,9 @@
 
 Frames of 256 quotes over eight instruments, each frame acknowledged when every quote of it is
 durable. `moved` quotes have new prices each time, `kept` ones the prices that stand; `alone` are
-moved ones of a client who asks for replies alone (`quote_events`). Some frames (the window) are under way at once; then frames come at half that rate, each at its own time, and
-its latency counts from that time. The bare `websockets` echo gets the same frames in the same run.
+moved ones of a client who asks for replies alone (`quote_events`). Some frames (the window) are
+under way at once; then frames come at half that rate, each at its own time, and its latency counts
+from that time. The bare `websockets` echo gets the same frames in the same run.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from engine.packed_texts import unpack_text
 from engine.records import ADMIN_EVENT, AUCTION_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT
 from marketdata.book import LevelView
 from marketdata.instrument import Instrument, Sequences, Trade
-from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, rows
+from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, picked, rows
 
 # Plain integers: a comparison with a member of an IntEnum costs as much as the work for an event.
 _TRADE = int(EventKind.TRADE)
@@ -26,7 +26,7 @@ _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
 _PHASES = (int(EventKind.PHASE_CHANGED), int(EventKind.VOLATILITY_INTERRUPTED))
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
-_ORDER_KINDS = frozenset(ORDER_KINDS)
+_ORDER_ROW = picked(ORDER_EVENT, ORDER_FIELDS)
 _IS_ORDER = np.zeros(256, np.bool_)
 _IS_ORDER[list(ORDER_KINDS)] = True
 _OFF_BOOK_TRADES = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
@@ -178,8 +178,10 @@ class Market:
         """Follow the events (dtype EVENT) of whole commands, in order; returns what changed."""
         if not len(events):
             return []
-        first_new = int(np.searchsorted(events["sequence"], self._loaded_sequence, side="right"))
-        if first_new:
+        first_new = 0
+        if events["sequence"][0] <= self._loaded_sequence:
+            sequences = events["sequence"]
+            first_new = int(np.searchsorted(sequences, self._loaded_sequence, side="right"))
             self._catch_up(events[:first_new])
         if first_new < len(events):
             self._follow(events[first_new:])
@@ -190,11 +192,9 @@ class Market:
         """Apply events that the loaded state does not contain yet."""
         kinds = events["kind"]
         found = kinds.tolist()
-        orders: Iterator[tuple[int, ...]] = iter(())
+        # Most batches are small: their rows are taken at once, and not column by column.
+        orders = iter(np.frombuffer(events, _ORDER_ROW)[_IS_ORDER[kinds]].tolist())
         trades: Iterator[tuple[int, ...]] = iter(())
-        # Columns are taken only of what there is: most batches are small.
-        if not _ORDER_KINDS.isdisjoint(found):
-            orders = rows(events.view(ORDER_EVENT), ORDER_FIELDS, _IS_ORDER[kinds])
         if _TRADE in found:
             trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
         for index, kind in enumerate(found):
