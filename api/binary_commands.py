@@ -58,7 +58,7 @@ def check(commands: Records, caller: Caller) -> Checked:
         codes,
         is_counted,
     )
-    return Checked(codes, is_counted, cancels > 0)
+    return Checked(codes, is_counted, bool(cancels > 0))
 
 
 def stamp(commands: Records, account: int, session: int) -> tuple[np.ndarray, bool]:
