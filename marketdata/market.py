@@ -16,7 +16,7 @@ import numpy as np
 from engine.codes import EventKind, InstrumentFlag, TradeType
 from engine.packed_texts import unpack_text
 from engine.records import ADMIN_EVENT, AUCTION_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT
-from marketdata.book import LevelView
+from marketdata.book import LevelChange
 from marketdata.instrument import Instrument, Sequences, Trade
 from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, picked, rows
 
@@ -61,7 +61,7 @@ class InstrumentChange(NamedTuple):
     """What one step changed of one instrument, and where its sequences stood before."""
 
     instrument: Instrument
-    levels: tuple[list[LevelView], list[LevelView]] | None  # bids, asks
+    levels: tuple[list[LevelChange], list[LevelChange]] | None  # bids, asks
     trades: list[Trade]
     ticker: bool
     previous: Sequences
