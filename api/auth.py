@@ -8,6 +8,7 @@ for again after CACHE_NS; what ends earlier is forgotten when this gateway hears
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import time
 from base64 import b64decode
@@ -64,6 +65,7 @@ class Caller(NamedTuple):
     key_id: str | None = None  # None: logged in with a password
 
 
+@functools.cache
 def scopes_of(roles: frozenset[str]) -> frozenset[str]:
     """All that a login with these roles may do."""
     return frozenset().union(*(_SCOPES_BY_ROLE[role] for role in roles))

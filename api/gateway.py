@@ -19,7 +19,7 @@ import numpy as np
 import structlog
 from fastapi import Request
 
-from api import balances, order_history, other_processes
+from api import balances, order_history, other_processes, record_kernels
 from api.account_events import AccountEvents
 from api.auth import Authenticator
 from api.background import POLL_SECONDS, Background
@@ -35,8 +35,8 @@ from api.rate_limits import Buckets, Policy, RateLimits
 from api.settings import Settings
 from api.stream_hub import StreamHub
 from api.sync_core import SyncCore
+from engine import superseded
 from engine.queries import MarketAnswer
-from engine.superseded import without_superseded
 from marketdata.feed import Feed
 from marketdata.market import Market, PastTrade
 from settlement import certificate_signatures, history
@@ -80,6 +80,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Connect, catch up, and be ready for clients."""
+        await asyncio.to_thread(_warm_up)
         await asyncio.to_thread(self.database.migrate)
         self.core = await self._background.connect("gateway", self._take_events, self._core_lost)
         self.sync_core = SyncCore(self.core, asyncio.get_running_loop())
@@ -139,11 +140,11 @@ class Gateway:
 
     def _take_events(self, events: np.ndarray, last_sequence: int) -> None:
         """Let every view follow, then tell the streams; replies to commands come after this."""
-        self.instruments.apply(events)
-        decisive = without_superseded(events)
+        decisive = superseded.without_superseded(events)
+        self.instruments.apply(decisive)
         pushes = self.feed.apply(decisive, self.streams.is_wanted)
         changes = self.live_orders.apply(decisive)
-        self.streams.publish(events, pushes, changes)
+        self.streams.publish(decisive, pushes, changes)
         self.account_events.publish(events)
 
     def _core_lost(self) -> None:
@@ -200,6 +201,12 @@ class Gateway:
         """The account's balances, and the sequence as of which they stand."""
         answer = await self.core.account(account)
         return answer.sequence, balances.render(answer, self.instruments)
+
+
+def _warm_up() -> None:
+    """Compile, or load from disk, what looks at every record."""
+    record_kernels.warm_up()
+    superseded.warm_up()
 
 
 def _policies(settings: Settings) -> list[Policy]:

@@ -151,6 +151,9 @@ def run_gateway(settings: Settings) -> int:
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            # What the start has made stays: no collection need look at it again.
+            gc.collect()
+            gc.freeze()
             if self.started:
                 say_ready()
 

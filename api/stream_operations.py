@@ -58,6 +58,8 @@ class _Login(Body):
     api_key: str | None = None
     timestamp: str | None = None
     signature: str | None = None
+    # On a binary connection: whether replies to quotes are followed by what became of their orders.
+    quote_events: bool = True
 
 
 class _WantedChannel(Body):
@@ -191,6 +193,8 @@ class Operations:
             raise
         if self._listener is not None:
             check_scope(caller, "read")  # it is told of all that happens to the account
+        elif not wanted.quote_events:
+            raise Problem("invalid_request", f"It is for {SUBPROTOCOL}.", field="quote_events")
         if self._subscriber.account not in (0, caller.account):
             raise Problem("conflict", "This connection belongs to another account.")
         self._subscriber.account = caller.account
@@ -198,7 +202,9 @@ class Operations:
         result = {"account": caller.account_code, "roles": sorted(caller.roles)}
         if self._listener is not None:
             # Nothing is awaited in between: the account's events come from the next one on.
-            self._gateway.account_events.connect(self._listener, caller.account)
+            self._gateway.account_events.connect(
+                self._listener, caller.account, with_own_quotes=wanted.quote_events
+            )
             answer({**result, "sequence": self._gateway.live_orders.sequence})
         else:
             answer(result)
@@ -258,7 +264,7 @@ class Operations:
 
     async def _replay(self, params: msgspec.Raw, answer: Answer) -> None:
         """The account's past events as records, a page at a time; then how far they went."""
-        caller = await self._caller("read")
+        await self._caller("read")
         if self._listener is None:
             raise Problem("invalid_request", f"Only {SUBPROTOCOL} replays events.", field="op")
         first = decode(params, _Replay).from_sequence
@@ -266,7 +272,7 @@ class Operations:
         through = last
         if first <= last:
             try:
-                page = await read_page(self._gateway, caller.account, first, last)
+                page = await read_page(self._gateway, self._listener, first, last)
             except TimeoutError:
                 raise Problem("service_unavailable", retry_after_ms=1_000) from None
             through = page.through_sequence
