@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: run test check coverage bench sim soak lock clean
+.PHONY: run test check coverage bench sim soak fuzz lock clean
 
 run: $(VENV)/.runtime
 	$(BIN)/puhui serve --demo
@@ -28,6 +28,10 @@ sim: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	PUHUI_KILLS=200 $(BIN)/pytest tests/faults/test_kill_core.py -k random_instants
+
+# Generated requests to every operation of the OpenAPI, another seed each time.
+fuzz: $(VENV)/.dev
+	PUHUI_FUZZ_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/pytest tests/api/test_openapi_conformance.py
 
 # The engine as plain Python: which of its lines no test reaches.
 coverage: $(VENV)/.dev

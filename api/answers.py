@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from api.event_answers import EVENT_ANSWERS
+from api.market_answers import MARKET_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.negotiation_answers import NEGOTIATION_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
@@ -373,11 +374,13 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/operator/state-hash"): StateHash,
     ("POST", "/v1/operator/instruments"): Instrument,
     ("POST", "/v1/operator/block-rules"): Instrument,
+    ("PUT", "/v1/operator/instruments/{symbol}/volatility"): Instrument,
     ("POST", "/v1/market/{symbol}/listings/{order_id}/take"): Order,
     ("POST", "/v1/operator/cash"): CashRequest,
     ("GET", "/v1/operator/cash"): CashRequests,
     ("POST", "/v1/operator/cash/{request_id}/approve"): CashRequest,
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
+    **MARKET_ANSWERS,
     **NEGOTIATION_ANSWERS,
     **REGISTRY_ANSWERS,
     **SETTLEMENT_ANSWERS,

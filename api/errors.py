@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -138,9 +139,19 @@ def install_handlers(app: FastAPI) -> None:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return to_problem(error, request.method, request.url.path).response(
-        preferred_language(request.headers.get("accept-language", ""))
-    )
+    problem = to_problem(error, request.method, request.url.path)
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem.headers["Allow"] = _allowed_methods(request)
+    return problem.response(preferred_language(request.headers.get("accept-language", "")))
+
+
+def _allowed_methods(request: Request) -> str:
+    """What may be done with the path; Starlette tells only of the first route that has it."""
+    routes = [each for each in iter_route_contexts(request.app.routes) if each.methods]
+    path = request.scope["path"]
+    first = next((each.path_format for each in routes if each.path_regex.match(path)), None)
+    methods = [each.methods or () for each in routes if each.path_format == first]
+    return ", ".join(sorted({method for several in methods for method in several}))
 
 
 def to_problem(error: Exception, method: str, path: str) -> Problem:  # noqa: PLR0911

@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol with the limits that it leaves open: header size, header time, number.
+"""uvicorn's HTTP protocol with the limits that it leaves open: header size, header time, number,
+and how long a client may take to read what it asked for.
 
 They come before any route, so they answer with problems of their own.
 """
@@ -15,9 +16,37 @@ from api.errors import Problem
 MAX_HEADER_BYTES = 32 << 10
 HEADER_SECONDS = 10.0
 MAX_CONNECTIONS = 20_000
+# How long a full buffer may wait to be read; what it holds is the server's memory.
+READ_SECONDS = 30.0
 
 
-class GuardedHttpProtocol(HttpToolsProtocol):
+class ReadDeadline:
+    """For a protocol: cuts a connection whose other end has stopped reading."""
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    _read_by: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()  # type: ignore[misc]
+        if self._read_by is None:
+            self._read_by = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._forget_deadline()
+        super().resume_writing()  # type: ignore[misc]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        super().connection_lost(exc)  # type: ignore[misc]
+
+    def _forget_deadline(self) -> None:
+        if self._read_by is not None:
+            self._read_by.cancel()
+            self._read_by = None
+
+
+class GuardedHttpProtocol(ReadDeadline, HttpToolsProtocol):
     """Closes a connection whose request line and headers are too long or too slow to come."""
 
     _unfinished_bytes = 0

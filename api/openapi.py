@@ -22,6 +22,7 @@ from api import auth
 from api.answers import ANSWERS, ProblemAnswer
 from api.errors import MEDIA_TYPE
 from api.messages import CATALOGUE
+from api.openapi_examples import BODY_EXAMPLES, PATH_EXAMPLES
 
 _REFERENCE = "#/components/schemas/{name}"
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -102,7 +103,13 @@ def _finish_operation(
     operation: dict[str, Any], route: RouteContext, body: type | None, method: str
 ) -> None:
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": _json(body.__name__)}
+        content = _json(body.__name__)
+        if body.__name__ in BODY_EXAMPLES:
+            content["application/json"]["example"] = BODY_EXAMPLES[body.__name__]
+        operation["requestBody"] = {"required": True, "content": content}
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and parameter["name"] in PATH_EXAMPLES:
+            parameter["example"] = PATH_EXAMPLES[parameter["name"]]
     operation["responses"].pop("422", None)
     operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
     answer = ANSWERS.get((method, route.path_format or ""))

@@ -19,6 +19,7 @@ import structlog
 from api.core_client import CoreClient, CoreUnavailable
 from api.processes import EXIT_FAILED, EXIT_NEEDS_OPERATOR, SUPERVISOR_VARIABLE
 from api.settings import Settings
+from api.tls import own_certificate
 
 READY_POLL_SECONDS = 0.05
 FIRST_BACK_OFF_SECONDS = 0.2
@@ -151,7 +152,8 @@ class Supervisor:
     async def _gateway_is_ready(self) -> bool:
         url = f"{self._settings.base_url}/v1/status"
         try:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            verify = own_certificate(self._settings) or True
+            async with httpx.AsyncClient(trust_env=False, verify=verify) as client:
                 return (await client.get(url)).is_success
         except httpx.HTTPError:
             return False
@@ -165,7 +167,9 @@ class Supervisor:
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """The variables from which a child's Settings become the same."""
+    tls = {"PUHUI_TLS_CERT": settings.tls_cert, "PUHUI_TLS_KEY": settings.tls_key}
     return {
+        **{name: str(path.absolute()) for name, path in tls.items() if path is not None},
         "PUHUI_DATA_DIR": str(settings.data_dir.absolute()),
         "PUHUI_DATABASE_URL": settings.database_url,
         "PUHUI_HOST": settings.host,

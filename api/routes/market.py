@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from api import trade_history
 from api.auth import anyone
 from api.errors import Problem
 from api.gateway import Gateway, gateway
@@ -98,8 +99,8 @@ async def trades(
     exchange: Annotated[Gateway, Depends(gateway)],
     wanted: Annotated[Page, Depends(page)],
 ) -> dict[str, Any]:
-    """The latest trades, newest first."""
-    return exchange.market.trades(_symbol(exchange, symbol), wanted.limit, wanted.cursor)
+    """All trades ever, newest first."""
+    return await trade_history.trades(exchange, _symbol(exchange, symbol), wanted)
 
 
 @router.get("/market/{symbol}/ticker")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from exchange_driver import Exchange
 
-from api import answers
+from api import answers, market_answers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
         ("/v1/instruments", answers.Instruments),
         ("/v1/instruments/GD-PHCER", answers.Instrument),
         ("/v1/market/GD-PHCER/book", answers.Book),
-        ("/v1/market/GD-PHCER/trades", dict),
-        ("/v1/market/GD-PHCER/ticker", dict),
-        ("/v1/market/GD-PHCER/candles?interval=5m", dict),
+        ("/v1/market/GD-PHCER/trades", market_answers.Trades),
+        ("/v1/market/GD-PHCER/ticker", market_answers.Ticker),
+        ("/v1/market/GD-PHCER/candles?interval=5m", market_answers.Candles),
     ],
 )
 async def test_the_market_is_public(shared_exchange: Exchange, path: str, kind: Any) -> None:

@@ -13,6 +13,8 @@ import uvicorn
 from exchange_driver import Exchange
 from websockets.asyncio.client import ClientConnection, connect
 
+from api.processes import server_config
+
 SYMBOL = "GD-PHCER"
 
 
@@ -66,21 +68,24 @@ Connect = Callable[..., Any]
 
 
 @asynccontextmanager
-async def served(exchange: Exchange) -> AsyncIterator[Connect]:
-    """The exchange on a port of its own; gives what connects to its stream."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        exchange.app,
-        ws="websockets-sansio",
-        ws_max_size=1 << 20,
-        ws_per_message_deflate=False,
-        lifespan="off",
-        log_config=None,
-    )
+async def listening(exchange: Exchange, listener: socket.socket) -> AsyncIterator[None]:
+    """The exchange on this socket, with the limits of a real gateway."""
+    config = server_config(exchange.app, exchange.gateway.settings)
+    config.lifespan = "off"
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
+    try:
+        yield
+    finally:
+        await server.shutdown(sockets=[listener])
+
+
+@asynccontextmanager
+async def served(exchange: Exchange) -> AsyncIterator[Connect]:
+    """The exchange on a port of its own; gives what connects to its stream."""
+    listener = socket.create_server(("127.0.0.1", 0))
     url = f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/stream"
 
     @asynccontextmanager
@@ -91,10 +96,8 @@ async def served(exchange: Exchange) -> AsyncIterator[Connect]:
                 await client.log_in(exchange, user)
             yield client
 
-    try:
+    async with listening(exchange, listener):
         yield connected
-    finally:
-        await server.shutdown(sockets=[listener])
 
 
 def order(client_order_id: str, **changes: Any) -> dict[str, Any]:
