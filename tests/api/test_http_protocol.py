@@ -85,6 +85,20 @@ async def test_a_pipelined_request_is_not_charged_for_the_body_before_it(port: i
     assert b"200 OK" in answers
 
 
+async def test_many_pipelined_requests_are_no_long_header(port: int) -> None:
+    """A packet of whole requests that ends within the next one is not taken for one header."""
+    head = GET + b"x-filler: " + b"f" * 500 + b"\r\n"
+    requests = (head + b"\r\n") * (MAX_HEADER_BYTES // 500)
+    status, answers = await _exchange(port, requests + head, b"connection: close\r\n\r\n")
+    assert status == 200
+    assert b"431" not in answers
+
+
+async def test_requests_without_end_are_cut_off(port: int) -> None:
+    """Who sends thousands of requests without reading an answer is closed."""
+    assert await _exchange(port, (GET + b"\r\n") * 10_000) == (0, b"")
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
