@@ -117,6 +117,25 @@ async def test_hostile_heads_get_a_problem(port: int, data: bytes, status: int) 
     assert json.loads(body)["code"] == "invalid_request"
 
 
+async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client asked for and does not read is kept so long, and no longer."""
+    monkeypatch.setattr(http_protocol, "READ_SECONDS", 0.05)
+    is_gone = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"b" * 50_000_000, "more_body": True})
+        assert (await receive())["type"] == "http.disconnect"
+        is_gone.set()
+
+    async with _served(app) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(GET + b"\r\n")
+        await is_gone.wait()
+        writer.close()
+
+
 async def test_slow_headers_are_cut_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who does not finish the headers in time is closed without an answer."""
     monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.05)
