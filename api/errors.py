@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.core_client import CoreUnavailable, ExecutionUnknown
+from api.details import in_chinese
 from api.messages import CATALOGUE, preferred_language
 from settlement.errors import Refused
 
@@ -33,8 +34,8 @@ logger = structlog.get_logger(__name__)
 class Problem(Exception):  # noqa: N818 - named after RFC 9457
     """A request refused: a code of the catalogue, and further members of the answer.
 
-    `detail` is an English sentence, `detail_zh` the same in Chinese; where one is missing, its
-    reader gets the catalogue's sentence for the code.
+    `detail` is an English sentence, `detail_zh` the same in Chinese, if it does not stand in
+    api.details; where there is none, its reader gets the catalogue's sentence for the code.
     """
 
     def __init__(
@@ -71,7 +72,8 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
             members["field"] = self.field
         if language == "zh":
             place = "" if self.field is None else f"{self.field}："
-            members["detail"] = place + (self.detail_zh or entry.detail_zh)
+            chinese = self.detail_zh or (self.detail and in_chinese(self.detail))
+            members["detail"] = place + (chinese or entry.detail_zh)
         return members | self.extra
 
     def response(self, language: str = "en") -> Response:

@@ -47,7 +47,7 @@ _SECURITY: list[dict[str, list[str]]] = [
     {"session": []},
     {"key": [], "key_time": [], "key_signature": []},
 ]
-_AUTHENTICATING = (auth.caller, auth.trading_caller, auth.cancelling_caller)
+_AUTHENTICATING = (auth.caller, auth.copying_caller, auth.trading_caller, auth.cancelling_caller)
 
 
 def install(app: FastAPI) -> None:

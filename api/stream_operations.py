@@ -17,7 +17,7 @@ import structlog
 
 from api import order_entry
 from api.account_events import Listener
-from api.auth import Caller, check_scope
+from api.auth import Caller, check_copy_scope, check_scope
 from api.binary_records import CHANNELS as BINARY_CHANNELS
 from api.binary_records import SUBPROTOCOL
 from api.binary_replay import read_page
@@ -167,12 +167,13 @@ class Operations:
         else:
             answer(result)
 
-    async def _caller(self, scope: str) -> Caller:
+    async def _caller(self, scope: str | None = None) -> Caller:
         """Whoever logged in, if that still holds. Raises Problem."""
         if self._authenticate is None:
             raise Problem("unauthenticated", "Log in first.")
         caller = await self._authenticate()
-        check_scope(caller, scope)
+        if scope is not None:
+            check_scope(caller, scope)
         return caller
 
     def _limit_order(self, caller: Caller, orders: int = 1) -> None:
@@ -187,8 +188,10 @@ class Operations:
         private = [one for one in wanted if is_private(one)]
         if len(self._subscriber.public.union(public)) > MAX_PUBLIC_CHANNELS:
             raise Problem("too_many_requests", "Too many channels.", limit=MAX_PUBLIC_CHANNELS)
-        if private:
+        if any(one.name == "balances" for one in private):
             await self._caller("read")
+        elif private:
+            check_copy_scope(await self._caller())
         account = self._subscriber.account
         pasts = [await read_past(self._gateway, account, c.name, c.replay_from) for c in private]
         sequence = self._gateway.live_orders.sequence

@@ -38,7 +38,8 @@ def background_exchange(data_dir: Path, **changes: Any) -> Iterator[BackgroundEx
     async def run() -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         async with running_exchange(data_dir, **changes) as exchange, listening(exchange, listener):
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            scheme = exchange.gateway.settings.base_url.partition(":")[0]
+            url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
             started.append(BackgroundExchange(url, exchange))
             is_started.set()
             await stop.wait()
