@@ -6,6 +6,7 @@ as are the problems and the ways to authenticate, which are the same for all rou
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
@@ -21,8 +22,9 @@ from starlette.responses import HTMLResponse, Response
 from api import auth
 from api.answers import ANSWERS, ProblemAnswer
 from api.errors import MEDIA_TYPE
-from api.messages import CATALOGUE
+from api.messages import CATALOGUE, preferred_language
 from api.openapi_examples import BODY_EXAMPLES, PATH_EXAMPLES
+from api.openapi_zh import OPERATIONS_ZH, PARTS_ZH
 
 _REFERENCE = "#/components/schemas/{name}"
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -62,9 +64,16 @@ def install(app: FastAPI) -> None:
 
     app.openapi = finished  # type: ignore[method-assign]
 
-    async def page(_: Request) -> Response:
-        headers = {"Content-Security-Policy": _PAGE_POLICY}
-        return HTMLResponse(_page(finished()), headers=headers)
+    async def page(request: Request) -> Response:
+        """In the language that is asked for with ?lang=, or else by the browser."""
+        asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
+        language = preferred_language(asked)
+        headers = {
+            "Content-Security-Policy": _PAGE_POLICY,
+            "Content-Language": language,
+            "Vary": "Accept-Language",
+        }
+        return HTMLResponse(_page(finished(), language), headers=headers)
 
     app.add_route("/docs", page, include_in_schema=False)
 
@@ -162,30 +171,36 @@ def _authenticates(dependant: Dependant) -> bool:
     return any(each.call in _AUTHENTICATING for each in _walk(dependant))
 
 
-def _page(document: dict[str, Any]) -> str:
+def _page(document: dict[str, Any], language: str) -> str:
     """The document as plain HTML, in the pages' own style, part by part."""
+    is_chinese = language == "zh"
     title = escape(document["info"]["title"])
     parts: dict[str, list[str]] = defaultdict(list)
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            parts[operation.get("tags", ["service"])[0]].append(
-                _section(document, f"{method.upper()} {path}", operation)
-            )
-    links = "".join(f'<a href="#{escape(part)}">{escape(part)}</a>' for part in parts)
+            name = f"{method.upper()} {path}"
+            text = OPERATIONS_ZH.get(name) if is_chinese else None
+            section = _section(document, name, operation, text or operation.get("description", ""))
+            parts[operation.get("tags", ["service"])[0]].append(section)
+    names = {part: PARTS_ZH.get(part, part) if is_chinese else part for part in parts}
+    links = "".join(f'<a href="#{escape(part)}">{escape(names[part])}</a>' for part in parts)
+    machine, market = ("机器可读", "市场") if is_chinese else ("Machine-readable", "Market")
     return "".join(
         [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            f'<!doctype html><html lang="{"zh-CN" if is_chinese else "en"}"><head>',
+            '<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{title}: API</title>",
             '<link rel="stylesheet" href="/style.css">',
             '<link rel="stylesheet" href="/reference.css">',
             f'</head><body><main class="reference"><h1>{title}: API</h1>',
-            '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a> (REST),'
-            ' <a href="/asyncapi.yaml">/asyncapi.yaml</a> (streams).'
-            ' The <a href="/">market</a>.</p>',
+            '<p><a href="?lang=zh">中文</a> · <a href="?lang=en">English</a></p>',
+            f'<p>{machine}: <a href="/openapi.json">/openapi.json</a> (REST),'
+            f' <a href="/asyncapi.yaml">/asyncapi.yaml</a> (WebSocket).'
+            f' <a href="/">{market}</a></p>',
             f"<nav>{links}</nav>",
             *(
-                f'<h2 id="{escape(part)}">{escape(part)}</h2>{"".join(sections)}'
+                f'<h2 id="{escape(part)}">{escape(names[part])}</h2>{"".join(sections)}'
                 for part, sections in parts.items()
             ),
             "</main></body></html>",
@@ -193,16 +208,18 @@ def _page(document: dict[str, Any]) -> str:
     )
 
 
-def _section(document: dict[str, Any], name: str, operation: dict[str, Any]) -> str:
-    """One operation: what it does, its parameters, the members of its body."""
+def _section(document: dict[str, Any], name: str, operation: dict[str, Any], text: str) -> str:
+    """One operation: what it does, its parameters, the members of its body, an example."""
     body = ""
     if "requestBody" in operation:
         content = operation["requestBody"]["content"]["application/json"]
         body = _members(document, content["schema"])
+        if "example" in content:
+            example = json.dumps(content["example"], ensure_ascii=False, indent=2)
+            body += f"<pre>{escape(example)}</pre>"
     return (
         f"<section><h3><code>{escape(name)}</code></h3>"
-        f"<p>{escape(operation.get('description', ''))}</p>"
-        f"{_parameters(operation)}{body}</section>"
+        f"<p>{escape(text)}</p>{_parameters(operation)}{body}</section>"
     )
 
 
