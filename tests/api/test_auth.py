@@ -316,7 +316,9 @@ async def test_wrong_keys_are_refused(
     assert (answer.json()["code"], answer.json()["field"]) == (code, field)
 
 
-async def test_rate_limits_are_told_and_kept(shared_exchange: Exchange) -> None:
+async def test_rate_limits_are_told_and_kept(
+    shared_exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every answer says what is left; beyond it is 429 with Retry-After, but for cancels."""
     client = connect(shared_exchange.app, headers=shared_exchange.client("maker").headers)
     async with client:
@@ -325,6 +327,9 @@ async def test_rate_limits_are_told_and_kept(shared_exchange: Exchange) -> None:
         assert answer.headers["ratelimit-policy"] == policy
         assert answer.headers["ratelimit"].startswith('"requests";r=')
         limits = shared_exchange.gateway.rate_limits
+        now_ns = time.monotonic_ns()
+        # Time stands still: on a busy machine the bucket would fill again meanwhile.
+        monkeypatch.setattr(limits, "_clock_ns", lambda: now_ns)
         limits.take("orders", "maker", 1_000)
         answer = await client.post("/v1/orders", json=ORDER | {"client_order_id": "m"})
         assert (answer.status_code, answer.json()["limit"]) == (429, 1_000)
