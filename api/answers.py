@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.account_answers import ACCOUNT_ANSWERS
 from api.event_answers import EVENT_ANSWERS
 from api.market_answers import MARKET_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
@@ -381,6 +382,7 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/operator/cash/{request_id}/approve"): CashRequest,
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
     **MARKET_ANSWERS,
+    **ACCOUNT_ANSWERS,
     **NEGOTIATION_ANSWERS,
     **REGISTRY_ANSWERS,
     **SETTLEMENT_ANSWERS,

@@ -191,7 +191,6 @@ def _page(document: dict[str, Any], language: str) -> str:
             '<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{title}: API</title>",
-            '<link rel="stylesheet" href="/style.css">',
             '<link rel="stylesheet" href="/reference.css">',
             f'</head><body><main class="reference"><h1>{title}: API</h1>',
             '<p><a href="?lang=zh">中文</a> · <a href="?lang=en">English</a></p>',

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exchange_driver import Exchange, running_exchange
-from stream_driver import listening
+from stream_driver import serving
 
 
 class BackgroundExchange(NamedTuple):
@@ -36,10 +35,9 @@ def background_exchange(data_dir: Path, **changes: Any) -> Iterator[BackgroundEx
     stop = asyncio.Event()
 
     async def run() -> None:
-        listener = socket.create_server(("127.0.0.1", 0))
-        async with running_exchange(data_dir, **changes) as exchange, listening(exchange, listener):
+        async with running_exchange(data_dir, **changes) as exchange, serving(exchange) as port:
             scheme = exchange.gateway.settings.base_url.partition(":")[0]
-            url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+            url = f"{scheme}://127.0.0.1:{port}"
             started.append(BackgroundExchange(url, exchange))
             is_started.set()
             await stop.wait()

@@ -68,8 +68,9 @@ Connect = Callable[..., Any]
 
 
 @asynccontextmanager
-async def listening(exchange: Exchange, listener: socket.socket) -> AsyncIterator[None]:
-    """The exchange on this socket, with the limits of a real gateway."""
+async def serving(exchange: Exchange) -> AsyncIterator[int]:
+    """The exchange on a port of its own, which is given, with the limits of a real gateway."""
+    listener = socket.create_server(("127.0.0.1", 0))
     config = server_config(exchange.app, exchange.gateway.settings)
     config.lifespan = "off"
     config.load()
@@ -77,7 +78,7 @@ async def listening(exchange: Exchange, listener: socket.socket) -> AsyncIterato
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
     try:
-        yield
+        yield listener.getsockname()[1]
     finally:
         await server.shutdown(sockets=[listener])
 
@@ -85,18 +86,17 @@ async def listening(exchange: Exchange, listener: socket.socket) -> AsyncIterato
 @asynccontextmanager
 async def served(exchange: Exchange) -> AsyncIterator[Connect]:
     """The exchange on a port of its own; gives what connects to its stream."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/stream"
+    async with serving(exchange) as port:
+        url = f"ws://127.0.0.1:{port}/v1/stream"
 
-    @asynccontextmanager
-    async def connected(user: str | None = None, **options: Any) -> AsyncIterator[StreamClient]:
-        async with connect(url, proxy=None, **options) as websocket:
-            client = StreamClient(websocket)
-            if user is not None:
-                await client.log_in(exchange, user)
-            yield client
+        @asynccontextmanager
+        async def connected(user: str | None = None, **options: Any) -> AsyncIterator[StreamClient]:
+            async with connect(url, proxy=None, **options) as websocket:
+                client = StreamClient(websocket)
+                if user is not None:
+                    await client.log_in(exchange, user)
+                yield client
 
-    async with listening(exchange, listener):
         yield connected
 
 
