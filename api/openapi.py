@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -127,8 +128,22 @@ def _finish_operation(
             str(route.status_code or 200), {"description": "Done"}
         )
         success["content"] = _json(answer.__name__)
+        if route.status_code == HTTPStatus.CREATED and _may_be_repeated(operation, body):
+            text = "The same request again, or a rehearsal: nothing new was done"
+            repeated = {"description": text, "content": _json(answer.__name__)}
+            operation["responses"].setdefault("200", repeated)
+        if (method, route.path_format) == ("POST", "/v1/operator/cash"):
+            text = "Waits for a second person's approval"
+            waiting = {"description": text, "content": _json(answer.__name__)}
+            operation["responses"]["202"] = waiting
     if _authenticates(route.dependant):
         operation["security"] = _SECURITY
+
+
+def _may_be_repeated(operation: dict[str, Any], body: type | None) -> bool:
+    names = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
+    has_own_id = "client_order_id" in getattr(body, "__struct_fields__", ())
+    return has_own_id or bool(names & {"idempotency-key", "dry_run"})
 
 
 def _json(name: str) -> dict[str, Any]:

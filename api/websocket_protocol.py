@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
@@ -20,6 +21,8 @@ from api.http_protocol import ReadDeadline
 SMALL_FRAMES_PER_SECOND = 200
 # The shortest request is {"op":"ping"}.
 SHORTEST_REQUEST_BYTES = 13
+# What is parsed at a time, or two frames like the latest one.
+MIN_PARSED_BYTES = 4_096
 
 
 class _GuardedFrames(ServerProtocol):
@@ -27,8 +30,10 @@ class _GuardedFrames(ServerProtocol):
 
     _second = 0
     _small_frames = 0
+    latest_bytes = 0  # of the latest frame
 
     def recv_frame(self, frame: Frame) -> None:
+        self.latest_bytes = len(frame.data)
         is_message = frame.fin and frame.opcode in (Opcode.TEXT, Opcode.BINARY)
         if not is_message or len(frame.data) < SHORTEST_REQUEST_BYTES:
             self._count_small_frame()
@@ -49,7 +54,26 @@ class GuardedWebSocketProtocol(ReadDeadline, WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         # Without extensions: compression is not offered, so no frame grows when it is read.
-        self.conn = _GuardedFrames(max_size=self.config.ws_max_size, logger=self.conn.logger)
+        frames = _GuardedFrames(max_size=self.config.ws_max_size, logger=self.conn.logger)
+        self.conn = self._frames = frames
+        self._unread = memoryview(b"")
+
+    def data_received(self, data: bytes) -> None:
+        self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
+        self._parse()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        self._parse()
+        return message
+
+    def _parse(self) -> None:
+        """Parse until there is a message: who sends thousands at once waits between them, and
+        not everybody else."""
+        while self._unread and not self.read_paused:
+            size = max(MIN_PARSED_BYTES, 2 * self._frames.latest_bytes)
+            part, self._unread = self._unread[:size], self._unread[size:]
+            super().data_received(bytes(part))
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()

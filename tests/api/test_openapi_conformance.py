@@ -75,7 +75,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackgroundExc
 
 @schema.parametrize()
 @hypothesis.settings(
-    max_examples=EXAMPLES or 3,
+    max_examples=EXAMPLES or 2,
     derandomize=not EXAMPLES,
     deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),
