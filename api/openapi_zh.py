@@ -82,7 +82,7 @@ OPERATIONS_ZH: dict[str, str] = {
     "DELETE /v1/keys/{key_id}": "立即停用一个密钥。",
     "POST /v1/registry/methodologies": "登记方法学。",
     "POST /v1/registry/projects": "登记项目。",
-    "PUT /v1/registry/projects/{project_id}/labels": "登记对项目的确认（如 co2_only），取代原有内容。",
+    "PUT /v1/registry/projects/{project_id}/labels": "登记对项目的确认，取代原有内容。",
     "POST /v1/registry/batches": "向项目账户签发一段序列号。",
     "GET /v1/registry/batches": "已签发的批次。",
     "GET /v1/registry/batches/{batch_id}": "一个批次及其去向。",
