@@ -37,15 +37,17 @@ _MAX_CREDENTIAL_LENGTH = 200
 
 # What a login may do by its roles; a key may do less.
 _SCOPES_BY_ROLE = {
-    "trader": {"read", "trade", "settle"},
-    "market_maker": {"read", "trade", "settle"},
-    "compliance": {"read", "trade", "settle"},
-    "event_organiser": {"read", "trade", "settle"},
+    "trader": {"read", "drop_copy", "trade", "settle"},
+    "market_maker": {"read", "drop_copy", "trade", "settle"},
+    "compliance": {"read", "drop_copy", "trade", "settle"},
+    "event_organiser": {"read", "drop_copy", "trade", "settle"},
     "registry": {"read", "settle"},
     "settlement": {"read", "settle"},
     "operator": {"read", "settle", "admin"},
     "auditor": {"read"},
 }
+# Whoever may read may have a copy of orders and fills; who has only that may read nothing else.
+COPY_SCOPES = frozenset({"read", "drop_copy"})
 # Acting in these roles, rather than reading, needs the scope.
 _SCOPE_TO_ACT = {"operator": "admin"}
 
@@ -246,6 +248,20 @@ async def caller(request: Request) -> Caller:
     if "read" not in known.scopes and request.method in ("GET", "HEAD"):
         raise Problem("forbidden", 'The scope "read" is needed.')
     return known
+
+
+async def copying_caller(request: Request) -> Caller:
+    """Who is told of an account's orders and fills: the scope "read", or "drop_copy" alone."""
+    known = await authenticate(request)
+    limit(request, "requests", known.account_code)
+    check_copy_scope(known)
+    return known
+
+
+def check_copy_scope(known: Caller) -> None:
+    """Raises Problem (forbidden)."""
+    if not COPY_SCOPES & known.scopes:
+        raise Problem("forbidden", 'The scope "read" or "drop_copy" is needed.')
 
 
 def require_scope(scope: str) -> Callable[[Caller], Awaitable[Caller]]:

@@ -11,13 +11,14 @@ import structlog
 import typer
 
 from api import cli_state
-from api.cli_options import DataDir, Demo, Host, Port, Workers, settings_of
+from api.cli_options import DataDir, Demo, Host, Port, TlsCert, TlsKey, Workers, settings_of
 
 # Commands with modules of their own; each has a typer `app`.
 TOOLS = {
     "settle": "api.cli_settle",
     "registry": "api.cli_registry",
     "journal": "api.cli_journal",
+    "audit": "api.cli_audit",
     "certificate": "api.cli_certificate",
 }
 
@@ -32,17 +33,28 @@ app = typer.Typer(
 
 @app.command()
 def serve(
+    *,
     data: DataDir = None,
     host: Host = None,
     port: Port = None,
     workers: Workers = None,
     demo: Demo = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Run the exchange, supervised: core, back office, gateways (with --demo, its maker too)."""
     from api.logs import set_up_logs
     from api.supervisor import Supervisor, listen
 
-    settings = settings_of(data_dir=data, host=host, port=port, workers=workers, demo=demo)
+    settings = settings_of(
+        data_dir=data,
+        host=host,
+        port=port,
+        workers=workers,
+        demo=demo,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+    )
     set_up_logs(settings.log_format, "supervisor")
     try:
         listener = listen(settings.host, settings.port)
@@ -74,11 +86,22 @@ def back_office(data: DataDir = None, demo: Demo = None) -> None:
 
 
 @app.command()
-def gateway(data: DataDir = None, host: Host = None, port: Port = None, demo: Demo = None) -> None:
+def gateway(
+    *,
+    data: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+    demo: Demo = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+) -> None:
     """Run a gateway alone: HTTP and websockets for the core in the same data folder."""
     from api.processes import run_gateway
 
-    raise typer.Exit(run_gateway(settings_of(data_dir=data, host=host, port=port, demo=demo)))
+    settings = settings_of(
+        data_dir=data, host=host, port=port, demo=demo, tls_cert=tls_cert, tls_key=tls_key
+    )
+    raise typer.Exit(run_gateway(settings))
 
 
 @app.command("demo-maker")

@@ -12,14 +12,19 @@ import signal
 import socket
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
 
 from api.inherited import end_with_supervisor, listener, say_ready
 from api.logs import set_up_logs
-from api.settings import Settings
+from api.settings import Settings, is_loopback
 from engine.state import EngineLimits
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
 
 # A start that will fail in the same way again: sysexits.h calls it a configuration error.
 EXIT_NEEDS_OPERATOR = 78
@@ -121,32 +126,13 @@ def run_gateway(settings: Settings) -> int:
     import uvicorn
 
     from api.app import create_app
-    from api.http_protocol import GuardedHttpProtocol
     from api.streams import say_goodbye
 
     set_up_logs(settings.log_format, "gateway")
     end_with_supervisor()
     _raise_descriptor_limit()
     app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http=GuardedHttpProtocol,
-        ws="websockets-sansio",
-        ws_max_size=WEBSOCKET_MAX_BYTES,
-        ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PING_SECONDS,
-        ws_per_message_deflate=False,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
+    config = server_config(app, settings)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -176,17 +162,50 @@ def run_gateway(settings: Settings) -> int:
     return 0 if server.started else EXIT_FAILED
 
 
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How a gateway listens: the limits of every connection, and TLS if there is a certificate."""
+    import uvicorn
+
+    from api.http_protocol import GuardedHttpProtocol
+    from api.websocket_protocol import GuardedWebSocketProtocol
+
+    if settings.tls_cert is None and not is_loopback(settings.host):
+        _log.warning("gateway: passwords and tokens are not encrypted", host=settings.host)
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=GuardedHttpProtocol,
+        ws=GuardedWebSocketProtocol,
+        ws_max_size=WEBSOCKET_MAX_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
 def run_demo_maker(settings: Settings) -> int:
     """Run the demo's market maker until it is told to stop; the exit status."""
     from api.demo import SYMBOLS
     from api.demo_maker import DemoMaker
+    from api.tls import own_certificate
 
     set_up_logs(settings.log_format, "demo maker")
     end_with_supervisor()
 
     async def run() -> None:
         say_ready()
-        quoting = asyncio.ensure_future(DemoMaker(settings.base_url, SYMBOLS).run())
+        maker = DemoMaker(settings.base_url, SYMBOLS, tls=own_certificate(settings))
+        quoting = asyncio.ensure_future(maker.run())
         await asyncio.wait([quoting, _stop_on_signals()], return_when=asyncio.FIRST_COMPLETED)
         if quoting.done():
             quoting.result()

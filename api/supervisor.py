@@ -193,7 +193,9 @@ async def _await_ready(child: _Child, descriptor: int, ready: asyncio.Event) -> 
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """The variables from which a child's Settings become the same."""
+    tls = {"PUHUI_TLS_CERT": settings.tls_cert, "PUHUI_TLS_KEY": settings.tls_key}
     return {
+        **{name: str(path.absolute()) for name, path in tls.items() if path is not None},
         "PUHUI_DATA_DIR": str(settings.data_dir.absolute()),
         "PUHUI_DATABASE_URL": settings.database_url,
         "PUHUI_HOST": settings.host,

@@ -23,6 +23,9 @@ from engine.matching.reference import ReferenceEngine
 from engine.state import EngineLimits
 
 PASSWORD = "demo"
+USERNAMES = (
+    *("enterprise", "organiser", "maker", "compliance", "registry", "operator", "auditor"),
+)
 REQUESTS_PER_SECOND = 10_000
 LIMITS = EngineLimits(
     orders=20_000, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=1 << 18
@@ -91,7 +94,7 @@ async def running_exchange(data_dir: Path, **changes: Any) -> AsyncIterator[Exch
         connect(app) as public,
     ):
         clients: dict[str, httpx.AsyncClient] = {}
-        for username in ("enterprise", "organiser", "maker", "compliance", "operator", "auditor"):
+        for username in USERNAMES:
             body = {"username": username, "password": PASSWORD}
             answer = await public.post("/v1/sessions", json=body)
             token = answer.json()["token"]
