@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from api import metrics, openapi, pages, streams
+from api.direct import DirectRoutes, direct_routes
 from api.edge import Edge
 from api.errors import Problem, install_handlers
 from api.gateway import Gateway, gateway
@@ -78,10 +79,12 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(Edge)
+    direct: DirectRoutes = {}
+    app.add_middleware(Edge, direct=direct)
     install_handlers(app)
     for module in _ROUTES:
         app.include_router(module.router, prefix="/v1")
+    direct.update(direct_routes(app))
     _add_health(app)
     pages.install(app)
     app.add_route("/asyncapi.yaml", streams.document, include_in_schema=False)

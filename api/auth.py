@@ -210,7 +210,7 @@ async def authenticate(request: Request) -> Caller:
             signature,
             method=request.method,
             target=_target(request),
-            body=await request.body(),
+            body=request.scope["puhui.body"],
         )
     except Problem:
         request.scope["puhui.rate"] = gateway.rate_limits.take("failures", who)
@@ -232,8 +232,11 @@ def client_address(request: Request) -> str:
 def limit(request: Request, name: str, who: str, tokens: int = 1) -> None:
     """Take from a bucket and let the answer's headers show it. Raises Problem."""
     gateway: Gateway = request.app.state.gateway
-    request.scope["puhui.rate"] = gateway.rate_limits.read(name, who)
-    request.scope["puhui.rate"] = gateway.rate_limits.take(name, who, tokens)
+    try:
+        request.scope["puhui.rate"] = gateway.rate_limits.take(name, who, tokens)
+    except Problem:
+        request.scope["puhui.rate"] = gateway.rate_limits.read(name, who)
+        raise
 
 
 async def anyone(request: Request) -> None:

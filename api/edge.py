@@ -7,15 +7,18 @@ get the headers for security and rate limits, and a failure that nobody else cau
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import Counter
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import strict_json
+from api.direct import DirectRoutes
 from api.errors import Problem, to_problem
 from api.messages import preferred_language
 from api.metrics import REQUEST_SECONDS
@@ -38,6 +41,30 @@ PAGE_POLICY = (
 )
 
 
+# Names and values as they are sent; the last two are set unless the answer has its own.
+_ALWAYS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_UNLESS_GIVEN = [
+    (b"content-security-policy", _API_POLICY.encode()),
+    (b"cache-control", b"no-store"),
+]
+
+
+@functools.cache
+def _answers(status_class: int) -> Counter:
+    return _ANSWERS.labels(f"{status_class}xx")
+
+
+@functools.cache
+def _seconds(method: str, route: str) -> Histogram:
+    return REQUEST_SECONDS.labels(method, route)
+
+
 class _Disconnected(Exception):  # noqa: N818 - not an error: the client left
     pass
 
@@ -45,8 +72,9 @@ class _Disconnected(Exception):  # noqa: N818 - not an error: the client left
 class Edge:
     """ASGI middleware, the outermost one."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, direct: DirectRoutes) -> None:
         self._app = app
+        self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,7 +88,7 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _ANSWERS.labels(f"{message['status'] // 100}xx").inc()
+                _answers(message["status"] // 100).inc()
                 _add_headers(scope, message)
             await send(message)
 
@@ -68,7 +96,14 @@ class Edge:
             body = await _read_body(headers, receive)
             if body:
                 _check_body(headers, body)
-            await self._app(scope, _replay(body, receive), send_with_headers)
+            scope["puhui.body"] = body
+            direct = self._direct.get((scope["method"], scope["path"]))
+            if direct is None:
+                await self._app(scope, _replay(body, receive), send_with_headers)
+                return
+            scope["route"] = direct.route
+            response = await direct.call(Request(scope, _replay(body, receive)))
+            await response(scope, receive, send_with_headers)
         except _Disconnected:
             return
         except Exception as error:
@@ -81,7 +116,7 @@ class Edge:
             # The route's pattern, not the path: what clients send must not make new series.
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if route != "none" else "none"
-            REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - began)
+            _seconds(method, route).observe(time.perf_counter() - began)
 
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes:
@@ -147,21 +182,18 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _add_headers(scope: Scope, message: MutableMapping[str, Any]) -> None:
-    headers = MutableHeaders(scope=message)
+    headers = list(message["headers"])
+    given = {name for name, _ in headers}
     gateway: Gateway | None = getattr(scope["app"].state, "gateway", None)
     if gateway is not None:
         reading = scope.get("puhui.rate") or _public_reading(scope, gateway.rate_limits)
-        headers["RateLimit"] = reading.header
-        headers["RateLimit-Policy"] = reading.policy.header
+        headers.append((b"ratelimit", reading.header.encode("latin-1")))
+        headers.append((b"ratelimit-policy", reading.policy.header.encode("latin-1")))
     if scope["scheme"] == "https":
-        headers["Strict-Transport-Security"] = "max-age=31536000"
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["X-Frame-Options"] = "DENY"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    headers.setdefault("Content-Security-Policy", _API_POLICY)
-    headers.setdefault("Cache-Control", "no-store")
+        headers.append((b"strict-transport-security", b"max-age=31536000"))
+    headers += _ALWAYS
+    headers += [pair for pair in _UNLESS_GIVEN if pair[0] not in given]
+    message["headers"] = headers
 
 
 def _public_reading(scope: Scope, rate_limits: RateLimits) -> Reading:

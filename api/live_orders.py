@@ -7,13 +7,13 @@ the gateway: an event is unpacked once, by position, and nothing is rendered unt
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from api.commands import packing
 from api.order_views import OrderView
 from engine.codes import EventKind, OrderType, Resting
 from engine.records import EVENT, ORDER_EVENT, RECORD_BYTES, TRADE_EVENT
@@ -32,23 +32,8 @@ class Changes(NamedTuple):
     fills: list[Fill]
 
 
-def _layout(dtype: np.dtype[Any]) -> struct.Struct:
-    """The record as a struct format: its named fields in order of offset, the rest skipped."""
-    fields = dtype.fields
-    assert fields is not None
-    codes = {"i8": "q", "i4": "i", "u2": "H", "u1": "B"}
-    form, position = "<", 0
-    for name in dtype.names or ():
-        kind, offset = fields[name][:2]
-        if kind.subdtype is not None:
-            continue  # the padding at the end
-        form += "x" * (offset - position) + codes[kind.str[1:]]
-        position = offset + kind.itemsize
-    return struct.Struct(form)
-
-
-_ORDER = _layout(ORDER_EVENT)
-_TRADE = _layout(TRADE_EVENT)
+_ORDER = packing(ORDER_EVENT)[1]
+_TRADE = packing(TRADE_EVENT)[1]
 assert EVENT.fields is not None
 _KIND_OFFSET = EVENT.fields["kind"][1]
 _ORDER_ACCEPTED, _ORDER_CANCELLED, _ORDER_AMENDED, _ORDER_TRIGGERED, _TRADED = (
@@ -60,6 +45,15 @@ _ORDER_ACCEPTED, _ORDER_CANCELLED, _ORDER_AMENDED, _ORDER_TRIGGERED, _TRADED = (
 )
 # What changes an order's view: an iceberg's next slice does not.
 _ORDER_KINDS = (_ORDER_ACCEPTED, _ORDER_CANCELLED, _ORDER_AMENDED, _ORDER_TRIGGERED)
+
+
+def accepted_order_id(events: Records) -> int | None:
+    """The order that a command entered, if its first event says that it was accepted."""
+    data = memoryview(events).cast("B")
+    if data[_KIND_OFFSET] != _ORDER_ACCEPTED:
+        return None
+    order_id: int = _ORDER.unpack_from(data)[7]
+    return order_id
 
 
 class LiveOrders:

@@ -15,6 +15,7 @@ from api.commands import Records, order_command, quote_command
 from api.core_client import ExecutionUnknown
 from api.errors import Problem
 from api.instruments import Instrument
+from api.live_orders import accepted_order_id
 from api.messages import ENGINE_CODES, ENGINE_DETAILS
 from api.order_commands import OrderName, Prepared, parse_order_name, prepare_linked, prepare_take
 from api.order_views import OrderView
@@ -122,11 +123,11 @@ async def _placed(
     gateway: Gateway, prepared: Prepared, events: Records
 ) -> tuple[dict[str, Any], bool]:
     """The order that came of it, or the one that the same request made before."""
-    reply = events[0]
-    if reply["kind"] == EventKind.ORDER_ACCEPTED:
-        view = gateway.live_orders.get(int(events[:1].view(records.ORDER_EVENT)["order_id"][0]))
+    if (order_id := accepted_order_id(events)) is not None:
+        view = gateway.live_orders.get(order_id)
         assert view is not None, "the events are applied before the command's answer is given"
         return gateway.render_order(view), False
+    reply = events[0]
     if reply["code"] == Code.DUPLICATE_CLIENT_ORDER_ID:
         first_id = int(events[:1].view(records.ADMIN_EVENT)["order_id"][0])
         command = prepared.command.view(records.ORDER_COMMAND)[0]

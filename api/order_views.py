@@ -78,7 +78,7 @@ class OrderView:
 
     @property
     def client_order_id(self) -> str | None:
-        is_uuid = bool(self.flags & OrderFlag.CLIENT_ID_IS_UUID)
+        is_uuid = bool(self.flags & _IS_UUID)
         return unpack_client_id(self.client_id_high, self.client_id_low, is_uuid)
 
     @property
@@ -100,7 +100,7 @@ class OrderView:
         self.sequence = fill.sequence
         fills = self.fills
         fills.append(fill)
-        kept = FILLS_OF_QUOTE_KEPT if self.flags & OrderFlag.QUOTE else FILLS_OF_ORDER_KEPT
+        kept = FILLS_OF_QUOTE_KEPT if self.flags & _QUOTE else FILLS_OF_ORDER_KEPT
         if len(fills) >= 2 * kept:
             del fills[:-kept]
 
@@ -140,6 +140,11 @@ def view_of_row(row: Order, fills: list[Fill]) -> OrderView:
     )
 
 
+# Plain: an `&` with a member of an IntFlag costs more than the rest of a line.
+_IS_UUID = int(OrderFlag.CLIENT_ID_IS_UUID)
+_POST_ONLY = int(OrderFlag.POST_ONLY)
+_QUOTE = int(OrderFlag.QUOTE)
+_CANCEL_ON_DISCONNECT = int(OrderFlag.CANCEL_ON_DISCONNECT)
 _SIDES = {int(side): side.name.lower() for side in Side}
 _TYPES = {int(kind): kind.name.lower() for kind in OrderType}
 _TIMES_IN_FORCE = {int(time): time.name.lower() for time in TimeInForce}
@@ -182,7 +187,7 @@ def render(
         "cancel_reason": _REASONS[view.reason] if view.reason else None,
         "time_in_force": _TIMES_IN_FORCE[view.time_in_force],
         "expires_at": format_time(view.expires_at_ns) if view.expires_at_ns else None,
-        "post_only": bool(view.flags & OrderFlag.POST_ONLY),
+        "post_only": bool(view.flags & _POST_ONLY),
         "display_quantity": str(view.display_quantity_lots) if view.display_quantity_lots else None,
         "stop_price": (
             format_price(view.stop_price_ticks, tick_fen) if view.stop_price_ticks else None
@@ -192,8 +197,8 @@ def render(
         "purpose": _PURPOSES[view.purpose],
         "scheme": scheme,
         "event_id": event_id,
-        "is_quote": bool(view.flags & OrderFlag.QUOTE),
-        "cancel_on_disconnect": bool(view.flags & OrderFlag.CANCEL_ON_DISCONNECT),
+        "is_quote": bool(view.flags & _QUOTE),
+        "cancel_on_disconnect": bool(view.flags & _CANCEL_ON_DISCONNECT),
         "fills": [render_fill(fill, terms) for fill in view.fills],
         "created_at": format_time(view.created_time_ns),
         "updated_at": format_time(view.updated_time_ns),

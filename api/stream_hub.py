@@ -18,6 +18,7 @@ from api.core_client import CoreUnavailable, ExecutionUnknown
 from api.live_orders import Changes, Records
 from api.order_views import InstrumentTerms, OrderView, render_own_fill
 from api.stream_outbox import Channel, Closing, Message, Outbox
+from api.websocket_protocol import server_frame
 from engine.codes import EventKind
 from engine.records import ADMIN_EVENT
 from marketdata.feed import Feed, Push
@@ -136,8 +137,9 @@ class StreamHub:
                 channel = Channel(push["channel"], push["symbol"], is_binary)
                 if listeners := self._public.get(channel):
                     message = self._encode(push, is_binary=is_binary)
+                    frame = server_frame(message)
                     for subscriber in listeners:
-                        subscriber.outbox.put_public(channel, message)
+                        subscriber.outbox.put_public(channel, message, frame)
         if not self._private:
             return
         for view in sorted(changes.orders, key=lambda view: view.sequence):

@@ -28,6 +28,7 @@ from api.stream_hub import StreamHub, Subscriber
 from api.stream_operations import CONCURRENT, Operations
 from api.stream_outbox import PRIVATE_CHARACTERS_KEPT, Closing, Outbox
 from api.strict_json import check, decode
+from api.websocket_protocol import WRITE_FRAME
 
 if TYPE_CHECKING:
     from api.gateway import Gateway
@@ -52,7 +53,7 @@ _numbers = itertools.count(secrets.randbits(30) + 1)
 
 
 class _Identified(msgspec.Struct):
-    """The part of a request that its answer repeats, read first so that refusals carry it too."""
+    """The part of a request that its answer repeats, for refusals of the rest."""
 
     id: str | int | None = None
 
@@ -99,6 +100,7 @@ class _Session:
         self._outbox = Outbox(
             self._hub.snapshot,
             private_characters_kept=PRIVATE_BYTES_KEPT if is_binary else PRIVATE_CHARACTERS_KEPT,
+            write=websocket.scope["extensions"][WRITE_FRAME]["write"],
         )
         self._subscriber = Subscriber(self._outbox)
         address = websocket.client.host if websocket.client else ""
@@ -158,8 +160,11 @@ class _Session:
         request_id: str | int | None = None
         try:
             check(raw)
-            request_id = decode(raw, _Identified).id
-            request = decode(raw, _Request)
+            try:
+                request = decode(raw, _Request)
+            except Problem:
+                request_id = decode(raw, _Identified).id
+                raise
         except Problem as problem:
             await self._refuse(request_id, problem)
             return

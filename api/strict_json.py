@@ -29,14 +29,7 @@ def check(raw: bytes) -> None:
     except UnicodeDecodeError:
         raise Problem("invalid_request", "The body is not UTF-8.") from None
     try:
-        # Numbers are not converted here: a few thousand digits would cost more than they are worth.
-        json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_int=_number,
-            parse_float=_number,
-        )
+        _STRICT.decode(text)
         # An escaped lone surrogate passes the reader, and fails here.
         if "\\u" in text:
             msgspec.json.decode(raw)
@@ -63,6 +56,15 @@ def _number(text: str) -> int:
     return 0
 
 
+# Numbers are not converted: a few thousand digits would cost more than they are worth.
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_constant=_no_constant,
+    parse_int=_number,
+    parse_float=_number,
+)
+
+
 def decode(raw: bytes | msgspec.Raw, into: type[T]) -> T:
     """The body as `into`. Raises Problem (invalid_request) naming the field."""
     if not raw:
@@ -87,7 +89,7 @@ def json_body(into: type[T]) -> Callable[[Request], Awaitable[T]]:
     """A dependency that reads the request's body as `into`; OpenAPI shows it (api.openapi)."""
 
     async def read(request: Request) -> T:
-        return decode(await request.body(), into)
+        return decode(request.scope["puhui.body"], into)
 
     read.body_type = into  # type: ignore[attr-defined]
     return read

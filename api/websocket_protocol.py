@@ -7,12 +7,15 @@ Each of them costs its sender nothing, the server some time, and what is kept of
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from api.http_protocol import ReadDeadline
@@ -23,6 +26,17 @@ SMALL_FRAMES_PER_SECOND = 200
 SHORTEST_REQUEST_BYTES = 13
 # What is parsed at a time, or two frames like the latest one.
 MIN_PARSED_BYTES = 4_096
+
+
+# The ASGI extension by which a stream sends what it has encoded once for many.
+WRITE_FRAME = "puhui.write_frame"
+
+
+def server_frame(message: str | bytes) -> bytes:
+    """A server's frame: text or binary, whole, without a mask."""
+    payload = message.encode() if isinstance(message, str) else message
+    kind = Opcode.TEXT if isinstance(message, str) else Opcode.BINARY
+    return Frame(kind, payload).serialize(mask=False)
 
 
 class _GuardedFrames(ServerProtocol):
@@ -74,6 +88,20 @@ class GuardedWebSocketProtocol(ReadDeadline, WebSocketsSansIOProtocol):
             size = max(MIN_PARSED_BYTES, 2 * self._frames.latest_bytes)
             part, self._unread = self._unread[:size], self._unread[size:]
             super().data_received(bytes(part))
+
+    def write_frame(self, frame: bytes) -> bool:
+        """Send a whole frame now, past ASGI; False where it has to wait, or there is nobody."""
+        if not self.writable.is_set() or self.close_sent or self.disconnected:
+            return False
+        if self.conn.state is not State.OPEN or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.scope["extensions"][WRITE_FRAME] = {"write": self.write_frame}
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
