@@ -1,8 +1,8 @@
 """Routes that are reached past FastAPI's router, which costs more than what most of them do.
 
-They are declared like all others, and OpenAPI shows them from there. Those whose path is fixed, that
-answer with a finished response and depend on nothing but the request are found by their path here and
-called at once, in the order in which FastAPI would ask their dependencies.
+They are declared like all others, and OpenAPI shows them from there. Those whose path is fixed,
+that answer with a finished response and depend on nothing but the request are found by their path
+here, and their dependencies asked in the order in which FastAPI would.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def direct_routes(app: FastAPI) -> DirectRoutes:
         direct = DirectRoute(
             route, route.endpoint, dependencies, context.dependant.request_param_name
         )
+        assert context.path_format is not None, "every route of an interface has a path"
         for method in context.methods or ():
             found[method, context.path_format] = direct
     return found

@@ -49,7 +49,7 @@ _ORDER_KINDS = (_ORDER_ACCEPTED, _ORDER_CANCELLED, _ORDER_AMENDED, _ORDER_TRIGGE
 
 def accepted_order_id(events: Records) -> int | None:
     """The order that a command entered, if its first event says that it was accepted."""
-    data = memoryview(events).cast("B")
+    data = events.data.cast("B")
     if data[_KIND_OFFSET] != _ORDER_ACCEPTED:
         return None
     order_id: int = _ORDER.unpack_from(data)[7]

@@ -169,7 +169,7 @@ def test_json_orders(benchmark: Any, running: Running, window: int) -> None:
     benchmark.extra_info.update(found)
 
 
-async def _compare(
+async def _compare(  # noqa: PLR0917 - two kinds of load, each with its own lines and requests
     running: Running,
     bare: str,
     lines_to: Callable[[Running, str, int], Awaitable[list[Line]]],
@@ -181,7 +181,7 @@ async def _compare(
     lines = {name: await lines_to(running, name, connections) for name in (bare, "exchange")}
     rates: dict[str, list[float]] = {name: [] for name in lines}
     spent: dict[str, dict[str, list[float]]] = {name: {} for name in lines}
-    for name, some in lines.items():
+    for some in lines.values():
         await closed(some, requests(running, 1_000), window)
     for _ in range(ROUNDS):
         for name, some in lines.items():

@@ -1,8 +1,8 @@
-"""Load for a gateway from one process: prepared requests over plain connections, as fast as they are
-answered or each at its own time.
+"""Load for a gateway from one process: prepared requests over plain connections, as fast as they
+are answered or each at its own time.
 
-Neither HTTP nor websocket is done by a library here, so that the client is not what limits: requests
-are bytes made beforehand, and of an answer only its end and its status are looked for.
+Neither HTTP nor websocket is done by a library here, so that the client is not what limits:
+requests are bytes made beforehand, and of an answer only its end and its status are looked for.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def client_frame(message: bytes, kind: int = _TEXT) -> bytes:
 
 
 async def closed(lines: Sequence[Line], requests: Sequence[bytes], window: int) -> float:
-    """Requests a second when each line has `window` under way and sends the next for each answer."""
+    """Requests a second with `window` of each line under way; an answer lets the next one go."""
     rest, left = iter(requests), len(requests)
     done = asyncio.get_running_loop().create_future()
 
