@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from api.stream_outbox import SLOW_CONSUMER, Channel, Closing, Outbox
+from api.websocket_protocol import server_frame
 
 BOOK = Channel("book", "GD-PHCER")
 TAPE = Channel("trades", "GD-PHCER")
@@ -96,3 +97,34 @@ async def test_closing_sends_what_is_queued() -> None:
     outbox.close(Closing(1000, "later"))
     outbox.put("too late")
     assert await drain(outbox) == ["goodbye", Closing(1012, "server_shutdown")]
+
+
+async def test_what_can_be_written_at_once_is_not_queued() -> None:
+    """Whoever waits for messages is not woken for one that the connection takes; others queue."""
+    frames: list[bytes] = []
+    takes = True
+
+    def write(frame: bytes) -> bool:
+        if takes:
+            frames.append(frame)
+        return takes
+
+    outbox = Outbox(lambda _: "snapshot", write=write)
+    outbox.put("before the sender")
+    assert not frames
+    assert await outbox.get() == "before the sender"
+    outbox.put("it is still being sent")
+    assert not frames, "nothing overtakes what the sender has in its hands"
+    assert await outbox.get() == "it is still being sent"
+    getting = asyncio.create_task(outbox.get())
+    await asyncio.sleep(0)
+    outbox.put("answer")
+    outbox.put_public(BOOK, "delta", server_frame("delta"))
+    assert frames == [b"\x81\x06answer", b"\x81\x05delta"]
+    takes = False
+    outbox.put("the connection is full")
+    takes = True
+    outbox.put("nor does this")
+    assert frames == [b"\x81\x06answer", b"\x81\x05delta"]
+    assert await getting == "the connection is full"
+    assert await drain(outbox) == ["nor does this"]
