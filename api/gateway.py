@@ -29,6 +29,7 @@ from api import (
     operator_actions,
     order_entry,
     order_history,
+    outside_exports,
     settlement_runs,
 )
 from api.account_events import AccountEvents
@@ -59,6 +60,7 @@ from settlement.database import Database
 from settlement.intake import Intake, IntakeBehindError, intake_lease
 from settlement.intake import checkpoint as read_checkpoint
 from settlement.market_phases import Halt
+from settlement.outside_registry import HttpRegistry, OutsideRegistry
 from settlement.tables.compliance import SchemeYear
 from settlement.tables.events import EventOrder
 
@@ -96,6 +98,9 @@ class Gateway:
         self.database = Database(settings.database)
         self.authenticator = Authenticator(self.database)
         self.certificate_key = certificate_signatures.load_key(settings.data_dir)
+        self.outside_registries: dict[str, OutsideRegistry] = {
+            name: HttpRegistry(url) for name, url in settings.outside_registries.items()
+        }
         self.cancel_after = CancelAfter(
             self.database, lambda account: order_entry.cancel_all(self, account)
         )
@@ -123,6 +128,7 @@ class Gateway:
         await self._resume()
         await self.cancel_after.load()
         self._supervise("calendar", market_phases.follow_calendar(self))
+        self._supervise("exports", outside_exports.follow(self))
         self.is_ready = True
         logger.info("gateway_ready", sequence=self.live_orders.sequence)
 
