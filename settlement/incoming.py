@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from settlement import monitoring, registry
 from settlement.errors import Refused
-from settlement.tables.registry import Batch
+from settlement.tables.registry import Batch, Movement
 
 
 class Incoming(NamedTuple):
@@ -59,7 +60,23 @@ def take_in(session: Session, new: Incoming) -> Batch:
             holder=new.account,
         ),
     )
-    reference = batch.batch_id
-    if not monitoring.is_claimed(session, new.source, new.first_day, new.last_day, reference):
-        monitoring.claim(session, new.source, new.first_day, new.last_day, reference)
+    claim = (new.source, new.first_day, new.last_day)
+    earlier = monitoring.claim_of(session, batch.batch_id)
+    if earlier is None:
+        monitoring.claim(session, *claim, batch.batch_id)
+    elif (earlier, _first_holder(session, batch)) != (claim, new.account):
+        raise Refused(
+            "conflict",
+            "This transfer came before, for another account or reduction.",
+            detail_zh="该转入此前已登记，但账户或减排来源不同。",
+            field="transfer_id",
+        )
     return batch
+
+
+def _first_holder(session: Session, batch: Batch) -> int | None:
+    return session.scalar(
+        select(Movement.to_account).where(
+            Movement.batch_number == batch.number, Movement.from_status.is_(None)
+        )
+    )

@@ -59,16 +59,10 @@ def claim(session: Session, source: str, first_day: int, last_day: int, referenc
     session.flush()
 
 
-def is_claimed(
-    session: Session, source: str, first_day: int, last_day: int, reference: str
-) -> bool:
-    """Whether this very claim has been made under this reference."""
+def claim_of(session: Session, reference: str) -> tuple[str, int, int] | None:
+    """What has been claimed under this reference: source, first and last day."""
     made = session.scalar(select(ReductionClaim).where(ReductionClaim.reference == reference))
-    return made is not None and (made.source, made.first_day, made.last_day) == (
-        source,
-        first_day,
-        last_day,
-    )
+    return None if made is None else (made.source, made.first_day, made.last_day)
 
 
 def submit(session: Session, new: NewReport) -> MonitoringReport:

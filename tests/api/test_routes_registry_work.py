@@ -268,7 +268,9 @@ async def test_what_comes_from_another_registry_counts_once(exchange):
     for change in (
         {"transfer_id": "T-2"},  # the same serials
         {"transfer_id": "T-3", "first_number": "2001", "last_number": "2100"},  # the same reduction
-        {"last_number": "1101"},  # the same transfer, but another one
+        {"last_number": "1101"},  # the same transfer, but with more,
+        {"account": "enterprise"},  # for somebody else,
+        {"source": "meter:GD-0010"},  # or of something else
     ):
         refused = await registrar.post("/v1/registry/imports", json=body | change)
         assert problem(refused)[:2] == (409, "conflict"), change
