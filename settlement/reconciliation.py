@@ -80,7 +80,7 @@ def _compare(session: Session, answer: BalancesAnswer) -> Reconciliation:
     trades = netting.unsettled(answer.sequence)
     settled = _settled_holdings(session, answer.sequence)
     expected = defaultdict(int, settled)
-    for (instrument, account), net in netting.nets(session, trades).items():
+    for instrument, account, net in netting.nets(session, trades):
         owner = holder(account)
         expected[Holding(*owner, CASH)] += net.sold_fen - net.bought_fen - net.fees_fen
         expected[Holding(Kind.FEE_INCOME, 0, CASH)] += net.fees_fen
