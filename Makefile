@@ -28,6 +28,7 @@ sim: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	PUHUI_KILLS=200 $(BIN)/pytest tests/faults/test_kill_core.py -k random_instants
+	PUHUI_KILLS=100 $(BIN)/pytest tests/settlement/test_clearing_processes.py -k random_instants --timeout 3600
 
 # The engine as plain Python: which of its lines no test reaches.
 coverage: $(VENV)/.dev

@@ -23,7 +23,7 @@ def insert(session: Session, table: type[Base], columns: Mapping[str, Column]) -
     count = _length(columns)
     if count:
         session.flush()
-        _load(session, table.__table__.name, list(columns), _rows(columns, count))
+        load(session, table.__table__.name, list(columns), _rows(columns, count))
     return count
 
 
@@ -43,7 +43,7 @@ def update(
     execute = session.connection().exec_driver_sql
     names = ", ".join((key, *columns))
     execute(f"CREATE TEMPORARY TABLE changes AS SELECT {names} FROM {name} WITH NO DATA")
-    _load(session, "changes", [key, *columns], _rows({key: numbers, **columns}, len(numbers)))
+    load(session, "changes", [key, *columns], _rows({key: numbers, **columns}, len(numbers)))
     changes = ", ".join(f"{column} = changes.{column}" for column in columns)
     execute(f"UPDATE {name} SET {changes} FROM changes WHERE {name}.{key} = changes.{key}")
     execute("DROP TABLE changes")
@@ -67,7 +67,8 @@ def read(session: Session, query: Any, width: int) -> np.ndarray:
     return np.fromiter(values, np.int64).reshape(-1, width).T
 
 
-def _load(session: Session, name: str, columns: list[str], rows: Iterable[Any]) -> None:
+def load(session: Session, name: str, columns: list[str], rows: Iterable[Any]) -> None:
+    """Insert rows as they are into the table `name`."""
     names = ", ".join(columns)
     if _is_sqlite(session):
         marks = ", ".join("?" for _ in columns)

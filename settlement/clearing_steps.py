@@ -99,6 +99,9 @@ def deliver(desk: Desk, run: ClearingRun, step: str) -> None:
     """Deliver the blocks against cash, one transaction for each batch."""
     with desk.database.read() as session:
         planned = delivery.plan(session, run.run_id)
+    if sum(map(len, planned.values())) != run.batches:
+        # Another release began this run and cut it otherwise; what it posted has other keys.
+        raise ClearingError("the delivery was planned in another way; finish it with that release")
     for instrument, batches in planned.items():
         for index in range(len(batches)):
             _deliver_batch(desk, run.run_id, instrument, batches, index)
