@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -31,7 +32,7 @@ from settlement import (
 from settlement.blocks import Criteria
 from settlement.certificate_pdf import certificate_pdf
 from settlement.errors import Refused
-from settlement.tables.registry import Batch, Methodology, Project
+from settlement.tables.registry import Batch, Methodology, Project, Retirement
 
 router = APIRouter(prefix="/registry", tags=["registry"])
 
@@ -84,11 +85,29 @@ def add_project(
             account=identity.account_number(session, body.account),
             symbol=body.symbol,
             project_id=body.project_id,
+            labels=body.labels or (),
         )
         project = registry.add_project(session, new)
         subject = {"project_id": project.project_id}
         identity.audit(session, known.username, "project_added", subject)
         return project
+
+    return registry_views.show_project(exchange.database.write(work).result())
+
+
+@router.put("/projects/{project_id}/labels")
+def label_project(
+    project_id: str,
+    body: Annotated[requests.LabelsBody, Depends(json_body(requests.LabelsBody))],
+    known: Registrar,
+    exchange: Exchange,
+) -> dict[str, Any]:
+    """Say what is confirmed of a project, such as co2_only, in place of what was before."""
+
+    def work(session: Session) -> Project:
+        subject = {"project_id": project_id, "labels": body.labels}
+        identity.audit(session, known.username, "project_labelled", subject)
+        return registry.set_labels(session, project_id, body.labels)
 
     return registry_views.show_project(exchange.database.write(work).result())
 
@@ -106,6 +125,7 @@ def issue_batch(
         vintage=requests.parse_year(body.vintage, "vintage"),
         quantity=parse_quantity(body.quantity),
         serial_prefix=requests.parse_prefix(body.serial_prefix),
+        first_day=requests.parse_day(body.first_day, "first_day"),
         issue_key=None if idempotency_key is None else f"{known.account}/{idempotency_key}",
     )
 
@@ -215,6 +235,20 @@ def retire(
         event_id=body.event_id,
     )
     return requests.perform(exchange, known, "retirement", body, prepare, asked=terms)
+
+
+@router.get("/certificates")
+def own_certificates(
+    known: Reader, exchange: Exchange, wanted: Annotated[Page, Depends(page)]
+) -> dict[str, Any]:
+    """The account's own retirements, newest first."""
+    own = select(Retirement).where(Retirement.account == known.account)
+    with exchange.database.read() as session:
+        rows, following = registry_views.page(
+            session, own, Retirement.number, wanted.before, wanted.limit
+        )
+        items = certificates.certificate_list(session, rows)
+    return {"items": items, "next_cursor": following}
 
 
 @router.get("/retirements/{certificate_id}")
