@@ -102,9 +102,7 @@ def _held(session: Session, symbol: str, sellers: np.ndarray, block_order: str) 
     return _Held(*found[:, np.isin(found[0], sellers)])
 
 
-def _take(
-    held: _Held, sellers: np.ndarray, owed: np.ndarray
-) -> tuple[np.ndarray, Shortage | None]:
+def _take(held: _Held, sellers: np.ndarray, owed: np.ndarray) -> tuple[np.ndarray, Shortage | None]:
     """How much of each block is used."""
     place = np.searchsorted(sellers, held.account)
     used = np.cumsum(held.quantity)

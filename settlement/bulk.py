@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Table, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from settlement.tables.base import Base
@@ -28,7 +28,11 @@ def insert(session: Session, table: type[Base], columns: Mapping[str, Column]) -
 
 
 def update(
-    session: Session, table: type[Base], key: str, numbers: np.ndarray, columns: Mapping[str, Column]
+    session: Session,
+    table: type[Base],
+    key: str,
+    numbers: np.ndarray,
+    columns: Mapping[str, Column],
 ) -> None:
     """Set the columns of the rows whose `key` is in `numbers`, each to its own values."""
     if not len(numbers):

@@ -82,14 +82,18 @@ def _lines(
         for holding, amount in found.items():
             if holding.kind == Kind.PARTICIPANT:
                 movements[holding.owner][holding.asset][name] += abs(amount)
-    for net in session.scalars(select(ClearingNet).where(ClearingNet.run_id == run.run_id)):
-        cash = movements[net.account][CASH]
-        cash["bought"] += net.bought_fen
-        cash["sold"] += net.sold_fen
-        cash["fees"] += net.fees_fen
-        credits = movements[net.account][instruments[net.instrument].symbol]
-        credits["bought"] += net.bought_lots
-        credits["sold"] += net.sold_lots
+    columns = (ClearingNet.account, ClearingNet.instrument)
+    amounts = (ClearingNet.bought_fen, ClearingNet.sold_fen, ClearingNet.fees_fen)
+    query = select(*columns, *amounts, ClearingNet.bought_lots, ClearingNet.sold_lots)
+    for row in session.execute(query.where(ClearingNet.run_id == run.run_id)):
+        account, instrument, bought_fen, sold_fen, fees_fen, bought_lots, sold_lots = row
+        cash = movements[account][CASH]
+        cash["bought"] += bought_fen
+        cash["sold"] += sold_fen
+        cash["fees"] += fees_fen
+        credits = movements[account][instruments[instrument].symbol]
+        credits["bought"] += bought_lots
+        credits["sold"] += sold_lots
     closing: dict[tuple[int, str], int] = {}
     for holding, amount in ledger.balances(session, until_close).items():
         if holding.kind == Kind.PARTICIPANT:

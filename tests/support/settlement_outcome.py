@@ -25,7 +25,9 @@ def outcome_of(database: Database) -> dict[str, list[Any]]:
             .where(LedgerTransaction.run_id.is_not(None))
         ).all()
         held = session.scalars(select(Block).order_by(Block.batch_number, Block.start_number))
-        statements = session.scalars(select(Statement).order_by(Statement.trading_day, Statement.account))
+        statements = session.scalars(
+            select(Statement).order_by(Statement.trading_day, Statement.account)
+        )
         retired = session.scalars(select(Retirement))
         prices = session.scalars(select(ClearingPrice))
         return {

@@ -69,9 +69,7 @@ class _RemoteEngine:
         return ask
 
 
-def start(
-    url: str, address: str, folder: Path, day: int, batch_size: int
-) -> ForkServerProcess:
+def start(url: str, address: str, folder: Path, day: int, batch_size: int) -> ForkServerProcess:
     """A process that settles the day, or carries its run on."""
     process = _CONTEXT.Process(target=_settle, args=(url, address, folder, day, batch_size))
     process.start()
