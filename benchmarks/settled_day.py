@@ -1,4 +1,4 @@
-"""A day of any size to be settled, put straight into the tables, and the engine as settlement sees it.
+"""A day of any size to be settled, put straight into the tables, and the engine beside it.
 
 Trades, blocks and balances are drawn from a seed and loaded in bulk: matching them is measured
 elsewhere. Each instrument has an equal share of the trades and of the blocks; each block is one
