@@ -23,7 +23,7 @@ def insert(session: Session, table: type[Base], columns: Mapping[str, Column]) -
     count = _length(columns)
     if count:
         session.flush()
-        load(session, table.__table__.name, list(columns), _rows(columns, count))
+        load(session, table.__tablename__, list(columns), _rows(columns, count))
     return count
 
 
@@ -38,7 +38,7 @@ def update(
     if not len(numbers):
         return
     session.flush()
-    name = table.__table__.name
+    name = table.__tablename__
     if _is_sqlite(session):
         changes = ", ".join(f"{column} = ?" for column in columns)
         rows = _rows({**columns, key: numbers}, len(numbers))
