@@ -63,7 +63,7 @@ def new_database(
         def create() -> Database:
             name = f"day{len(made)}"
             with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+                connection.execute(f"CREATE DATABASE {name}")
             return opened(url.set(database=name).render_as_string(hide_password=False))
 
         yield create
@@ -95,7 +95,7 @@ def test_end_of_day(
         return run_id
 
     start = time.perf_counter()
-    run_id = benchmark.pedantic(settle, rounds=1)
+    run_id = benchmark.pedantic(settle, rounds=1)  # type: ignore[no-untyped-call]
     settling_seconds = time.perf_counter() - start
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _KIB_PER_MIB
     with database.read() as session:
@@ -107,7 +107,7 @@ def test_end_of_day(
     bare_seconds = time.perf_counter() - start
     benchmark.extra_info |= {
         "fills": size.fills,
-        "rows written": rows.count,
+        "rows written": rows.total,
         "bare load, s": round(bare_seconds, 2),
         "times the bare load": round(settling_seconds / bare_seconds, 2),
         "peak memory of the process, MiB": peak_mib,

@@ -223,8 +223,8 @@ class Rows(NamedTuple):
     changed_blocks: np.ndarray
 
     @property
-    def count(self) -> int:
-        return sum(len(rows) for _, _, rows in self.inserted) + self.changed_blocks.shape[1]
+    def total(self) -> int:
+        return sum(len(rows) for _, _, rows in self.inserted) + int(self.changed_blocks.shape[1])
 
 
 def rows_written(database: Database, blocks_before: int) -> Rows:
@@ -245,7 +245,7 @@ def rows_written(database: Database, blocks_before: int) -> Rows:
                 of_run = runs.where(LedgerTransaction.run_id.is_not(None))
                 query = query.where(table.c.transaction_id.in_(of_run))
             rows = [tuple(row) for row in session.execute(query)]
-            inserted.append((table.name, [column.name for column in table.columns], rows))
+            inserted.append((kind.__tablename__, [column.name for column in table.columns], rows))
         columns = (Block.number, Block.start_number, Block.quantity, Block.holder_account)
         cut = select(*columns).where(Block.number <= blocks_before)
         changed = bulk.read(session, cut, len(columns))

@@ -5,7 +5,7 @@ Columns come as arrays or lists of one length, or as one value that all rows sha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import repeat
 from typing import Any
 
@@ -15,7 +15,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from settlement.tables.base import Base
 
-Column = np.ndarray | Sequence[Any] | str | int | None
+# An array, a list, or one string, integer or None for all rows.
+Column = Any
 
 
 def insert(session: Session, table: type[Base], columns: Mapping[str, Column]) -> int:

@@ -114,8 +114,8 @@ def net_rows(trades: ColumnElement[bool]) -> Select[tuple[int, ...]]:
 
 def nets(session: Session, trades: ColumnElement[bool]) -> Iterator[tuple[int, int, Net]]:
     """What each (instrument, account) with such trades bought, sold and paid in fees."""
-    for instrument, account, *sums in session.execute(net_rows(trades)):
-        yield instrument, account, Net(*sums)
+    for row in session.execute(net_rows(trades)):
+        yield row[0], row[1], Net(*row[2:])
 
 
 def closing_price(
