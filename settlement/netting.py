@@ -6,7 +6,7 @@ Selects and integer arithmetic only; nothing here changes the database.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, select, union_all
@@ -85,7 +85,7 @@ def day_figures(session: Session, trades: ColumnElement[bool]) -> dict[int, DayF
     return {row[0]: DayFigures(*map(int, row[1:])) for row in session.execute(query)}
 
 
-def net_rows(trades: ColumnElement[bool]) -> Select[tuple[int, ...]]:
+def net_rows(trades: ColumnElement[bool]) -> Select[Any]:
     """Selects instrument, account and a Net's fields for all that have such trades."""
     sides = []
     for account, fee, buys_if_taker_buys in (
