@@ -88,7 +88,7 @@ def load(session: Session, name: str, columns: list[str], rows: Iterable[Any]) -
 
 
 def _rows(columns: Mapping[str, Column], count: int) -> Iterator[tuple[Any, ...]]:
-    def values(column: Column) -> Iterable[Any]:
+    def values(column: Column) -> Any:
         if column is None or isinstance(column, str | int):
             return repeat(column, count)
         return column.tolist() if isinstance(column, np.ndarray) else column
