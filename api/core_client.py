@@ -288,9 +288,10 @@ class CoreClient:
             if self._on_events:
                 self._on_events(events, last_sequence)
             self._delivered_sequence = last_sequence
-        mine = np.flatnonzero((events["gateway"] == number) & (events["request_id"] != 0))
-        if len(mine) and self._waiting:
-            self._take_replies(events, mine)
+        if self._waiting:
+            (mine,) = ((events["gateway"] == number) & (events["request_id"] != 0)).nonzero()
+            if len(mine):
+                self._take_replies(events, mine)
 
     def _take_replies(self, events: np.ndarray, mine: np.ndarray) -> None:
         """Hand out the replies at the places `mine`. Raises LinkError if one is not the next."""
@@ -300,10 +301,10 @@ class CoreClient:
         # History may hold replies to others of this number, before the first one of ours.
         mine = mine[(request_ids >= next_id) & (request_ids < self._next_request_id)]
         expected = np.arange(next_id, next_id + len(mine))
-        if not np.array_equal(events["request_id"][mine], expected):
+        if (events["request_id"][mine] != expected).any():
             raise LinkError(f"the reply to {next_id} was to be next")
         sequences = events["sequence"]
-        ends = np.searchsorted(sequences, sequences[mine], side="right")
+        ends = sequences.searchsorted(sequences[mine], side="right")
         taken = 0
         while taken < len(mine):
             submission = self._waiting[0]
