@@ -195,7 +195,10 @@ class EventLog:
         place = next(n for n, (a, b) in enumerate(zip(old, data, strict=False)) if a != b)
         begin = place - (self._end + place) % RECORD_BYTES
         self.first_difference = self.first_difference or _first_sequence(data[max(begin, 0) :])
-        _log.warning("event log: it differs from the replay, and is written anew from here")
+        _log.warning(
+            "event log: it differs from the replay, and is written anew from here",
+            sequence=self.first_difference,
+        )
         self._cut()
         return 0
 

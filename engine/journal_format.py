@@ -60,6 +60,7 @@ class JournalError(Exception):
     ├── JournalDamagedError   bytes that were once synced have changed or are missing
     ├── JournalInUseError     another core holds it
     ├── ReplayDivergedError   its commands do not give again what they gave the first time
+    │   └── StateDivergedError   not the state of a mark
     └── JournalFailedError    a write or sync failed; the process must end and recover from disk
     """
 
@@ -74,6 +75,17 @@ class JournalInUseError(JournalError):
 
 class ReplayDivergedError(JournalError):
     pass
+
+
+class StateDivergedError(ReplayDivergedError):
+    """The state after command `sequence` is not the one noted then; that after `agreed`, an earlier
+    one or 0, was right. `which` says what more is known of the first command that differs."""
+
+    def __init__(self, agreed: int, sequence: int, which: str = "") -> None:
+        which = which or f"the first command that differs is one of {agreed + 1} to {sequence}"
+        super().__init__(f"the state after command {sequence} is not the one noted then; {which}")
+        self.agreed = agreed
+        self.sequence = sequence
 
 
 class JournalFailedError(JournalError):
