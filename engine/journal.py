@@ -18,6 +18,7 @@ import structlog
 from engine.archive import ARCHIVE_FOLDER
 from engine.journal_format import (
     FIRST_CHAIN,
+    HEADER_BYTES,
     MARK_BYTES,
     SEGMENT_HEADER_BYTES,
     Batch,
@@ -193,7 +194,8 @@ class Journal:
     def _cut(self, path: Path, rest: memoryview, flaw: Flaw) -> None:
         """Take off an unfinished entry, which was never acknowledged.
 
-        It is overwritten with zeros, not cut off: on a full disk its room might not come back.
+        It is overwritten with zeros, not cut off: on a full disk its room might not come back. Its
+        header goes last: so whatever stops this in between, the next start finds it torn again.
         """
         assert self._file
         _log.warning(
@@ -204,8 +206,10 @@ class Journal:
             why=flaw.what,
         )
         zeros = bytes(length_without_zeros(rest))
-        if self._file.write([zeros], self._end) != len(zeros):
-            raise JournalFailedError(f"{path}: the torn tail could not be cut")
+        header, behind = zeros[:HEADER_BYTES], zeros[HEADER_BYTES:]
+        for part, offset in ((behind, self._end + HEADER_BYTES), (header, self._end)):
+            if self._file.write([part], offset) != len(part):
+                raise JournalFailedError(f"{path}: the torn tail could not be cut")
         self._file.sync()
 
     def _sync_again(self, entry: bytes, offset: int) -> None:

@@ -47,6 +47,7 @@ _BATCH = struct.Struct("<8sqqI32xI")
 # chain, checksum of header and records and chain, magic
 _FOOTER = struct.Struct(f"<{CHAIN_BYTES}sI20x8s")
 BATCH_OVERHEAD_BYTES = _BATCH.size + _FOOTER.size
+HEADER_BYTES = _BATCH.size
 assert _BATCH.size == _FOOTER.size == BATCH_ALIGNMENT_BYTES
 MARK_BYTES = BATCH_OVERHEAD_BYTES + RECORD_BYTES
 # state hash, sequence of the command that it is the state after
@@ -229,9 +230,10 @@ def _is_header(header: bytes) -> bool:
 
 
 def _judge_header(rest: memoryview, length: int) -> Flaw:
-    """A header lies in one sector, so it is missing, cut off in a shortened file, or damaged."""
-    if length < _BATCH.size:
-        return Flaw("its header is cut off", is_torn=True)
+    """A header lies in one sector, so it is missing, cut off in a shortened file, or damaged; or a
+    start that was taking it off had come so far: then nothing is left behind it."""
+    if length <= _BATCH.size:
+        return Flaw("a part of its header, and nothing behind it", is_torn=True)
     if any(rest[: _BATCH.size]):
         return Flaw("its header fails its checksum", is_torn=False)
     for start in range(0, length, BATCH_ALIGNMENT_BYTES):

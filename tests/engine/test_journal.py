@@ -4,6 +4,7 @@ import os
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +124,43 @@ def test_a_torn_tail_is_cut_at_every_byte(
             assert _same(_read(path.parent), batches[:2])
         assert bool(logs) == (cut > last), "whatever is cut is logged"
     assert _same([*_read(path.parent), *_write(path.parent, (3,))], _read(path.parent))
+
+
+class _ShortFile:
+    """A file that takes so many bytes and then no more."""
+
+    def __init__(self, file: File, left: int) -> None:
+        self._file, self._left = file, left
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, parts: list[bytes], offset: int) -> int:
+        data = b"".join(parts)[: self._left]
+        self._left -= len(data)
+        return self._file.write([data], offset)
+
+
+class _ShortDisk(DiskStorage):
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def open(self, path: Path) -> File:
+        return _ShortFile(super().open(path), self._left)
+
+
+def test_a_cut_that_is_interrupted_at_any_byte_is_done_again(
+    small: tuple[Path, bytes, list[np.ndarray], int],
+) -> None:
+    """A disk that takes only a part of the zeros ends the start, and the next one finds the tail as
+    torn as it was: never as damage, and never as whole."""
+    path, data, batches, last = small
+    length = batch_bytes(4) - 100
+    for taken in range(length):
+        path.write_bytes(data[: last + length] + bytes(len(data) - last - length))
+        with pytest.raises(JournalFailedError, match="could not be (cut|synced again)"):
+            Journal(path.parent, LIMITS, SEGMENT_BYTES, storage=_ShortDisk(taken))
+        assert _same(_read(path.parent), batches[:2]), taken
 
 
 def test_a_tail_whose_sectors_came_in_another_order_is_cut(
