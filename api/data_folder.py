@@ -13,11 +13,11 @@ from api.core_client import CoreClient, CoreUnavailable
 from engine.archive import archive_below
 from engine.archivist import covered_sequence
 from engine.event_log import EVENTS_FOLDER, SUFFIX
-from engine.journal import JOURNAL_FOLDER, Journal, open_segments, read_entries
+from engine.journal import JOURNAL_FOLDER, Journal, open_segments, read_entries, read_marks
 from engine.journal_format import FIRST_CHAIN, Batch, JournalError, StateDivergedError
 from engine.link import SOCKET_NAME
 from engine.recorded_events import RecordedEvents
-from engine.replay import following, marks_of, named_by_reference, replay, restore
+from engine.replay import following, named_by_reference, replay, restore
 from engine.segments import first_sequence_of
 from engine.snapshot import SNAPSHOTS_FOLDER
 from engine.state import EngineLimits
@@ -115,7 +115,7 @@ def replayed(
             recorded.compare(events)
         on_progress(engine.sequence)
 
-    marks = marks_of(read_entries(segments, max(begin, 1), until), begin)
+    marks = read_marks(segments, begin + 1)
     entries = read_entries(segments, max(begin, 1), until)
     try:
         replay(_until(following(entries, begin, chain), until), engine, take, marks)

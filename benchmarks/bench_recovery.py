@@ -27,9 +27,10 @@ from benchmarks.measure import describe_load, note_cost, percentiles
 from benchmarks.workloads import messages, opening, to_commands
 from engine.event_log import EVENTS_FOLDER, EventLog
 from engine.journal import JOURNAL_FOLDER, Journal
+from engine.journal_format import FIRST_CHAIN
 from engine.matching.engine import Engine
 from engine.records import COMMAND, ORDER_COMMAND
-from engine.replay import recover
+from engine.replay import following, recover, replay
 from engine.snapshot import SNAPSHOTS_FOLDER, newest_header, write_snapshot
 from engine.state import EngineLimits, state_hash
 
@@ -41,6 +42,7 @@ MATCHED_COMMANDS = 256
 QUIET_BATCHES = 4_000
 ROUNDS = 5
 SEED = 20_261_120
+GROUP = "recovery: a start, beyond imports, allocation and warm-up"
 
 
 class _Folder(NamedTuple):
@@ -63,6 +65,24 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Folder, GrowingMar
     market = GrowingMarket(SIZE, SEED)
     flow = (market.flow(CHUNK_COMMANDS) for _ in range(8))
     return _grown(data_dir, market.limits, market.opening(), flow), market
+
+
+def test_replay_alone(benchmark: BenchmarkFixture, busy: _Folder) -> None:
+    """Check the journal and run the engine; nobody wants the events."""
+    benchmark.group = GROUP
+    journal = Journal(busy.data_dir / JOURNAL_FOLDER, EngineLimits())
+
+    def set_up() -> tuple[tuple[Engine], dict[str, object]]:
+        return (_warm_engine(journal.limits),), {}
+
+    def run(engine: Engine) -> Engine:
+        replay(following(journal.read_entries(), 0, FIRST_CHAIN), engine, lambda _: None)
+        return engine
+
+    engine = benchmark.pedantic(run, setup=set_up, rounds=ROUNDS)  # type: ignore[no-untyped-call]
+    journal.close()
+    assert engine.sequence == journal.last_sequence
+    _note_commands(benchmark, engine.sequence)
 
 
 def test_start_with_all_commands_behind_the_snapshot(
@@ -161,7 +181,7 @@ def _grown(
 def _measure_start(
     benchmark: BenchmarkFixture, folder: _Folder, prepare: Callable[[], None] = lambda: None
 ) -> None:
-    benchmark.group = "recovery: a start, beyond imports, allocation and warm-up"
+    benchmark.group = GROUP
     data_dir = folder.data_dir
     journal = Journal(data_dir / JOURNAL_FOLDER, EngineLimits())
     journal.close()
@@ -180,8 +200,12 @@ def _measure_start(
 
     engine = benchmark.pedantic(start, setup=set_up, rounds=ROUNDS)  # type: ignore[no-untyped-call]
     assert engine.sequence == journal.last_sequence
-    note_cost(benchmark, folder.commands, "command")
-    benchmark.extra_info["commands"] = folder.commands
+    _note_commands(benchmark, folder.commands)
+
+
+def _note_commands(benchmark: BenchmarkFixture, commands: int) -> None:
+    note_cost(benchmark, commands, "command")
+    benchmark.extra_info["commands"] = commands
     benchmark.extra_info |= describe_load()
 
 

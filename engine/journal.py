@@ -33,6 +33,7 @@ from engine.journal_format import (
     encode_batch,
     encode_mark,
     length_without_zeros,
+    marks_in,
 )
 from engine.segments import Segments, first_sequence_of
 from engine.state import EngineLimits
@@ -126,11 +127,9 @@ class Journal:
         entries = self.read_entries(first_sequence)
         return (entry.records for entry in entries if isinstance(entry, Batch))
 
-    def read_marks(self, first_sequence: int = 1) -> Iterator[Mark]:
-        """Every mark that was made behind a command from `first_sequence` on; the hash in it may be
-        that of an earlier one. Raises JournalDamagedError."""
-        entries = self.read_entries(first_sequence)
-        return (entry for entry in entries if isinstance(entry, Mark))
+    def read_marks(self, first_sequence: int = 1) -> dict[int, str]:
+        """As the function does, in this journal."""
+        return read_marks(self._segments, first_sequence)
 
     def read_entries(self, first_sequence: int = 1) -> Iterator[Batch | Mark]:
         """Batches as `read` gives them and, where they were made, the marks between them."""
@@ -299,6 +298,22 @@ def read_entries(
                 return
     if expected <= last_sequence:
         raise JournalDamagedError(f"{paths[-1].parent}: commands from {expected} on are missing")
+
+
+def read_marks(segments: Segments, first_sequence: int = 1) -> dict[int, str]:
+    """The state hashes that were noted behind a command from `first_sequence` on, by the command
+    that each is the state after: it may be an earlier one.
+
+    The journal around them is not checked. Raises JournalDamagedError where a segment's header is.
+    """
+    paths = segments.paths()
+    start = bisect_right(paths, first_sequence, key=first_sequence_of) - 1
+    return {
+        mark.sequence: mark.state_hash
+        for path in paths[max(start, 0) :]
+        for last_sequence, mark in marks_in(segments.map(path)[1])
+        if last_sequence >= first_sequence
+    }
 
 
 def open_segments(folder: Path, storage: Storage = DISK) -> tuple[Segments, EngineLimits]:

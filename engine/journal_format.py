@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import astuple
 from hashlib import sha256
 from typing import NamedTuple
@@ -187,8 +188,11 @@ def _encode_footer(header: bytes, body: memoryview | bytes, chain: bytes) -> byt
     digest.update(header)
     digest.update(body)
     new_chain = digest.digest()
-    checksum = zlib.crc32(new_chain, zlib.crc32(body, zlib.crc32(header)))
-    return _FOOTER.pack(new_chain, checksum, _END_MAGIC)
+    return _FOOTER.pack(new_chain, _checksum(header, body, new_chain), _END_MAGIC)
+
+
+def _checksum(header: bytes, body: memoryview | bytes, chain: bytes) -> int:
+    return zlib.crc32(chain, zlib.crc32(body, zlib.crc32(header)))
 
 
 def decode_entry(
@@ -218,6 +222,24 @@ def decode_entry(
     if first_sequence != sequence or int(records[0]["sequence"]) != sequence:
         return Flaw(f"it begins with command {first_sequence}, not {sequence}", is_torn=False)
     return Batch(records, chain_of(footer), offset + size)
+
+
+def marks_in(data: memoryview) -> Iterator[tuple[int, Mark]]:
+    """The marks of a segment, each with the last command before it, found by the headers alone.
+
+    Each is sound in itself; only who reads the entries knows whether what lies around it is.
+    """
+    offset = SEGMENT_HEADER_BYTES
+    while _is_header(header := bytes(data[offset : offset + HEADER_BYTES])):
+        magic, last_sequence, _, count, _ = _BATCH.unpack(header)
+        begin, offset = offset + HEADER_BYTES, offset + batch_bytes(count)
+        if magic != _MARK_MAGIC or offset > len(data):
+            continue
+        body, footer = data[begin : offset - _FOOTER.size], data[offset - _FOOTER.size : offset]
+        chain, checksum, end_magic = _FOOTER.unpack(footer)
+        if (checksum, end_magic) == (_checksum(header, body, chain), _END_MAGIC):
+            state_hash, marked = _MARK.unpack_from(body)
+            yield last_sequence, Mark(marked, state_hash.hex(), chain, offset)
 
 
 def _is_header(header: bytes) -> bool:

@@ -75,7 +75,7 @@ def recover(
     newest = newest_header(snapshots, storage)
     # A mark is made with a snapshot, so there is none behind the newest one.
     has_marks = newest is None or newest.sequence != sequence
-    marks = marks_of(journal.read_entries(sequence + 1), sequence) if has_marks else {}
+    marks = journal.read_marks(sequence + 1) if has_marks else {}
     began = time.monotonic()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -147,12 +147,6 @@ def restore(
             "core: snapshot passed over", why=f"{path}: the event log does not reach so far"
         )
     return None
-
-
-def marks_of(entries: Iterator[Entry], sequence: int) -> Marks:
-    """The state hashes noted of commands after `sequence`. Raises JournalDamagedError."""
-    marks = (entry for entry in entries if isinstance(entry, Mark))
-    return {mark.sequence: mark.state_hash for mark in marks if mark.sequence > sequence}
 
 
 def following(entries: Iterator[Entry], sequence: int, chain: bytes) -> Iterator[Batch]:

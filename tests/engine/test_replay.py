@@ -97,7 +97,7 @@ def _snapshots(data_dir: Path) -> list[int]:
 
 def _marks(data_dir: Path) -> dict[int, str]:
     journal = Journal(data_dir / JOURNAL_FOLDER, LIMITS)
-    marks = {mark.sequence: mark.state_hash for mark in journal.read_marks()}
+    marks = journal.read_marks()
     journal.close()
     return marks
 
