@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +22,8 @@ import pytest
 import uvloop
 
 from api.commands import admin_command, instrument_command, order_command
-from api.core_client import CoreClient, CoreUnavailable
+from api.core_client import CoreClient
+from benchmarks.core_process import ask, core_process
 from benchmarks.measure import percentiles
 from engine.codes import (
     CommandKind,
@@ -35,16 +34,9 @@ from engine.codes import (
     SelfTradePrevention,
     TimeInForce,
 )
-from engine.link import (
-    HEADER,
-    PROTOCOL_VERSION,
-    SOCKET_NAME,
-    FrameKind,
-    connected_socket,
-    frame,
-)
+from engine.link import SOCKET_NAME
 from engine.packed_texts import pack_text
-from engine.records import EVENT, ORDER_COMMAND
+from engine.records import ORDER_COMMAND
 
 BATCH_COMMANDS = 512
 BATCHES_AT_ONCE = 32
@@ -63,27 +55,13 @@ class _Running(NamedTuple):
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[_Running]:
     """A core process on the disk of the temporary folder, and a client; the market is open."""
-    command = [sys.executable, "-m", "api.cli", "core", "--data", str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        loop = uvloop.new_event_loop()  # as a gateway has
-        try:
-            client = loop.run_until_complete(_connect(tmp_path, process))
-            loop.run_until_complete(client.submit(_market()))
-            with _bare_connection(tmp_path) as connection:
-                yield _Running(loop, client, connection)
-            loop.run_until_complete(client.close())
-        finally:
-            process.kill()
-            loop.close()
-
-
-async def _connect(data_dir: Path, process: subprocess.Popen[bytes]) -> CoreClient:
-    while True:
-        assert process.poll() is None, "the core has ended"
-        try:
-            return await CoreClient.connect(data_dir / SOCKET_NAME, "benchmark")
-        except CoreUnavailable:
-            await asyncio.sleep(0.05)
+    loop = uvloop.new_event_loop()  # as a gateway has
+    with core_process(tmp_path) as connection:
+        client = loop.run_until_complete(CoreClient.connect(tmp_path / SOCKET_NAME, "benchmark"))
+        loop.run_until_complete(client.submit(_market()))
+        yield _Running(loop, client, connection)
+        loop.run_until_complete(client.close())
+    loop.close()
 
 
 def _market() -> np.ndarray:
@@ -125,32 +103,14 @@ def _orders(count: int) -> np.ndarray:
     return orders
 
 
-def _bare_connection(data_dir: Path) -> socket.socket:
-    connection = connected_socket(data_dir / SOCKET_NAME)
-    connection.setblocking(True)
-    connection.sendall(frame(FrameKind.HELLO, PROTOCOL_VERSION, b"benchmark"))
-    assert _receive(connection)
-    return connection
-
-
-def _receive(connection: socket.socket) -> bytes:
-    """The payload of the next frame; nothing may be on its way behind it."""
-    data = connection.recv(1 << 16)
-    while len(data) < HEADER.size or len(data) < HEADER.size + HEADER.unpack_from(data)[0]:
-        data += connection.recv(1 << 16)
-    return data[HEADER.size :]
-
-
 def _over_a_socket(running: _Running, order: np.ndarray) -> list[int]:
     """How long each of the orders took, one behind the other, in ns."""
-    sent = frame(FrameKind.COMMANDS, 0, order.tobytes())
     times_ns = []
     for _ in range(LONE_ORDERS):
         began_ns = time.perf_counter_ns()
-        running.connection.sendall(sent)
-        reply = _receive(running.connection)
+        reply = ask(running.connection, order)
         times_ns.append(time.perf_counter_ns() - began_ns)
-        assert np.frombuffer(reply, EVENT)["kind"].tolist() == [EventKind.ORDER_ACCEPTED]
+        assert reply["kind"].tolist() == [EventKind.ORDER_ACCEPTED]
     return times_ns
 
 

@@ -10,6 +10,7 @@ PUHUI_BENCH_COMMANDS says how many commands follow the snapshot of `busy`.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -22,9 +23,12 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from api.commands import admin_command
+from benchmarks.core_process import ask, core_process
 from benchmarks.growing_market import CHUNK_COMMANDS, GrowingMarket, MarketSize
 from benchmarks.measure import describe_load, note_cost, percentiles
 from benchmarks.workloads import messages, opening, to_commands
+from engine.codes import CommandKind
 from engine.event_log import EVENTS_FOLDER, EventLog
 from engine.journal import JOURNAL_FOLDER, Journal
 from engine.journal_format import FIRST_CHAIN
@@ -136,6 +140,52 @@ def test_matching_beside_a_snapshot(
     for name, times_ns in (("quiet", quiet_ns), ("beside", busy_ns)):
         for rank, value in percentiles(times_ns).items():
             benchmark.extra_info[f"{name} {rank} ns"] = value
+
+
+def test_round_trip_beside_a_snapshot(
+    benchmark: BenchmarkFixture, large: tuple[_Folder, GrowingMarket]
+) -> None:
+    """How long a lone durable command takes, from sending to its reply, of a core process that has
+    the large market, while the second engine makes a snapshot, and while it does not."""
+    benchmark.group = "snapshot: lone durable commands beside one that is made"
+    folder, _ = large
+    snapshots = folder.data_dir / SNAPSHOTS_FOLDER
+    with core_process(folder.data_dir) as connection:
+        quiet_ns = _round_trips_ns(connection, lambda count: count < QUIET_BATCHES)
+        before = newest_header(snapshots)
+        end = int(ask(connection, _deposit())["sequence"][0])
+        command = [sys.executable, "-m", "engine.snapshotter", str(folder.data_dir), str(end)]
+
+        def run() -> np.ndarray:
+            with subprocess.Popen(command) as process:
+                times_ns = _round_trips_ns(connection, lambda _: process.poll() is None)
+            assert process.returncode == 0
+            return times_ns
+
+        busy_ns = benchmark.pedantic(run, rounds=1)  # type: ignore[no-untyped-call]
+    made = newest_header(snapshots)
+    assert before
+    assert made
+    assert made.sequence == end > before.sequence
+    for name, times_ns in (("quiet", quiet_ns), ("beside", busy_ns)):
+        for rank, value_ns in percentiles(times_ns).items():
+            benchmark.extra_info[f"{name} {rank} us"] = round(value_ns / 1_000, 1)
+    benchmark.extra_info |= describe_load()
+
+
+def _deposit() -> np.ndarray:
+    return admin_command(CommandKind.DEPOSIT_CASH, account=1, amount_fen=1)
+
+
+def _round_trips_ns(connection: socket.socket, goes_on: Callable[[int], bool]) -> np.ndarray:
+    """How long each took, with a pause behind it as on an exchange that is not overloaded."""
+    times_ns: list[int] = []
+    while goes_on(len(times_ns)):
+        began_ns = time.perf_counter_ns()
+        ask(connection, _deposit())
+        times_ns.append(time.perf_counter_ns() - began_ns)
+        time.sleep(0.001)
+    return np.array(times_ns)
 
 
 def _flows(first_sequence: int) -> Iterator[np.ndarray]:
