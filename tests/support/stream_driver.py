@@ -66,8 +66,9 @@ Connect = Callable[..., Any]
 
 
 @asynccontextmanager
-async def served(exchange: Exchange) -> AsyncIterator[Connect]:
-    """The exchange on a port of its own; gives what connects to its stream."""
+async def served(exchange: Exchange, **options: Any) -> AsyncIterator[Connect]:
+    """The exchange on a port of its own; gives what connects to its stream. The server's options
+    are uvicorn's."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         exchange.app,
@@ -76,6 +77,7 @@ async def served(exchange: Exchange) -> AsyncIterator[Connect]:
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
+        **options,
     )
     config.load()
     server = uvicorn.Server(config)
