@@ -61,8 +61,8 @@ class _InFlight(NamedTuple):
     """A batch that was matched and is not yet known to be durable; its events, ready to leave."""
 
     last_sequence: int
-    events: np.ndarray
-    whole_frame: bytes
+    events: np.ndarray  # in the frame: the engine's own are soon overwritten
+    whole_frame: bytes  # what subscribers are sent
     taken_ns: int
     answers: list[tuple[ServerLink, int, bytes]]
 
@@ -327,7 +327,7 @@ class Core:
         events = self._engine.apply(batch)
         self._matching.note(time.perf_counter_ns() - taken_ns)
         last_sequence = int(batch[-1]["sequence"])
-        whole_frame = frame(FrameKind.EVENTS, last_sequence, events.view(np.uint8).data)
+        whole_frame = frame(FrameKind.EVENTS, last_sequence, events.data)
         events = np.frombuffer(whole_frame, EVENT, offset=HEADER.size)
         return _InFlight(last_sequence, events, whole_frame, taken_ns, [])
 
