@@ -8,7 +8,7 @@ from engine.codes import Code, CommandKind, Resting
 from engine.compiled import entry_point, inlined, int64
 from engine.matching.administration import administer
 from engine.matching.amendments import amend_order, cancel_order
-from engine.matching.arrays import FIRST_ROWS, EngineArrays
+from engine.matching.arrays import NOTES, EngineArrays
 from engine.matching.auction import end_interruptions
 from engine.matching.continuous import enter
 from engine.matching.descriptors import load_arrays
@@ -16,7 +16,7 @@ from engine.matching.events import refuse
 from engine.matching.identity import (
     fetch_client_id,
     fetch_neighbours,
-    fetch_next_entry,
+    fetch_record,
     fetch_order,
 )
 from engine.matching.lifecycle import rest_apart
@@ -29,8 +29,8 @@ from engine.orderbook.client_ids import MOVED_PER_COMMAND, move_client_ids
 
 # Commands go in groups: while one is applied, what the next four will need is on its way from
 # memory, a step further for each that is nearer.
-_GROUP = 8
-assert 5 * _GROUP <= FIRST_ROWS
+_GROUP = 16
+assert 5 * _GROUP <= NOTES
 
 
 @entry_point
@@ -54,7 +54,7 @@ def _apply_batch(arrays: EngineArrays, count: int) -> Any:
         for row in range(max(start + 4 * _GROUP, 0), min(start + 5 * _GROUP, count)):
             fetch_client_id(arrays, row)
         for row in range(max(start + 3 * _GROUP, 0), min(start + 4 * _GROUP, count)):
-            fetch_next_entry(arrays, row)
+            fetch_record(arrays, row)
         for row in range(max(start + 2 * _GROUP, 0), min(start + 3 * _GROUP, count)):
             fetch_order(arrays, row)
         for row in range(max(start + _GROUP, 0), min(start + 2 * _GROUP, count)):
