@@ -28,7 +28,8 @@ from engine.matching.stops import trigger_stops
 from engine.orderbook.client_ids import MOVED_PER_COMMAND, move_client_ids
 
 # Commands go in groups: while one is applied, what the next four will need is on its way from
-# memory, a step further for each that is nearer.
+# memory, a step further for each that is nearer. A command that comes alone does not wait for what
+# it has no use for in the meantime.
 _GROUP = 16
 assert 5 * _GROUP <= NOTES
 
@@ -50,15 +51,12 @@ def _apply_batch(arrays: EngineArrays, count: int) -> Any:
     if len(arrays.client_ids.old_entries) != 0:
         move_client_ids(arrays.client_ids, MOVED_PER_COMMAND * count)
     # Before the first group is applied, the ones behind it are brought to where they would be.
-    for start in range(-4 * _GROUP, count, _GROUP):
-        for row in range(max(start + 4 * _GROUP, 0), min(start + 5 * _GROUP, count)):
-            fetch_client_id(arrays, row)
-        for row in range(max(start + 3 * _GROUP, 0), min(start + 4 * _GROUP, count)):
-            fetch_record(arrays, row)
-        for row in range(max(start + 2 * _GROUP, 0), min(start + 3 * _GROUP, count)):
-            fetch_order(arrays, row)
-        for row in range(max(start + _GROUP, 0), min(start + 2 * _GROUP, count)):
-            fetch_neighbours(arrays, row)
+    is_alone = count == 1
+    if is_alone:
+        fetch_client_id(arrays, 0)
+    for start in range(0 if is_alone else -4 * _GROUP, count, _GROUP):
+        if not is_alone:
+            _look_ahead(arrays, start, count)
         for row in range(max(start, 0), min(start + _GROUP, count)):
             command = arrays.commands.headers[row]
             if command["sequence"] != progress["sequence"] + 1:
@@ -67,6 +65,19 @@ def _apply_batch(arrays: EngineArrays, count: int) -> Any:
             progress["time_ns"] = command["time_ns"]
             _apply(arrays, row, int64(command["kind"]))
     return progress["events"]
+
+
+@inlined
+def _look_ahead(arrays: EngineArrays, start: int, count: int) -> None:
+    """Take the four groups behind the one that begins at `start` a step further each."""
+    for row in range(max(start + 4 * _GROUP, 0), min(start + 5 * _GROUP, count)):
+        fetch_client_id(arrays, row)
+    for row in range(max(start + 3 * _GROUP, 0), min(start + 4 * _GROUP, count)):
+        fetch_record(arrays, row)
+    for row in range(max(start + 2 * _GROUP, 0), min(start + 3 * _GROUP, count)):
+        fetch_order(arrays, row)
+    for row in range(max(start + _GROUP, 0), min(start + 2 * _GROUP, count)):
+        fetch_neighbours(arrays, row)
 
 
 @inlined
