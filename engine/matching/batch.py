@@ -16,8 +16,8 @@ from engine.matching.events import refuse
 from engine.matching.identity import (
     fetch_client_id,
     fetch_neighbours,
-    fetch_record,
     fetch_order,
+    fetch_record,
 )
 from engine.matching.lifecycle import rest_apart
 from engine.matching.mass_cancel import cancel_all, expire_orders

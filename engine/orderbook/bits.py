@@ -103,9 +103,7 @@ equal_words = cast(
     intrinsic(_equal_words_instruction) if JIT else _equal_words_plain,
 )
 # Every bit of two words spread over all of one: both halves of their product, one over the other.
-fold = cast(
-    Callable[[Any, Any], Any], intrinsic(_fold_instruction) if JIT else _fold_plain
-)
+fold = cast(Callable[[Any, Any], Any], intrinsic(_fold_instruction) if JIT else _fold_plain)
 # Have the cache line where a record begins come from memory, to be there when it is needed. The row
 # may be any number: an address that leads nowhere is passed over.
 prefetch = cast(

@@ -43,7 +43,6 @@ FIRST_CAPACITY = 65_536
 _LINE_SHIFT = 3
 LINE_ENTRIES = 1 << _LINE_SHIFT
 _NEIGHBOURS_SHIFT = 2
-_NEIGHBOURS_MASK = (1 << _NEIGHBOURS_SHIFT) - 1
 SEEDS = 3
 # A place is where a search is: the number of a line, and below it the mark that is looked for. An
 # entry is made in the same way, of the number of a record.
@@ -85,7 +84,7 @@ def _allocate(capacity: int) -> tuple[np.ndarray, np.ndarray]:
 @inlined
 def first_place(entries: np.ndarray, seeds: np.ndarray, account: int, high: int, low: int) -> Any:
     """Where the search for an id begins, and the mark that it looks for."""
-    hashed = fold(high + seeds[0], (low >> _NEIGHBOURS_SHIFT) + seeds[1])
+    hashed = fold(high ^ seeds[0], (low >> _NEIGHBOURS_SHIFT) ^ seeds[1])
     hashed = fold(hashed ^ account, seeds[2] | 1)
     mark = ((hashed >> (64 - MARK_BITS)) ^ low) & _MARK_MASK
     line = hashed & ((len(entries) >> _LINE_SHIFT) - 1)
@@ -179,7 +178,7 @@ def write_client_id(
     low: int,
     value: int,
 ) -> None:
-    """Register an id, the `number`th, in the free entry that `find_client_id` gave for the place."""
+    """Register an id, the `number`th, in the free entry that `find_client_id` gave."""
     table.entries[entry] = (number << MARK_BITS) | (place & _MARK_MASK)
     record = table.records[number]
     record["client_id_high"] = high

@@ -54,7 +54,7 @@ def test_folding_is_the_same_compiled_and_plain() -> None:
 
 
 def test_folding_spreads_neighbours() -> None:
-    """Words in a row, with an odd factor, lie far apart in their low bits and in their high ones."""
+    """Words in a row lie far apart, both in their low bits and in their high ones."""
     folded = [int(_fold(np.int64(word), np.int64(FACTOR))) for word in range(10_000)]
     assert len(set(folded)) == 10_000
     for shift in (0, 48):
