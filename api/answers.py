@@ -42,6 +42,7 @@ class FillOfOrder(Answer):
     quantity: str
     fee: str
     liquidity: Literal["maker", "taker"]
+    trade_type: Literal["continuous", "auction", "block", "one_way", "listed"]
     time: str
 
 
@@ -56,6 +57,7 @@ class Fill(Answer):
     quantity: str
     fee: str
     liquidity: Literal["maker", "taker"]
+    trade_type: Literal["continuous", "auction", "block", "one_way", "listed"]
     time: str
     sequence: int
 
