@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: run test check coverage bench sim soak lock clean
+# The pages are built with the package, and again here when their sources have changed.
+.PHONY: run pages test check coverage bench sim soak lock clean
 
-run: $(VENV)/.runtime
+run: pages
 	$(BIN)/puhui serve --demo
 
+pages: $(VENV)/.runtime
+	$(BIN)/python -m web.build_pages
+
 # A file of tests stays with one process: its fixtures start servers and databases.
-test: $(VENV)/.dev
+test: $(VENV)/.dev pages
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.dev
@@ -18,6 +22,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m web.build_pages check
 
 # One seed: make sim SEED=7. Else SEEDS of them from FIRST on, the first failure ends it.
 FIRST ?= 1

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.account_answers import ACCOUNT_ANSWERS
 from api.event_answers import EVENT_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.negotiation_answers import NEGOTIATION_ANSWERS
@@ -380,6 +381,7 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/operator/cash"): CashRequests,
     ("POST", "/v1/operator/cash/{request_id}/approve"): CashRequest,
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
+    **ACCOUNT_ANSWERS,
     **NEGOTIATION_ANSWERS,
     **REGISTRY_ANSWERS,
     **SETTLEMENT_ANSWERS,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-import web
-from api import metrics, openapi, streams
-from api.edge import PAGE_POLICY, Edge
+from api import metrics, openapi, pages, streams
+from api.edge import Edge
 from api.errors import Problem, install_handlers
 from api.gateway import Gateway, gateway
 from api.routes import (
+    accounts,
     auctions,
     block_trades,
     compliance,
@@ -51,6 +51,7 @@ _ROUTES = (
     events,
     settlements,
     limits,
+    accounts,
     operator,
 )
 
@@ -82,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     for module in _ROUTES:
         app.include_router(module.router, prefix="/v1")
     _add_health(app)
-    _add_pages(app)
+    pages.install(app)
     app.add_route("/asyncapi.yaml", streams.document, include_in_schema=False)
     openapi.install(app)
     return app
@@ -105,22 +106,3 @@ def _add_health(app: FastAPI) -> None:
     async def figures(exchange: Annotated[Gateway, Depends(gateway)]) -> Response:
         """For Prometheus."""
         return Response(await metrics.render(exchange), media_type=CONTENT_TYPE_LATEST)
-
-
-def _add_pages(app: FastAPI) -> None:
-    """One route for each file of the pages: nothing else of the disk can be asked for."""
-    folder = web.folder()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts:
-            name = path.relative_to(folder).as_posix()
-            app.add_route(f"/{name}", _page(str(path)), include_in_schema=False)
-            if name == "index.html":
-                app.add_route("/", _page(str(path)), include_in_schema=False)
-
-
-def _page(path: str) -> Any:
-    async def serve(_: Request) -> Response:
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
-        return FileResponse(path, headers=headers)
-
-    return serve

@@ -170,7 +170,6 @@ def _page(document: dict[str, Any]) -> str:
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{title}: API</title>",
-            '<link rel="stylesheet" href="/style.css">',
             '<link rel="stylesheet" href="/reference.css">',
             f'</head><body><main class="reference"><h1>{title}: API</h1>',
             '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a> (REST),'

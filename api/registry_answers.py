@@ -246,6 +246,7 @@ REGISTRY_ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/registry/batches"): Batches,
     ("GET", "/v1/registry/batches/{batch_id}"): BatchInFull,
     ("GET", "/v1/registry/retirements"): Retirements,
+    ("GET", "/v1/registry/certificates"): Retirements,
     ("GET", "/v1/registry/retirements/{certificate_id}"): Certificate,
     ("GET", "/v1/registry/holdings"): Holdings,
     ("POST", "/v1/registry/methodologies"): Methodology,

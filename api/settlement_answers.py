@@ -77,6 +77,19 @@ class SettlementRun(Answer):
     finished_at: str | None
 
 
+class SettlementRunInShort(Answer):
+    run_id: str
+    date: str
+    status: Literal["running", "completed", "failed"]
+    started_at: str
+    finished_at: str | None
+
+
+class SettlementRuns(Answer):
+    items: list[SettlementRunInShort]
+    next_cursor: str | None
+
+
 class CashLine(Answer):
     opening: str
     deposited: str
@@ -140,6 +153,7 @@ class Reconciliation(Answer):
 
 SETTLEMENT_ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/operator/settlements"): SettlementBegun,
+    ("GET", "/v1/operator/settlements"): SettlementRuns,
     ("GET", "/v1/operator/settlements/{run_id}"): SettlementRun,
     ("GET", "/v1/operator/settlements/{run_id}/statements"): Statements,
     ("GET", "/v1/operator/reconciliation"): Reconciliation,

@@ -15,7 +15,7 @@ from settlement.clearing import STEPS, RunReport
 from settlement.history import Fill
 from settlement.ledger import CASH
 from settlement.reconciliation import Break, Reconciliation
-from settlement.tables.clearing import ReconciliationBreak, Statement
+from settlement.tables.clearing import ClearingRun, ReconciliationBreak, Statement
 from settlement.tables.trading import Instrument
 
 _AMOUNTS = ("opening", "deposited", "withdrawn", "bought", "sold", "fees", "closing")
@@ -71,6 +71,17 @@ def render_run(report: RunReport, codes: dict[int, str]) -> dict[str, Any]:
         "error": run.error,
         "started_at": format_time(run.started_time_ns),
         "finished_at": format_time(run.finished_time_ns) if is_done else None,
+    }
+
+
+def render_run_in_short(run: ClearingRun) -> dict[str, Any]:
+    """A run as a list shows it."""
+    return {
+        "run_id": run.run_id,
+        "date": format_day(run.trading_day),
+        "status": run.status,
+        "started_at": format_time(run.started_time_ns),
+        "finished_at": format_time(run.finished_time_ns) if run.finished_time_ns else None,
     }
 
 

@@ -182,6 +182,12 @@ def unfinished_run(session: Session) -> str | None:
     return session.scalar(select(ClearingRun.run_id).where(ClearingRun.status != "completed"))
 
 
+def runs(session: Session, before: int, limit: int) -> list[ClearingRun]:
+    """Runs of trading days (since 1970-01-01) under `before`, newest first."""
+    query = select(ClearingRun).where(ClearingRun.trading_day < before)
+    return list(session.scalars(query.order_by(ClearingRun.trading_day.desc()).limit(limit)))
+
+
 def report(session: Session, run_id: str) -> RunReport:
     """How far the run is. Raises Refused `not_found`."""
     run = session.get(ClearingRun, run_id)

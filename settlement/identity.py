@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple, get_args
 
 import argon2
@@ -111,6 +111,25 @@ def account_number(session: Session, code: str, *, field: str = "account") -> in
 def account_codes(session: Session) -> dict[int, str]:
     """The codes of all accounts by their numbers."""
     return {account.number: account.code for account in session.scalars(select(Account))}
+
+
+def accounts(session: Session, search: str | None, before: int, limit: int) -> list[Account]:
+    """Accounts with a number under `before`, newest first; `search` as a part of a name."""
+    query = select(Account).where(Account.number < before)
+    if search is not None:
+        named = User.username.contains(search, autoescape=True)
+        query = query.where(
+            Account.code.contains(search, autoescape=True)
+            | Account.name.contains(search, autoescape=True)
+            | Account.number.in_(select(User.account_number).where(named))
+        )
+    return list(session.scalars(query.order_by(Account.number.desc()).limit(limit)))
+
+
+def users_of(session: Session, accounts: Collection[int]) -> list[User]:
+    """The users who act for these accounts, in order of their names."""
+    query = select(User).where(User.account_number.in_(accounts))
+    return list(session.scalars(query.order_by(User.username)))
 
 
 def create_user(

@@ -1,7 +1,8 @@
-"""The pages: plain HTML, CSS and JavaScript modules, served as they are from the folder itself.
+"""The pages: Svelte and TypeScript in `src/`, built into `dist/` by `web.build_pages`.
 
-`index.html` is the page at `/`; it names its files relative to itself, asks nothing of any other
-host, and needs no inline script or style, so the strictest content security policy suits it.
+`dist/index.html` is the page at `/`; it asks nothing of any other host and has no inline script or
+style, so the strictest content security policy suits it. Files under `dist/assets/` carry a hash of
+their content in their names.
 """
 
 from __future__ import annotations
@@ -11,5 +12,5 @@ from pathlib import Path
 
 
 def folder() -> Path:
-    """Where the files lie that are to be served at `/`."""
-    return Path(str(files(__name__)))
+    """Where the built files lie; it is not there before the first build."""
+    return Path(str(files(__name__).joinpath("dist")))

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -31,7 +32,7 @@ from settlement import (
 from settlement.blocks import Criteria
 from settlement.certificate_pdf import certificate_pdf
 from settlement.errors import Refused
-from settlement.tables.registry import Batch, Methodology, Project
+from settlement.tables.registry import Batch, Methodology, Project, Retirement
 
 router = APIRouter(prefix="/registry", tags=["registry"])
 
@@ -215,6 +216,20 @@ def retire(
         event_id=body.event_id,
     )
     return requests.perform(exchange, known, "retirement", body, prepare, asked=terms)
+
+
+@router.get("/certificates")
+def own_certificates(
+    known: Reader, exchange: Exchange, wanted: Annotated[Page, Depends(page)]
+) -> dict[str, Any]:
+    """The account's own retirements, newest first."""
+    own = select(Retirement).where(Retirement.account == known.account)
+    with exchange.database.read() as session:
+        rows, following = registry_views.page(
+            session, own, Retirement.number, wanted.before, wanted.limit
+        )
+        items = certificates.certificate_list(session, rows)
+    return {"items": items, "next_cursor": following}
 
 
 @router.get("/retirements/{certificate_id}")

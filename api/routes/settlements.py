@@ -61,6 +61,25 @@ async def settle(
     return {"run_id": run_id}
 
 
+@router.get("/operator/settlements")
+async def list_runs(
+    _: Annotated[Caller, Depends(_reader)],
+    exchange: Annotated[Gateway, Depends(gateway)],
+    wanted: Annotated[Page, Depends(page)],
+) -> dict[str, Any]:
+    """All runs, newest first."""
+
+    def read(session: Session) -> dict[str, Any]:
+        found = clearing.runs(session, wanted.before, wanted.limit + 1)
+        items = found[: wanted.limit]
+        return {
+            "items": [views.render_run_in_short(run) for run in items],
+            "next_cursor": str(items[-1].trading_day) if len(found) > wanted.limit else None,
+        }
+
+    return await _read(exchange, read)
+
+
 @router.get("/operator/settlements/{run_id}")
 async def show_run(
     run_id: str,

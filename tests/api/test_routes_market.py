@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -57,12 +58,14 @@ async def test_status_is_open_in_the_demo(shared_exchange: Exchange) -> None:
     assert (found["status"], found["engine"], found["demo"]) == ("open", "ready", True)
 
 
-async def test_pages_load_nothing_from_outside(shared_exchange: Exchange) -> None:
+async def test_pages_load_nothing_from_outside(
+    pages_are_built: None, shared_exchange: Exchange
+) -> None:
     """The page, its files and the description of the API come from here, with a strict policy."""
     for path, media_type in (
         ("/", "text/html"),
         ("/index.html", "text/html"),
-        ("/style.css", "text/css"),
+        ("/reference.css", "text/css"),
         ("/docs", "text/html"),
     ):
         answer = await shared_exchange.public.get(path)
@@ -74,6 +77,29 @@ async def test_pages_load_nothing_from_outside(shared_exchange: Exchange) -> Non
         assert "http" not in policy
     for path in ("/__init__.py", "/../pyproject.toml", "/%2e%2e/pyproject.toml"):
         assert (await shared_exchange.public.get(path)).status_code == 404
+
+
+async def test_pages_are_cached_and_sent_compressed(
+    pages_are_built: None, shared_exchange: Exchange
+) -> None:
+    """Files named by their content are kept for ever, the index is asked for again; each goes out
+    in the best encoding that the client takes."""
+    index = await shared_exchange.public.get("/")
+    assert index.headers["cache-control"] == "no-cache"
+    again = await shared_exchange.public.get("/", headers={"If-None-Match": index.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    script = re.search(r"assets/[\w.-]+\.js", index.text)
+    assert script is not None
+    sizes = {}
+    for accepted, encoding in (("gzip, br", "br"), ("gzip;q=1, br;q=0", "gzip"), ("", None)):
+        answer = await shared_exchange.public.get(
+            f"/{script[0]}", headers={"Accept-Encoding": accepted}
+        )
+        assert answer.headers.get("content-encoding") == encoding
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["vary"] == "Accept-Encoding"
+        sizes[encoding] = int(answer.headers["content-length"])
+    assert sizes["br"] < sizes["gzip"] < sizes[None]
 
 
 async def test_openapi_describes_every_route(shared_exchange: Exchange) -> None:

@@ -117,6 +117,10 @@ async def test_from_methodology_to_a_verified_certificate(exchange):
     retirements = await exchange.public.get("/v1/registry/retirements")
     listed = checked(retirements, answers.Retirements)
     assert listed["items"][0]["certificate_id"] == certificate_id
+    own = checked(await client.get("/v1/registry/certificates"), answers.Retirements)
+    assert [each["certificate_id"] for each in own["items"]] == [certificate_id]
+    others = await exchange.client("maker").get("/v1/registry/certificates")
+    assert others.json() == {"items": [], "next_cursor": None}
     shown = await exchange.public.get(f"/v1/registry/batches/{batch_id}")
     batch = checked(shown, answers.BatchInFull)
     assert (batch["quantities"]["retired"], batch["quantities"]["custody"]) == ("70", "30")

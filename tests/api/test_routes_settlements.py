@@ -71,6 +71,8 @@ async def test_a_day_is_settled(exchange: Exchange) -> None:
     again = await operator.post(RUNS, json={"date": day})
     assert (again.status_code, again.json()["code"]) == (409, "already_settled")
     assert again.json()["run_id"] == run["run_id"]
+    listed = msgspec.convert((await operator.get(RUNS)).json(), answers.SettlementRuns)
+    assert [(each.run_id, each.status) for each in listed.items] == [(run["run_id"], "completed")]
 
     holdings = (await enterprise.get("/v1/registry/holdings")).json()["items"]
     assert [(block["symbol"], block["quantity"]) for block in holdings] == [("GD-PHCER", "10")]

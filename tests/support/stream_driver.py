@@ -66,8 +66,8 @@ Connect = Callable[..., Any]
 
 
 @asynccontextmanager
-async def served(exchange: Exchange) -> AsyncIterator[Connect]:
-    """The exchange on a port of its own; gives what connects to its stream."""
+async def serving(exchange: Exchange) -> AsyncIterator[int]:
+    """The exchange on a port of its own, which is given."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         exchange.app,
@@ -81,20 +81,27 @@ async def served(exchange: Exchange) -> AsyncIterator[Connect]:
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
-    url = f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/stream"
-
-    @asynccontextmanager
-    async def connected(user: str | None = None, **options: Any) -> AsyncIterator[StreamClient]:
-        async with connect(url, proxy=None, **options) as websocket:
-            client = StreamClient(websocket)
-            if user is not None:
-                await client.log_in(exchange, user)
-            yield client
-
     try:
-        yield connected
+        yield listener.getsockname()[1]
     finally:
         await server.shutdown(sockets=[listener])
+
+
+@asynccontextmanager
+async def served(exchange: Exchange) -> AsyncIterator[Connect]:
+    """The exchange on a port of its own; gives what connects to its stream."""
+    async with serving(exchange) as port:
+        url = f"ws://127.0.0.1:{port}/v1/stream"
+
+        @asynccontextmanager
+        async def connected(user: str | None = None, **options: Any) -> AsyncIterator[StreamClient]:
+            async with connect(url, proxy=None, **options) as websocket:
+                client = StreamClient(websocket)
+                if user is not None:
+                    await client.log_in(exchange, user)
+                yield client
+
+        yield connected
 
 
 def order(client_order_id: str, **changes: Any) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+// Activities, their sources of emissions and their units in words; what a newer version of the
+// factors adds is shown by its name.
+
+import { texts } from "../../lib/i18n.svelte.ts";
+
+const activity = texts(
+  {
+    grid: "Electricity from the grid",
+    purchased_heat: "Purchased heat",
+    natural_gas: "Natural gas",
+    petrol: "Petrol (by weight)",
+    diesel: "Diesel (by weight)",
+    liquefied_petroleum_gas: "Liquefied petroleum gas",
+    petrol_by_volume: "Petrol (by volume)",
+    diesel_by_volume: "Diesel (by volume)",
+    flight_domestic: "Domestic flights",
+    flight_short_haul: "Short-haul flights",
+    flight_long_haul: "Long-haul flights",
+    rail: "Train",
+    metro: "Metro",
+    tram: "Tram",
+    coach: "Coach",
+    bus: "Bus",
+    taxi: "Taxi",
+    car: "Car",
+    hotel: "Hotel nights",
+    meal: "Meals",
+    beef: "Beef",
+    lamb: "Lamb",
+    pork: "Pork",
+    poultry: "Poultry",
+    fish: "Fish",
+    eggs: "Eggs",
+    milk: "Milk",
+    rice: "Rice",
+    tofu: "Tofu",
+    vegetables: "Vegetables",
+    paper: "Paper",
+    plastics: "Plastics",
+    landfill: "Waste to landfill",
+    combustion: "Waste burnt",
+  },
+  {
+    grid: "外购电力",
+    purchased_heat: "外购热力",
+    natural_gas: "天然气",
+    petrol: "汽油（按重量）",
+    diesel: "柴油（按重量）",
+    liquefied_petroleum_gas: "液化石油气",
+    petrol_by_volume: "汽油（按体积）",
+    diesel_by_volume: "柴油（按体积）",
+    flight_domestic: "国内航班",
+    flight_short_haul: "短途航班",
+    flight_long_haul: "长途航班",
+    rail: "火车",
+    metro: "地铁",
+    tram: "有轨电车",
+    coach: "长途客车",
+    bus: "公交车",
+    taxi: "出租车",
+    car: "小汽车",
+    hotel: "酒店住宿",
+    meal: "用餐",
+    beef: "牛肉",
+    lamb: "羊肉",
+    pork: "猪肉",
+    poultry: "禽肉",
+    fish: "鱼类",
+    eggs: "蛋类",
+    milk: "牛奶",
+    rice: "大米",
+    tofu: "豆制品",
+    vegetables: "蔬菜",
+    paper: "纸张",
+    plastics: "塑料",
+    landfill: "垃圾填埋",
+    combustion: "垃圾焚烧",
+  },
+);
+const source = texts(
+  {
+    electricity: "Electricity",
+    heat: "Heat",
+    fuel: "Fuel",
+    transport: "Travel",
+    accommodation: "Accommodation",
+    catering: "Catering",
+    materials: "Materials",
+    waste: "Waste",
+  },
+  {
+    electricity: "电力",
+    heat: "热力",
+    fuel: "燃料",
+    transport: "交通",
+    accommodation: "住宿",
+    catering: "餐饮",
+    materials: "物料",
+    waste: "废弃物",
+  },
+);
+const unit = texts(
+  {
+    kWh: "kWh",
+    MWh: "MWh",
+    GJ: "GJ",
+    m3: "m³",
+    kg: "kg",
+    t: "t",
+    L: "L",
+    passenger_km: "passenger-km",
+    vehicle_km: "vehicle-km",
+    room_night: "room nights",
+    meal: "meals",
+  },
+  {
+    kWh: "千瓦时",
+    MWh: "兆瓦时",
+    GJ: "吉焦",
+    m3: "立方米",
+    kg: "千克",
+    t: "吨",
+    L: "升",
+    passenger_km: "人公里",
+    vehicle_km: "车公里",
+    room_night: "间夜",
+    meal: "餐",
+  },
+);
+
+// A word for a name that may be unknown to these pages.
+function worded<Key extends string>(words: (key: Key) => string, name: string): string {
+  return words(name as Key) ?? name.replaceAll("_", " ");
+}
+
+export const activityName = (name: string) => worded(activity, name);
+export const sourceName = (name: string) => worded(source, name);
+export const unitName = (name: string) => worded(unit, name);
