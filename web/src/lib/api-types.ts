@@ -549,6 +549,7 @@ export interface Fill {
   quantity: string;
   fee: string;
   liquidity: "maker" | "taker";
+  trade_type: "auction" | "block" | "continuous" | "listed" | "one_way";
   time: string;
   sequence: number;
 }
@@ -559,6 +560,7 @@ export interface FillOfOrder {
   quantity: string;
   fee: string;
   liquidity: "maker" | "taker";
+  trade_type: "auction" | "block" | "continuous" | "listed" | "one_way";
   time: string;
 }
 
@@ -1197,6 +1199,7 @@ export interface StatementTrade {
   quantity: string;
   fee: string;
   liquidity: "maker" | "taker";
+  trade_type: "auction" | "block" | "continuous" | "listed" | "one_way";
   time: string;
   sequence: number;
 }
