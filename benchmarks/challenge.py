@@ -35,7 +35,7 @@ from engine.compiled import direct_call, entry_point, inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.batch import apply_batch
 from engine.matching.engine import WARM_ORDERS, Engine
-from engine.orderbook.arrays import commit
+from engine.orderbook.arrays import aligned_zeros, commit
 from engine.orderbook.bits import prefetch
 from engine.records import ORDER_COMMAND
 from engine.state import EngineLimits
@@ -211,10 +211,10 @@ class Harness:
         self._engine = Engine()
         self._engine.warm_up()
         self._first_sequence = open_market(self._engine) + 1
-        self._oids = np.zeros(_FIRST_OIDS, OID)
+        self._oids = aligned_zeros(_FIRST_OIDS, OID)
         self._report = ReportArrays(
-            text=np.zeros(_CHUNK_BYTES, np.uint8),
-            oids=np.zeros(EngineLimits().orders, np.int64),
+            text=aligned_zeros(_CHUNK_BYTES, np.uint8),
+            oids=aligned_zeros(EngineLimits().orders, np.int64),
             numerals=numerals(),
         )
         # As the engine's own pools: memory that is sure to be needed is there before the start.
