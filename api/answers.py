@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from api.account_answers import ACCOUNT_ANSWERS
+from api.compliance_answers import COMPLIANCE_ANSWERS
 from api.event_answers import EVENT_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.negotiation_answers import NEGOTIATION_ANSWERS
@@ -382,6 +383,7 @@ ANSWERS: dict[tuple[str, str], type] = {
     **ACCOUNT_ANSWERS,
     **NEGOTIATION_ANSWERS,
     **REGISTRY_ANSWERS,
+    **COMPLIANCE_ANSWERS,
     **SETTLEMENT_ANSWERS,
     **MARKET_RULE_ANSWERS,
     **EVENT_ANSWERS,

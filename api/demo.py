@@ -39,7 +39,7 @@ from settlement.database import Database
 from settlement.operations import Request
 from settlement.ports import EnginePort, Records
 from settlement.registry import NewBatch, NewProject
-from settlement.scheme_rules import rule
+from settlement.scheme_rules import scheme
 from settlement.tables.clearing import ClearingRun
 from settlement.tables.compliance import Obligation
 from settlement.tables.registry import Batch
@@ -283,12 +283,13 @@ def _oblige(database: Database, port: EnginePort, account: int) -> None:
         known = select(Obligation.number).where(Obligation.account == account)
         if session.scalars(known.limit(1)).first() is not None:
             return
+    year = scheme(SCHEME).open_years(time.time_ns())[-1]
     compliance.set_obligation(
         database,
         port,
         account="compliance",
         scheme=SCHEME,
-        year=rule(SCHEME).open_years(time.time_ns())[-1],
+        year=year,
         base_quantity=BASE_QUANTITY,
     )
 

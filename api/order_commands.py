@@ -144,7 +144,7 @@ async def prepare(
         display_quantity_lots=_display_lots(body, quantity_lots, time_in_force),
         minimum_quantity_lots=_minimum_lots(body, quantity_lots, time_in_force),
         expires_at_ns=_expires_at_ns(body, time_in_force),
-        scheme=await _scheme(gateway, caller, body, purpose),
+        scheme=await _scheme(gateway, caller, body, purpose, quantity_lots),
         side=_SIDES[body.side],
         order_type=_TYPES[body.type],
         time_in_force=_TIMES[time_in_force],
@@ -273,7 +273,9 @@ def _display_lots(body: OrderBody, quantity_lots: int, time_in_force: str) -> in
     raise Problem("invalid_request", detail, field="display_quantity")
 
 
-async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: str) -> int:
+async def _scheme(
+    gateway: Gateway, caller: Caller, body: OrderBody, purpose: str, quantity_lots: int
+) -> int:
     """The engine's number of the scheme that a compliance order names, else 0."""
     if (role := _ROLE_FOR_PURPOSE.get(purpose)) and role not in caller.roles:
         raise Problem("not_eligible", f"The role {role} is needed.", field="purpose")
@@ -296,7 +298,15 @@ async def _scheme(gateway: Gateway, caller: Caller, body: OrderBody, purpose: st
         raise Problem("invalid_request", "Only buying is for compliance.", field="side")
     if body.scheme is None:
         raise Problem("invalid_request", "A compliance order names its scheme.", field="scheme")
-    return await asyncio.to_thread(_read_scheme, gateway, caller.account, body.scheme)
+    number, refused = await asyncio.to_thread(
+        _read_scheme, gateway, caller.account, body.scheme, body.symbol, quantity_lots
+    )
+    if refused is not None:
+        # The same request may have been accepted while the scheme still had room for it.
+        high, low, _ = parse_client_id(body.client_order_id)
+        if await gateway.find_order(caller.account, OrderName(client_id=(high, low))) is None:
+            raise refused
+    return number
 
 
 def _check_event(gateway: Gateway, account: int, event_id: str) -> None:
@@ -304,8 +314,16 @@ def _check_event(gateway: Gateway, account: int, event_id: str) -> None:
         events.own(session, account, event_id)
 
 
-def _read_scheme(gateway: Gateway, account: int, scheme: str) -> int:
+def _read_scheme(
+    gateway: Gateway, account: int, scheme: str, symbol: str, quantity_lots: int
+) -> tuple[int, Refused | None]:
+    """The scheme's number, and why its credits may not be bought, where its rule forbids it."""
+    refused = None
     with gateway.database.read() as session:
         number = compliance.scheme_number(session, scheme, account=account)
+        try:
+            compliance.check_purchase(session, account, number, symbol, quantity_lots)
+        except Refused as error:
+            refused = error
     gateway.scheme_names[number] = scheme
-    return number
+    return number, refused

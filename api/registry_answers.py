@@ -1,4 +1,4 @@
-"""What the registry and compliance answer, as types: the part of api.answers that is theirs."""
+"""What the registry answers, as types: the part of api.answers that is its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Methodologies(Answer):
 
 
 class Project(Answer):
-    """`symbol` is null where the project's credits are not traded here."""
+    """`symbol` is null where the credits are not traded here; `labels` are confirmed facts."""
 
     project_id: str
     name: str
@@ -33,6 +33,7 @@ class Project(Answer):
     region: str
     type: str
     symbol: str | None
+    labels: list[str]
     created_at: str
 
 
@@ -56,7 +57,7 @@ class SerialRange(Answer):
 
 
 class Batch(Answer):
-    """An issue of credits."""
+    """An issue of credits; the reductions were made from `first_day` on."""
 
     batch_id: str
     project_id: str
@@ -65,6 +66,7 @@ class Batch(Answer):
     region: str
     symbol: str | None
     vintage: int
+    first_day: str
     quantity: str
     serial_prefix: str
     serials: SerialSpan
@@ -188,60 +190,10 @@ class Retirements(Answer):
     next_cursor: str | None
 
 
-class Limits(Answer):
-    """Which credits a scheme admits; an empty list forbids nothing."""
-
-    symbols: list[str]
-    excluded_types: list[str]
-    first_vintage: int | None
-
-
-class Scheme(Answer):
-    """A scheme's rule for one compliance year."""
-
-    scheme: str
-    name: str
-    year: int
-    ratio: str
-    base: str
-    limits: Limits
-    scheme_quota: str | None
-    deadline: str | None
-    source: str
-    verified: bool
-
-
-class Schemes(Answer):
-    items: list[Scheme]
-    next_cursor: str | None
-
-
-class Obligation(Answer):
-    account: str
-    scheme: str
-    year: int
-    base_quantity: str
-    cap: str
-
-
-class Headroom(Answer):
-    """`headroom` is what the cap leaves; `scheme_quota_left` is null without such a quota."""
-
-    scheme: str
-    year: int
-    cap: str
-    used: str
-    held: str
-    open_orders: str
-    headroom: str
-    scheme_quota_left: str | None
-
-
 # By method and path, as in api.answers.
 REGISTRY_ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/methodologies"): Methodologies,
     ("GET", "/v1/projects"): Projects,
-    ("GET", "/v1/schemes"): Schemes,
     ("GET", "/v1/verify/{certificate_id}"): Verification,
     ("GET", "/v1/registry/batches"): Batches,
     ("GET", "/v1/registry/batches/{batch_id}"): BatchInFull,
@@ -251,6 +203,7 @@ REGISTRY_ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/registry/holdings"): Holdings,
     ("POST", "/v1/registry/methodologies"): Methodology,
     ("POST", "/v1/registry/projects"): Project,
+    ("PUT", "/v1/registry/projects/{project_id}/labels"): Project,
     ("POST", "/v1/registry/batches"): Batch,
     ("POST", "/v1/registry/deposits"): Operation,
     ("POST", "/v1/registry/withdrawals"): Operation,
@@ -258,7 +211,4 @@ REGISTRY_ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/registry/pledges"): Operation,
     ("POST", "/v1/registry/pledges/{pledge_id}/release"): Operation,
     ("POST", "/v1/registry/retirements"): RetirementOperation,
-    ("GET", "/v1/compliance/headroom"): Headroom,
-    ("POST", "/v1/compliance/obligations"): Obligation,
-    ("POST", "/v1/compliance/surrenders"): RetirementOperation,
 }

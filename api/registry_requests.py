@@ -1,8 +1,9 @@
-"""What clients send to the registry and to compliance, and how it is checked and carried out."""
+"""What clients send to the registry, and how it is checked and carried out."""
 
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from api.errors import Problem
 from api.gateway import Gateway
 from api.routes.orders import json_response
 from api.schemas import Body, plain_text
+from engine.times import day_number
 from settlement import operations
 from settlement.operations import Prepare, Request
 
@@ -22,6 +24,7 @@ MAX_NAME = 200
 MAX_TEXT = 500
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}", re.ASCII)
+_DAY = re.compile(r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}", re.ASCII)
 
 IdempotencyKey = Annotated[
@@ -69,6 +72,13 @@ class ProjectBody(Body):
     account: str
     symbol: str | None = None
     project_id: str | None = None
+    labels: list[str] | None = None
+
+
+class LabelsBody(Body):
+    """PUT /v1/registry/projects/{project_id}/labels: all that is confirmed of it."""
+
+    labels: list[str]
 
 
 class IssueBody(Body):
@@ -78,6 +88,8 @@ class IssueBody(Body):
     vintage: int | str
     quantity: str
     serial_prefix: str
+    # The first day on which the reductions were made; 1 January of the vintage if it is not given.
+    first_day: str | None = None
 
 
 class CustodyBody(Body):
@@ -121,23 +133,6 @@ class RetirementBody(Body):
     event_id: str | None = None
 
 
-class ObligationBody(Body):
-    """POST /v1/compliance/obligations; `base_quantity` is in tonnes."""
-
-    account: str
-    scheme: str
-    year: int | str
-    base_quantity: str
-
-
-class SurrenderBody(Body):
-    """POST /v1/compliance/surrenders."""
-
-    scheme: str
-    year: int | str
-    quantity: str
-
-
 def parse_code(text: str, field: str) -> str:
     """A code or id that is given to something new. Raises Problem."""
     if not _CODE.fullmatch(text):
@@ -163,6 +158,23 @@ def parse_year(value: int | str, field: str) -> int:
     if not _YEAR.fullmatch(str(value)):
         raise Problem("invalid_request", "A year such as 2026 is needed.", field=field)
     return int(value)
+
+
+def parse_day(text: str | None, field: str) -> int | None:
+    """A date such as 2026-11-20 as days since 1970. Raises Problem."""
+    if text is None:
+        return None
+    try:
+        if _DAY.fullmatch(text):
+            return day_number(date.fromisoformat(text))
+    except ValueError:
+        pass
+    raise Problem(
+        "invalid_request",
+        "A date such as 2026-11-20 is needed.",
+        detail_zh="需要形如 2026-11-20 的日期。",
+        field=field,
+    )
 
 
 def parse_text(text: str, field: str, max_length: int = MAX_TEXT) -> str:

@@ -6,7 +6,7 @@ change leaves a Movement. All functions run inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from enum import StrEnum
 from typing import NamedTuple
@@ -39,8 +39,15 @@ class Criteria(NamedTuple):
 
     symbols: tuple[str, ...] = ()
     batch_id: str | None = None
-    excluded_types: tuple[str, ...] = ()
-    first_vintage: int | None = None
+
+
+# How many of the credits of a block are taken, of so many that are wanted.
+Take = Callable[[Block, int], int]
+
+
+def take_all(block: Block, wanted: int) -> int:
+    """Whatever the block has."""
+    return min(block.quantity, wanted)
 
 
 def create(session: Session, batch: Batch) -> Block:
@@ -61,26 +68,36 @@ def create(session: Session, batch: Batch) -> Block:
 
 
 def gather(
-    session: Session, account: int, status: Status, criteria: Criteria, quantity: int
+    session: Session,
+    account: int,
+    status: Status,
+    criteria: Criteria,
+    quantity: int,
+    *,
+    take: Take = take_all,
 ) -> list[Block]:
     """Up to `quantity` credits of the account: oldest vintage first, then issue, then serial.
 
-    The last block is split if only a part of it is needed. The sum is smaller than `quantity` only
-    if the account has no more.
+    A block is split if only a part of it is taken. The sum is smaller than `quantity` only if
+    the account has no more that `take` takes.
     """
     if quantity == 0:
         return []
     statement = _matching(criteria).where(Block.holder_account == account, Block.status == status)
-    chosen, missing = [], quantity
+    chosen: list[tuple[Block, int]] = []
+    missing = quantity
     with closing(session.scalars(statement.execution_options(yield_per=_FETCHED_AT_ONCE))) as rows:
         for block in rows:
-            chosen.append(block)
-            missing -= block.quantity
-            if missing <= 0:
+            taken = take(block, missing)
+            if taken > 0:
+                chosen.append((block, taken))
+                missing -= taken
+            if missing == 0:
                 break
-    if missing < 0:
-        chosen[-1] = split(session, chosen[-1], chosen[-1].quantity + missing)
-    return chosen
+    return [
+        block if taken == block.quantity else split(session, block, taken)
+        for block, taken in chosen
+    ]
 
 
 def split(session: Session, block: Block, quantity: int) -> Block:
@@ -210,8 +227,4 @@ def _matching(criteria: Criteria) -> Select[Block]:
         statement = statement.where(Project.symbol.in_(criteria.symbols))
     if criteria.batch_id is not None:
         statement = statement.where(Batch.batch_id == criteria.batch_id)
-    if criteria.excluded_types:
-        statement = statement.where(Project.type.not_in(criteria.excluded_types))
-    if criteria.first_vintage is not None:
-        statement = statement.where(Batch.vintage >= criteria.first_vintage)
     return statement

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.codes import Code, CommandKind
-from engine.times import format_time
 from engine.units import MAX_TOTAL_CREDITS_LOTS
-from settlement import custody, identity
-from settlement.blocks import Status
+from settlement import custody, identity, offset_limits, scheme_rules
+from settlement.blocks import Criteria, Status
 from settlement.database import Database
 from settlement.engine_steps import Step, refusal, send
 from settlement.errors import Refused
 from settlement.operations import Plan, Prepare, Request
 from settlement.ports import EnginePort
 from settlement.retirement import usable
-from settlement.scheme_rules import Rule, rule, rules
+from settlement.scheme_rules import Rule, rule
 from settlement.tables.compliance import Obligation, SchemeYear
 from settlement.tables.identity import Account
-from settlement.tables.registry import Operation, Retirement
+from settlement.tables.registry import Project
 
 # Of two changes of one cap, the one written last must also be sent last.
 _APPLYING = threading.Lock()
@@ -41,29 +40,33 @@ def set_obligation(
     scheme: str,
     year: int,
     base_quantity: int,
+    obligation_quantity: int | None = None,
     actor: str = "system",
-) -> dict[str, Any]:
+) -> int:
     """Lay down what the account owes, and give the engine the cap that follows. Raises Refused.
 
-    The same call with another base replaces the obligation.
+    Where it is not said what is to be surrendered, it is as much as the base of the cap. The same
+    call with other quantities replaces the obligation. Returns its number.
     """
 
     def work(session: Session) -> int:
         subject = {"account": account, "scheme": scheme, "year": year, "base": str(base_quantity)}
         identity.audit(session, actor, "obligation_set", subject)
-        return _write_obligation(session, account, scheme, year, base_quantity)
+        obligation = _obligation_of(session, account, scheme, year)
+        obligation.base_quantity = base_quantity
+        obligation.cap_quantity = _cap(rule(scheme, year), base_quantity)
+        obligation.obligation_quantity = (
+            base_quantity if obligation_quantity is None else obligation_quantity
+        )
+        obligation.is_applied = False
+        obligation.updated_time_ns = time.time_ns()
+        session.add(obligation)
+        session.flush()
+        return obligation.number
 
     number = database.write(work).result()
     apply_obligation(database, port, number)
-    with database.read() as session:
-        obligation = session.get_one(Obligation, number)
-        return {
-            "account": account,
-            "scheme": scheme,
-            "year": year,
-            "base_quantity": str(obligation.base_quantity),
-            "cap": str(obligation.cap_quantity),
-        }
+    return number
 
 
 def apply_obligation(database: Database, port: EnginePort, number: int) -> None:
@@ -96,6 +99,32 @@ def resume_obligations(database: Database, port: EnginePort) -> int:
     return len(unapplied)
 
 
+class Report(NamedTuple):
+    """What happened to an obligation outside this exchange; None leaves things as they are."""
+
+    allowances_quantity: int | None = None
+    is_penalised: bool | None = None
+    reason: str = ""
+
+
+def report(session: Session, number: int, news: Report, *, actor: str) -> Obligation:
+    """Record allowances that were surrendered elsewhere, or a penalty. Raises Refused."""
+    obligation = session.get(Obligation, number)
+    if obligation is None:
+        raise Refused("not_found", "There is no such obligation.", detail_zh="没有该履约义务。")
+    subject: dict[str, object] = {"obligation": number, "reason": news.reason}
+    if news.allowances_quantity is not None:
+        obligation.allowances_quantity = news.allowances_quantity
+        subject["allowances"] = str(news.allowances_quantity)
+    if news.is_penalised is not None:
+        obligation.is_penalised = news.is_penalised
+        subject["penalised"] = news.is_penalised
+    obligation.updated_time_ns = time.time_ns()
+    identity.audit(session, actor, "obligation_reported", subject)
+    session.flush()
+    return obligation
+
+
 def scheme_number(
     session: Session, scheme: str, year: int | None = None, *, account: int | None = None
 ) -> int:
@@ -103,7 +132,7 @@ def scheme_number(
 
     Without a year it is the oldest that can still be surrendered for (of `account`, if given).
     """
-    known = rules().get(scheme)
+    known = scheme_rules.schemes().get(scheme)
     years = [] if known is None else known.open_years(time.time_ns())
     statement = select(SchemeYear.number).where(SchemeYear.scheme == scheme)
     if account is not None:
@@ -117,56 +146,66 @@ def scheme_number(
     number = session.scalars(statement.limit(1)).first()
     if number is None:
         raise Refused(
-            "not_eligible", "There is no obligation under this scheme and year.", field="scheme"
+            "not_eligible",
+            "There is no obligation under this scheme and year.",
+            detail_zh="该账户在此履约体系和年度下没有履约义务。",
+            field="scheme",
         )
     return number
 
 
-def headroom(
-    database: Database, port: EnginePort, account: int, scheme: str, year: int | None
-) -> dict[str, Any]:
-    """What the account may still buy or surrender for compliance. Raises Refused."""
-    found = rule(scheme)
-    with database.read() as session:
-        number = scheme_number(session, scheme, year, account=account)
-        scheme_year = session.get_one(SchemeYear, number)
-        left = _scheme_quota_left(session, found, scheme_year.year)
-    allowances = port.account(account).allowances
-    row = allowances[allowances["scheme"] == number]
-    cap, used, held, open_orders = (
-        int(row[name].sum()) for name in ("cap_lots", "used_lots", "held_lots", "open_lots")
-    )
-    return {
-        "scheme": scheme,
-        "year": scheme_year.year,
-        "cap": str(cap),
-        "used": str(used),
-        "held": str(held),
-        "open_orders": str(open_orders),
-        # A cap that was lowered later may lie below what was bought under the old one.
-        "headroom": str(max(cap - used - held - open_orders, 0)),
-        "scheme_quota_left": None if left is None else str(left),
-    }
+def check_purchase(session: Session, account: int, number: int, symbol: str, quantity: int) -> None:
+    """Refuse to buy for compliance what could never be surrendered. Raises Refused.
 
-
-def surrender(scheme: str, year: int, quantity: int) -> Prepare:
-    """Hand in eligible credits for an obligation: they are retired and counted against the cap."""
-
-    def prepare(session: Session, request: Request) -> Plan:
-        found = rule(scheme)
-        number = scheme_number(session, scheme, year, account=request.account)
-        deadline_ns = found.deadline_ns(year)
-        if deadline_ns is not None and time.time_ns() >= deadline_ns:
-            raise Refused("not_eligible", "The deadline for this year has passed.", field="year")
-        left = _scheme_quota_left(session, found, year)
-        if left is not None and quantity > left:
+    The engine counts the cap; here it is whether the scheme admits what trades as `symbol`, and
+    what the scheme's quota and the limit of the product leave.
+    """
+    scheme_year = session.get_one(SchemeYear, number)
+    found = rule(scheme_year.scheme, scheme_year.year)
+    _refuse_if_closed(found, scheme_year.year)
+    if not _admits(session, found, symbol):
+        raise Refused(
+            "not_eligible",
+            "The scheme does not admit the credits of this instrument.",
+            detail_zh="该履约体系不接受此品种的减排量。",
+            field="symbol",
+        )
+    _refuse_above_quota(session, found, scheme_year.year, quantity)
+    for index, part in enumerate(found.parts):
+        if part.of == "surrendered" or not part.is_all_of(symbol):
+            continue
+        obligation = _obligation(session, account, number)
+        used = offset_limits.usage(session, found, account, scheme_year.year)
+        left = offset_limits.left_of_part(index, found, obligation.base_quantity, used)
+        if quantity > left:
             raise Refused(
                 "offset_cap_exceeded",
-                "The scheme's quota is used up.",
+                f"The limit of this part of the offset is reached: {part.name}.",
+                detail_zh=f"已达到该部分的抵销上限：{part.name_zh}。",
                 field="quantity",
-                limit=left,
+                limit=str(left),
             )
-        chosen = usable(session, request.account, found.criteria(), quantity)
+
+
+def surrender(scheme: str, year: int, quantity: int, criteria: Criteria | None = None) -> Prepare:
+    """Hand in eligible credits for an obligation: they are retired and counted against the cap.
+
+    Without `criteria` the oldest credits go first that the rule's limits still have room for.
+    """
+
+    def prepare(session: Session, request: Request) -> Plan:
+        scheme_rules.scheme(scheme)
+        number = scheme_number(session, scheme, year, account=request.account)
+        found = rule(scheme, year)
+        _refuse_if_closed(found, year)
+        _refuse_above_quota(session, found, year, quantity)
+        obligation = _obligation(session, request.account, number)
+        used = offset_limits.usage(session, found, request.account, year)
+        room = offset_limits.Room(found, obligation.base_quantity, used, quantity)
+        chosen = usable(session, request.account, criteria or Criteria(), quantity, room.take)
+        possible = sum(block.quantity for block in chosen)
+        if possible < quantity:
+            raise room.shortage(possible)
         holder = session.get(Account, request.account)
         record = Step(CommandKind.RECORD_SURRENDER, quantity, scheme=number)
         return Plan(
@@ -187,40 +226,15 @@ def surrender(scheme: str, year: int, quantity: int) -> Prepare:
     return prepare
 
 
-def show_schemes(time_ns: int) -> list[dict[str, Any]]:
-    """Every scheme with each of its open years, the newest first."""
-    items = [
-        {
-            "scheme": found.scheme,
-            "name": found.name,
-            "year": year,
-            "ratio": _ratio(found.ratio_ppm),
-            "base": found.base,
-            "limits": found.limits.model_dump(mode="json"),
-            "scheme_quota": None if found.scheme_quota is None else str(found.scheme_quota),
-            "deadline": _iso_or_none(found.deadline_ns(year)),
-            "source": found.source,
-            "verified": found.verified,
-        }
-        for found in rules().values()
-        for year in found.open_years(time_ns)
-    ]
-    return sorted(items, key=_newest_first)
-
-
-def _newest_first(item: dict[str, Any]) -> tuple[int, str]:
-    return -item["year"], item["scheme"]
-
-
-def _write_obligation(
-    session: Session, account: str, scheme: str, year: int, base_quantity: int
-) -> int:
-    found = rule(scheme)
-    if year not in found.open_years(time.time_ns()):
-        raise Refused("invalid_request", "The scheme has no open year like this.", field="year")
-    cap = found.cap(base_quantity)
-    if cap > MAX_TOTAL_CREDITS_LOTS:
-        raise Refused("quantity_too_large", "The base is too large.", field="base_quantity")
+def _obligation_of(session: Session, account: str, scheme: str, year: int) -> Obligation:
+    """The account's obligation for an open year, to be filled in; a new one if it has none."""
+    if year not in scheme_rules.scheme(scheme).open_years(time.time_ns()):
+        raise Refused(
+            "invalid_request",
+            "The scheme has no open year like this.",
+            detail_zh="该履约体系没有此开放年度。",
+            field="year",
+        )
     holder = identity.account_number(session, account)
     scheme_year = session.scalar(
         select(SchemeYear).where(SchemeYear.scheme == scheme, SchemeYear.year == year)
@@ -229,49 +243,57 @@ def _write_obligation(
         scheme_year = SchemeYear(scheme=scheme, year=year)
         session.add(scheme_year)
         session.flush()
-    obligation = session.scalar(
+    found = session.scalar(
         select(Obligation).where(
             Obligation.account == holder, Obligation.scheme_number == scheme_year.number
         )
     )
-    if obligation is None:
-        obligation = Obligation(account=holder, scheme_number=scheme_year.number)
-        session.add(obligation)
-    obligation.base_quantity = base_quantity
-    obligation.cap_quantity = cap
-    obligation.is_applied = False
-    obligation.updated_time_ns = time.time_ns()
-    session.flush()
-    return obligation.number
-
-
-def _scheme_quota_left(session: Session, found: Rule, year: int) -> int | None:
-    """The scheme-wide quota less what was surrendered, or is about to be."""
-    if found.scheme_quota is None:
-        return None
-    surrendered = session.scalar(
-        select(func.coalesce(func.sum(Retirement.quantity), 0)).where(
-            Retirement.scheme == found.scheme, Retirement.year == year
-        )
+    return found or Obligation(
+        account=holder,
+        scheme_number=scheme_year.number,
+        allowances_quantity=0,
+        is_penalised=False,
     )
-    unfinished = session.scalars(
-        select(Operation).where(
-            Operation.kind == "surrender", Operation.status.in_(("pending", "reverting"))
+
+
+def _cap(found: Rule, base_quantity: int) -> int:
+    cap = found.cap(base_quantity)
+    if cap > MAX_TOTAL_CREDITS_LOTS:
+        raise Refused("quantity_too_large", "The base is too large.", field="base_quantity")
+    return cap
+
+
+def _obligation(session: Session, account: int, number: int) -> Obligation:
+    return session.scalars(
+        select(Obligation).where(Obligation.account == account, Obligation.scheme_number == number)
+    ).one()
+
+
+def _admits(session: Session, found: Rule, symbol: str) -> bool:
+    """Whether any credits that trade as `symbol` can be surrendered, so far as they are known."""
+    if not any(credits.take_product(symbol) for credits in found.admitted):
+        return False
+    projects = session.scalars(select(Project).where(Project.symbol == symbol)).all()
+    return not projects or any(found.admit_project(project) for project in projects)
+
+
+def _refuse_if_closed(found: Rule, year: int) -> None:
+    if time.time_ns() >= found.closes_ns(year):
+        raise Refused(
+            "not_eligible",
+            "The deadline for this year has passed.",
+            detail_zh="该年度的截止日期已过。",
+            field="year",
         )
-    ).all()
-    planned = sum(
-        operation.quantity
-        for operation in unfinished
-        if operation.certificate is not None
-        and (operation.certificate["scheme"], operation.certificate["year"]) == (found.scheme, year)
-    )
-    return max(found.scheme_quota - int(surrendered or 0) - planned, 0)
 
 
-def _ratio(ratio_ppm: int) -> str:
-    """Parts per million as a decimal without padding: 50,000 is "0.05"."""
-    return f"0.{ratio_ppm:06}".rstrip("0")
-
-
-def _iso_or_none(time_ns: int | None) -> str | None:
-    return None if time_ns is None else format_time(time_ns)
+def _refuse_above_quota(session: Session, found: Rule, year: int, quantity: int) -> None:
+    left = offset_limits.scheme_quota_left(session, found, year)
+    if left is not None and quantity > left:
+        raise Refused(
+            "offset_cap_exceeded",
+            "The scheme's quota does not leave so much.",
+            detail_zh="超过该履约体系的剩余总量。",
+            field="quantity",
+            limit=str(left),
+        )

@@ -9,9 +9,11 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from engine.times import day_date
 from engine.units import MAX_TOTAL_CREDITS_LOTS
 from settlement import blocks, identity
 from settlement.blocks import Criteria, Status
+from settlement.credit_terms import terms
 from settlement.errors import Refused
 from settlement.operations import Plan, Prepare, Request
 from settlement.tables.registry import Batch, Block, Methodology, Operation, Project
@@ -27,6 +29,7 @@ class NewProject(NamedTuple):
     account: int
     symbol: str | None = None
     project_id: str | None = None
+    labels: Sequence[str] = ()
 
 
 class NewBatch(NamedTuple):
@@ -41,6 +44,8 @@ class NewBatch(NamedTuple):
     serial_template: str | None = None
     first_number: int | None = None
     issued_time_ns: int | None = None
+    # As in Batch: days since 1970-01-01.
+    first_day: int | None = None
     # A repeated request with the same key is the same issue.
     issue_key: str | None = None
 
@@ -69,10 +74,19 @@ def add_project(session: Session, new: NewProject) -> Project:
     project_id = new.project_id or f"P{_next_number(session, Project.number):06}"
     if session.scalar(select(Project).where(Project.project_id == project_id)) is not None:
         raise Refused("conflict", "There is a project with this id.", field="project_id")
-    project = Project(
-        **(new._asdict() | {"project_id": project_id}), created_time_ns=time.time_ns()
-    )
+    fields = new._asdict() | {"project_id": project_id, "labels": _known_labels(new.labels)}
+    project = Project(**fields, created_time_ns=time.time_ns())
     session.add(project)
+    session.flush()
+    return project
+
+
+def set_labels(session: Session, project_id: str, labels: Sequence[str]) -> Project:
+    """What is confirmed of a project from now on. Raises Refused."""
+    project = session.scalar(select(Project).where(Project.project_id == project_id))
+    if project is None:
+        raise Refused("not_found", "There is no such project.", detail_zh="没有该项目。")
+    project.labels = _known_labels(labels)
     session.flush()
     return project
 
@@ -93,6 +107,13 @@ def issue(session: Session, new: NewBatch) -> Batch:
         session.scalar(select(func.max(Batch.last_number)).where(Batch.number_space == space)) or 0
     )
     last_number = first_number + new.quantity - 1
+    if new.first_day is not None and day_date(new.first_day).year > new.vintage:
+        raise Refused(
+            "invalid_request",
+            "The reductions begin after the vintage.",
+            detail_zh="减排起始日晚于年份。",
+            field="first_day",
+        )
     if last_number > MAX_TOTAL_CREDITS_LOTS:
         raise Refused("quantity_too_large", "The serial numbers run out.", field="quantity")
     if new.first_number is not None:
@@ -102,6 +123,7 @@ def issue(session: Session, new: NewBatch) -> Batch:
         project_id=project.project_id,
         project=project,
         vintage=new.vintage,
+        first_day=new.first_day,
         quantity=new.quantity,
         serial_prefix=new.serial_prefix,
         number_space=space,
@@ -187,7 +209,7 @@ def _issued_before(session: Session, new: NewBatch) -> Batch | None:
     batch = session.scalar(select(Batch).where(Batch.issue_key == new.issue_key))
     if batch is None:
         return None
-    same = ("project_id", "vintage", "quantity", "serial_prefix")
+    same = ("project_id", "vintage", "first_day", "quantity", "serial_prefix")
     if any(getattr(batch, name) != getattr(new, name) for name in same):
         raise Refused(
             "conflict", "This idempotency key was used for another issue.", field="Idempotency-Key"
@@ -205,6 +227,18 @@ def _refuse_overlap(session: Session, space: str, first_number: int, last_number
     )
     if overlapping is not None:
         raise Refused("conflict", f"Batch {overlapping} has some of these serial numbers.")
+
+
+def _known_labels(labels: Sequence[str]) -> list[str]:
+    if not set(labels) <= set(terms().labels):
+        known = ", ".join(sorted(terms().labels))
+        raise Refused(
+            "invalid_request",
+            f"The labels are: {known}.",
+            detail_zh=f"可用标签：{known}。",
+            field="labels",
+        )
+    return sorted(set(labels))
 
 
 def _next_number(session: Session, number: InstrumentedAttribute[int]) -> int:

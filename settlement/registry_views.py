@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from engine.times import format_time
-from settlement import certificates
+from settlement import certificates, credit_terms
 from settlement.blocks import GONE, Status
 from settlement.errors import Refused
 from settlement.tables.registry import Batch, Block, Methodology, Project
@@ -62,6 +62,7 @@ def show_project(row: Project) -> Answer:
         "region": row.region,
         "type": row.type,
         "symbol": row.symbol,
+        "labels": row.labels,
         "created_at": format_time(row.created_time_ns),
     }
 
@@ -76,6 +77,7 @@ def show_batch(row: Batch) -> Answer:
         "region": row.project.region,
         "symbol": row.project.symbol,
         "vintage": row.vintage,
+        "first_day": credit_terms.reduction_period(row)[0].isoformat(),
         "quantity": str(row.quantity),
         "serial_prefix": row.serial_prefix,
         "serials": {"start": row.serial(row.first_number), "end": row.serial(row.last_number)},

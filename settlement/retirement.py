@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from settlement import blocks, custody
-from settlement.blocks import Criteria, Status
+from settlement.blocks import Criteria, Status, Take, take_all
 from settlement.operations import Plan, Prepare, Request
 from settlement.registry import require
 from settlement.tables.registry import Block
@@ -22,7 +22,7 @@ def retirement(
     """Retire credits of one symbol or one batch: those outside custody first, then those in it."""
 
     def prepare(session: Session, request: Request) -> Plan:
-        chosen = usable(session, request.account, criteria, quantity)
+        chosen = require(usable(session, request.account, criteria, quantity), quantity)
         return Plan(
             chosen,
             Status.RETIRED,
@@ -35,9 +35,11 @@ def retirement(
     return prepare
 
 
-def usable(session: Session, account: int, criteria: Criteria, quantity: int) -> list[Block]:
-    """Blocks that add up to the quantity. Raises Refused `insufficient_credits`."""
-    held = blocks.gather(session, account, Status.HELD, criteria, quantity)
+def usable(
+    session: Session, account: int, criteria: Criteria, quantity: int, take: Take = take_all
+) -> list[Block]:
+    """Blocks that add up to the quantity or, if the account has too few, to less."""
+    held = blocks.gather(session, account, Status.HELD, criteria, quantity, take=take)
     missing = quantity - sum(block.quantity for block in held)
-    in_custody = blocks.gather(session, account, Status.CUSTODY, criteria, missing)
-    return require([*held, *in_custody], quantity)
+    in_custody = blocks.gather(session, account, Status.CUSTODY, criteria, missing, take=take)
+    return [*held, *in_custody]

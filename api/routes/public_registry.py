@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from sqlalchemy import select
 from api.auth import anyone
 from api.gateway import Gateway, gateway
 from api.schemas import Page, page
-from settlement import certificate_signatures, certificates, compliance, registry_views
+from settlement import certificate_signatures, certificates, registry_views
 from settlement.tables.registry import Batch, Methodology, Project, Retirement
 
 router = APIRouter(tags=["registry"], dependencies=[Depends(anyone)])
@@ -79,12 +78,6 @@ def verify_key(exchange: Exchange) -> dict[str, Any]:
     """The public key that the signatures of certificates are checked with."""
     public_key = certificate_signatures.public_key(exchange.certificate_key)
     return {"algorithm": "Ed25519", "public_key": public_key}
-
-
-@router.get("/schemes")
-def schemes() -> dict[str, Any]:
-    """The offset rules of every scheme and open compliance year."""
-    return {"items": compliance.show_schemes(time.time_ns()), "next_cursor": None}
 
 
 def _newest_first(

@@ -85,11 +85,29 @@ def add_project(
             account=identity.account_number(session, body.account),
             symbol=body.symbol,
             project_id=body.project_id,
+            labels=body.labels or (),
         )
         project = registry.add_project(session, new)
         subject = {"project_id": project.project_id}
         identity.audit(session, known.username, "project_added", subject)
         return project
+
+    return registry_views.show_project(exchange.database.write(work).result())
+
+
+@router.put("/projects/{project_id}/labels")
+def label_project(
+    project_id: str,
+    body: Annotated[requests.LabelsBody, Depends(json_body(requests.LabelsBody))],
+    known: Registrar,
+    exchange: Exchange,
+) -> dict[str, Any]:
+    """Say what is confirmed of a project, such as co2_only, in place of what was before."""
+
+    def work(session: Session) -> Project:
+        subject = {"project_id": project_id, "labels": body.labels}
+        identity.audit(session, known.username, "project_labelled", subject)
+        return registry.set_labels(session, project_id, body.labels)
 
     return registry_views.show_project(exchange.database.write(work).result())
 
@@ -107,6 +125,7 @@ def issue_batch(
         vintage=requests.parse_year(body.vintage, "vintage"),
         quantity=parse_quantity(body.quantity),
         serial_prefix=requests.parse_prefix(body.serial_prefix),
+        first_day=requests.parse_day(body.first_day, "first_day"),
         issue_key=None if idempotency_key is None else f"{known.account}/{idempotency_key}",
     )
 

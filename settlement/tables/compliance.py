@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from settlement.tables.base import Base
@@ -21,7 +21,11 @@ class SchemeYear(Base):
 
 
 class Obligation(Base):
-    """What an account may offset: a ratio of its base, rounded down to whole tonnes."""
+    """What an account must surrender, and how much of it may be offset.
+
+    The cap is a ratio of the base, rounded down to whole tonnes. Allowances are surrendered
+    elsewhere and reported here; `is_penalised` says that a penalty has followed a shortfall.
+    """
 
     __tablename__ = "obligations"
     __table_args__ = (
@@ -35,6 +39,9 @@ class Obligation(Base):
     scheme_number: Mapped[int] = mapped_column(ForeignKey("scheme_years.number"))
     base_quantity: Mapped[int]
     cap_quantity: Mapped[int]
+    obligation_quantity: Mapped[int] = mapped_column(server_default="0")
+    allowances_quantity: Mapped[int] = mapped_column(server_default="0")
+    is_penalised: Mapped[bool] = mapped_column(Boolean, server_default=false())
     # Whether the engine has taken the cap; until then it is sent again at every start.
     is_applied: Mapped[bool] = mapped_column(Boolean)
     updated_time_ns: Mapped[int]

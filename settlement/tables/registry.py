@@ -45,6 +45,8 @@ class Project(Base):
     # Where its credits trade; none: they can be held and retired, but not deposited.
     symbol: Mapped[str | None] = mapped_column(String(SYMBOL_LENGTH), index=True)
     account: Mapped[int]
+    # What the registrar confirms of it, in the words of settlement/credit_terms.toml.
+    labels: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
     created_time_ns: Mapped[int]
 
 
@@ -64,6 +66,8 @@ class Batch(Base):
     batch_id: Mapped[str] = mapped_column(String(CODE_LENGTH), unique=True)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), index=True)
     vintage: Mapped[int]
+    # The first day on which its reductions were made; none: the first of the vintage's year.
+    first_day: Mapped[int | None]
     quantity: Mapped[int]
     serial_prefix: Mapped[str] = mapped_column(String(CODE_LENGTH))
     # Within which numbers are unique: ranges of one space never meet.

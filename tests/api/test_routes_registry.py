@@ -331,13 +331,12 @@ async def test_only_the_registry_registers(stocked, path):
         ("projects", answers.Projects),
         ("registry/batches", answers.Batches),
         ("registry/retirements", answers.Retirements),
-        ("schemes", answers.Schemes),
     ],
 )
 async def test_public_lists_need_no_account_and_are_paged(stocked, path, into):
     whole = checked(await stocked.public.get(f"/v1/{path}"), into)
     assert whole["next_cursor"] is None
-    if len(whole["items"]) > 1 and path != "schemes":
+    if len(whole["items"]) > 1:
         first = (await stocked.public.get(f"/v1/{path}?limit=1")).json()
         following = f"/v1/{path}?limit=500&cursor={first['next_cursor']}"
         rest = (await stocked.public.get(following)).json()
@@ -352,6 +351,26 @@ async def test_public_lists_need_no_account_and_are_paged(stocked, path, into):
 async def test_what_does_not_exist_is_not_found(stocked, path):
     answer = await stocked.client("enterprise").get(f"/v1/{path}")
     assert problem(answer)[:2] == (404, "not_found")
+
+
+async def test_a_registrar_confirms_what_rules_ask_for(exchange):
+    registrar = await log_in(exchange, "registry")
+    project_id = (await exchange.public.get("/v1/projects")).json()["items"][0]["project_id"]
+    path = f"/v1/registry/projects/{project_id}/labels"
+    labels = {"labels": ["outside_covered_boundaries", "co2_only"]}
+    shown = checked(await registrar.put(path, json=labels), answers.Project)
+    assert shown["labels"] == ["co2_only", "outside_covered_boundaries"]
+    for body, wrong, expected in (
+        ({"labels": ["green"]}, path, (400, "invalid_request", "labels")),
+        (labels, "/v1/registry/projects/none/labels", (404, "not_found", None)),
+    ):
+        assert problem(await registrar.put(wrong, json=body)) == expected
+    batch = {"project_id": project_id, "vintage": 2025, "quantity": "5", "serial_prefix": "X"}
+    made = await registrar.post("/v1/registry/batches", json=batch | {"first_day": "2025-03-01"})
+    assert checked(made, answers.Batch, 201)["first_day"] == "2025-03-01"
+    for day in ("2026-01-01", "2025-02-30", "20250301"):
+        refused = await registrar.post("/v1/registry/batches", json=batch | {"first_day": day})
+        assert problem(refused) == (400, "invalid_request", "first_day")
 
 
 async def test_the_document_describes_every_answer(exchange):

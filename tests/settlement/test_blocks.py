@@ -26,10 +26,8 @@ def serials(chosen: list[Block]) -> list[str]:
         (Criteria(), 100, ["GD-PH-2023-1..100(100)"]),
         (Criteria(), 130, ["GD-PH-2023-1..100(100)", "GD-PH-2024-1..30(30)"]),
         (Criteria(), 10_000, ["GD-PH-2023-1..100(100)", "GD-PH-2024-1..200(200)"]),
-        (Criteria(first_vintage=2024), 5, ["GD-PH-2024-1..5(5)"]),
         (Criteria(batch_id="B00000001"), 5, ["GD-PH-2024-1..5(5)"]),
         (Criteria(symbols=("XM-CER",)), 5, []),
-        (Criteria(excluded_types=("transport",)), 5, []),
         (Criteria(), 0, []),
     ],
 )

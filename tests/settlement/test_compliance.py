@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import select
 
 from engine.codes import Purpose, Side
 from engine.times import nanoseconds
-from settlement import certificates, compliance, operations, scheme_rules
+from settlement import certificates, compliance, compliance_views, operations, scheme_rules
+from settlement.credit_terms import Credits
 from settlement.errors import Refused
-from settlement.scheme_rules import Deadline, Limits, Rule
+from settlement.scheme_rules import Deadline, Rule
 from settlement.tables.compliance import Obligation
 from settlement.tables.registry import Operation
 
@@ -48,7 +49,7 @@ def surrender(credit_registry, quantity: int, year: int = 2026, key=None):
 
 
 def headroom(credit_registry, account: int = 1, year: int | None = 2026):
-    return compliance.headroom(
+    return compliance_views.headroom(
         credit_registry.database, credit_registry.exchange, account, "demo", year
     )
 
@@ -68,7 +69,14 @@ def headroom(credit_registry, account: int = 1, year: int | None = 2026):
 )
 def test_a_cap_is_rounded_down_in_integers(ratio_ppm, base, cap):
     rule = Rule(
-        scheme="s", name="n", first_year=1, ratio_ppm=ratio_ppm, base="b", source="", verified=False
+        scheme="s",
+        name="n",
+        name_zh="n",
+        first_year=1,
+        ratio_ppm=ratio_ppm,
+        base="allocation",
+        source="",
+        deadline=Deadline(years_after=1, month=1, day=1),
     )
     assert rule.cap(base) == cap
 
@@ -84,17 +92,16 @@ def test_a_cap_is_rounded_down_in_integers(ratio_ppm, base, cap):
 )
 def test_a_year_is_open_from_its_start_to_its_deadline(moment, years):
     time_ns = nanoseconds(datetime.fromisoformat(moment))
-    assert scheme_rules.rule("demo").open_years(time_ns) == years
+    assert scheme_rules.scheme("demo").open_years(time_ns) == years
 
 
 def test_schemes_are_shown_as_published():
-    shown = compliance.show_schemes(NOW_NS)
-    assert [(item["scheme"], item["year"]) for item in shown] == [
-        ("demo", 2026),
-        ("national", 2026),
-    ]
+    shown = {(item["scheme"], item["year"]): item for item in compliance_views.show_schemes(NOW_NS)}
+    assert [year for scheme, year in shown if scheme == "national"] == [2026, 2025, 2021]
+    assert not shown["guangdong", 2017]["open"]
+    assert shown["guangdong", 2017]["scheme_quota"] == "1500000"
     assert (
-        shown[0].items()
+        shown["demo", 2026].items()
         >= {
             "ratio": "0.05",
             "base": "surrender_obligation",
@@ -103,7 +110,8 @@ def test_schemes_are_shown_as_published():
             "verified": False,
         }.items()
     )
-    assert (shown[1]["scheme_quota"], shown[1]["deadline"]) == (None, None)
+    national = shown["national", 2025]
+    assert (national["scheme_quota"], national["deadline"]) == (None, "2026-12-31T16:00:00.000000Z")
 
 
 def test_an_obligation_gives_the_engine_its_cap(capped):
@@ -223,16 +231,16 @@ def test_a_surrender_above_the_cap_gives_everything_back(capped):
 
 
 def with_rule(monkeypatch, **changes) -> None:
-    rule = scheme_rules.rule("demo").model_copy(update=changes)
-    monkeypatch.setattr(compliance, "rule", lambda scheme: rule)
+    rule = scheme_rules.rule("demo", 2026).model_copy(update=changes)
+    monkeypatch.setattr(compliance, "rule", lambda scheme, year: rule)
 
 
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"limits": Limits(symbols=("XM-CER",))}, "insufficient_credits"),
-        ({"limits": Limits(excluded_types=("transport",))}, "insufficient_credits"),
-        ({"limits": Limits(first_vintage=2025)}, "insufficient_credits"),
+        ({"admitted": (Credits(symbols=("XM-CER",)),)}, "insufficient_credits"),
+        ({"admitted": (Credits(excluded_types=("transport",)),)}, "insufficient_credits"),
+        ({"admitted": (Credits(reductions_from=date(2025, 1, 1)),)}, "insufficient_credits"),
         ({"deadline": Deadline(years_after=0, month=11, day=19)}, "not_eligible"),
         ({"scheme_quota": 9}, "offset_cap_exceeded"),
     ],

@@ -63,6 +63,18 @@ export interface ActivityBody {
   sources: (SourceBody)[];
 }
 
+export interface AdmittedCredits {
+  symbols: (string)[];
+  types: (string)[];
+  excluded_types: (string)[];
+  regions: (string)[];
+  excluded_regions: (string)[];
+  methodologies: (string)[];
+  labels: (string)[];
+  reductions_from: string | null;
+  reductions_until: string | null;
+}
+
 export interface AmendBody {
   price?: string | null;
   quantity?: string | null;
@@ -142,6 +154,7 @@ export interface Batch {
   region: string;
   symbol: string | null;
   vintage: number;
+  first_day: string;
   quantity: string;
   serial_prefix: string;
   serials: SerialSpan;
@@ -160,6 +173,7 @@ export interface BatchInFull {
   region: string;
   symbol: string | null;
   vintage: number;
+  first_day: string;
   quantity: string;
   serial_prefix: string;
   serials: SerialSpan;
@@ -375,6 +389,87 @@ export interface ClosingPrice {
 export interface ClosingPriceBody {
   thin_market_quantity: string;
   source: string;
+}
+
+export interface ComplianceAlert {
+  kind: "application_deadline" | "deadline" | "held_above_limit" | "overdue";
+  level: "notice" | "urgent" | "warning";
+  obligation_id: string;
+  account: string;
+  scheme: string;
+  name: string;
+  name_zh: string;
+  year: number;
+  shortfall: string;
+  until: string;
+  days_left: number;
+  detail: string;
+  detail_zh: string;
+}
+
+export interface ComplianceAlerts {
+  items: (ComplianceAlert)[];
+  next_cursor: string | null;
+}
+
+export interface ComplianceObligation {
+  obligation_id: string;
+  account: string;
+  scheme: string;
+  name: string;
+  name_zh: string;
+  year: number;
+  base: "actual_emissions" | "allocation" | "surrender_obligation" | "taxable_emissions";
+  base_quantity: string;
+  ratio: string;
+  cap: string;
+  used: string;
+  held: string;
+  open_orders: string;
+  headroom: string;
+  scheme_quota_left: string | null;
+  parts: (PartOfOffset)[];
+  obligation_quantity: string;
+  allowances_surrendered: string;
+  shortfall: string;
+  status: "in_default" | "met" | "open";
+  penalised: boolean;
+  application_deadline: string | null;
+  deadline: string;
+  updated_at: string;
+}
+
+export interface ComplianceObligations {
+  items: (ComplianceObligation)[];
+  next_cursor: string | null;
+}
+
+export interface CompliancePreview {
+  scheme: string;
+  year: number;
+  action: "purchase" | "surrender";
+  quantity: string;
+  symbol: string | null;
+  allowed: boolean;
+  before: ComplianceStanding;
+  after: ComplianceStanding | null;
+  serials: (SerialRange)[];
+  problem: Record<string, unknown> | null;
+}
+
+export interface ComplianceShortfalls {
+  items: (ComplianceObligation)[];
+  totals: (ShortfallTotal)[];
+  next_cursor: string | null;
+}
+
+export interface ComplianceStanding {
+  cap: string;
+  used: string;
+  held: string;
+  open_orders: string;
+  headroom: string;
+  scheme_quota_left: string | null;
 }
 
 export interface Credit {
@@ -666,6 +761,7 @@ export interface IssueBody {
   vintage: number | string;
   quantity: string;
   serial_prefix: string;
+  first_day?: string | null;
 }
 
 export interface Key {
@@ -687,10 +783,17 @@ export interface Keys {
   next_cursor: string | null;
 }
 
-export interface Limits {
-  symbols: (string)[];
-  excluded_types: (string)[];
-  first_vintage: number | null;
+export interface LabelsBody {
+  labels: (string)[];
+}
+
+export interface LimitOfPart {
+  name: string;
+  name_zh: string;
+  maximum: string;
+  of: "base" | "cap" | "surrendered";
+  credits: AdmittedCredits | null;
+  other_than: AdmittedCredits | null;
 }
 
 export interface Listing {
@@ -742,19 +845,12 @@ export interface MethodologyBody {
   status?: "draft" | "published" | "withdrawn";
 }
 
-export interface Obligation {
-  account: string;
-  scheme: string;
-  year: number;
-  base_quantity: string;
-  cap: string;
-}
-
 export interface ObligationBody {
   account: string;
   scheme: string;
   year: number | string;
   base_quantity: string;
+  obligation_quantity?: string | null;
 }
 
 export interface Obligations {
@@ -847,6 +943,13 @@ export interface OwnLimits {
   requests: Record<string, RateLimitNow>;
 }
 
+export interface PartOfOffset {
+  name: string;
+  name_zh: string;
+  used: string;
+  left: string;
+}
+
 export interface PhaseBody {
   phase: "call_auction" | "closed" | "continuous" | "halted" | "pre_open";
   symbol?: string | null;
@@ -884,6 +987,14 @@ export interface Preview {
   sequence: number;
 }
 
+export interface PreviewBody {
+  scheme: string;
+  action: "purchase" | "surrender";
+  quantity: string;
+  year?: number | string | null;
+  symbol?: string | null;
+}
+
 export interface PreviewFees {
   maker: string;
   taker: string;
@@ -913,6 +1024,7 @@ export interface Project {
   region: string;
   type: string;
   symbol: string | null;
+  labels: (string)[];
   created_at: string;
 }
 
@@ -924,6 +1036,7 @@ export interface ProjectBody {
   account: string;
   symbol?: string | null;
   project_id?: string | null;
+  labels?: (string)[] | null;
 }
 
 export interface Projects {
@@ -1007,6 +1120,12 @@ export interface Reconciliation {
   breaks: (Break)[];
 }
 
+export interface ReportBody {
+  reason: string;
+  allowances_surrendered?: string | null;
+  penalised?: boolean | null;
+}
+
 export interface ResumeBody {
   symbol?: string | null;
 }
@@ -1048,14 +1167,25 @@ export interface Retirements {
 export interface Scheme {
   scheme: string;
   name: string;
+  name_zh: string;
   year: number;
+  open: boolean;
   ratio: string;
-  base: string;
-  limits: Limits;
+  base: "actual_emissions" | "allocation" | "surrender_obligation" | "taxable_emissions";
+  limits: SchemeLimits;
   scheme_quota: string | null;
-  deadline: string | null;
+  deadline: string;
+  note: string | null;
   source: string;
   verified: boolean;
+  unverified: (string)[];
+}
+
+export interface SchemeLimits {
+  admitted: (AdmittedCredits)[];
+  parts: (LimitOfPart)[];
+  firm_limit: string | null;
+  application_deadline: string | null;
 }
 
 export interface Schemes {
@@ -1148,6 +1278,18 @@ export interface SettlementTotals {
   breaks: number;
 }
 
+export interface ShortfallTotal {
+  scheme: string;
+  year: number;
+  obligations: number;
+  in_default: number;
+  penalised: number;
+  obligation_quantity: string;
+  allowances_surrendered: string;
+  used: string;
+  shortfall: string;
+}
+
 export interface SignedCertificate {
   certificate: Certificate;
   public_key: string;
@@ -1214,10 +1356,34 @@ export interface Status {
   halts: (HaltOfSymbol)[];
 }
 
+export interface Surrender {
+  certificate_id: string | null;
+  kind: "imported" | "retirement" | "surrender";
+  quantity: string;
+  beneficiary: string;
+  reason: string;
+  details: string | null;
+  event_id: string | null;
+  scheme: string | null;
+  year: number | null;
+  retired_at: string;
+  verify_path: string | null;
+  serials: (SerialRange)[];
+  credits: (Credit)[];
+  account: string | null;
+}
+
 export interface SurrenderBody {
   scheme: string;
   year: number | string;
   quantity: string;
+  symbol?: string | null;
+  batch_id?: string | null;
+}
+
+export interface Surrenders {
+  items: (Surrender)[];
+  next_cursor: string | null;
 }
 
 export interface TakeBody {

@@ -20,6 +20,7 @@ const t = texts(
     overview: "Overview",
     trade: "Trade",
     offset: "Offset",
+    compliance: "Compliance",
     quotes: "Market maker",
     operator: "Operator",
     registry: "Registry",
@@ -31,6 +32,7 @@ const t = texts(
     overview: "概览",
     trade: "交易",
     offset: "抵消",
+    compliance: "履约",
     quotes: "做市",
     operator: "运营",
     registry: "登记簿",
@@ -59,6 +61,12 @@ export const PAGES: readonly Page[] = [
     title: () => t("offset"),
     roles: ["trader", "event_organiser", "compliance"],
     load: () => import("../pages/offset/Offset.svelte"),
+  },
+  {
+    path: "compliance",
+    title: () => t("compliance"),
+    roles: ["compliance"],
+    load: () => import("../pages/compliance/Compliance.svelte"),
   },
   {
     path: "quotes",
