@@ -200,6 +200,17 @@ async def test_the_auction_shows_what_it_would_come_to(exchange, reader, quoted)
     await expect(middle).to_contain_text("20 t would trade; surplus 10 t")
 
 
+async def test_a_halt_is_told_at_once(quoted, exchange, reader):
+    """An operator's halt reaches every page, with his reason, whatever instrument it shows."""
+    page = (window := await reader(language="zh")).page
+    await window.open(f"trade/{SYMBOL}")
+    await expect(page.get_by_role("status").first).to_have_text("实时")
+    operator = exchange.client("operator")
+    halt = {"symbol": "XM-CER", "phase": "halted", "reason": "registry is down"}
+    assert (await operator.post("/v1/operator/sessions", json=halt)).status_code == 200
+    await expect(page.locator(".toasts")).to_contain_text("XM-CER：已停牌。registry is down")
+
+
 async def test_the_charts_are_drawn(quoted, exchange, reader):
     """Candles come with the first tab, the depth with the second; both draw on a canvas."""
     page = (window := await reader()).page
