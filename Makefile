@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 # The pages are built with the package, and again here when their sources have changed.
-.PHONY: run pages test check coverage bench sim soak lock clean
+.PHONY: run pages test check coverage bench sim soak fuzz lock clean
 
 run: pages
 	$(BIN)/puhui serve --demo
@@ -33,6 +33,10 @@ sim: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	PUHUI_KILLS=200 $(BIN)/pytest tests/faults/test_kill_core.py -k random_instants
+
+# Generated requests to every operation of the OpenAPI, another seed each time.
+fuzz: $(VENV)/.dev
+	PUHUI_FUZZ_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/pytest tests/api/test_openapi_conformance.py
 
 # The engine as plain Python: which of its lines no test reaches.
 coverage: $(VENV)/.dev

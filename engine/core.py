@@ -26,6 +26,7 @@ from engine.event_log import EVENTS_FOLDER, EventLog
 from engine.group_commit import GroupCommit
 from engine.journal import JOURNAL_FOLDER, Journal
 from engine.link import (
+    HEADER,
     SOCKET_NAME,
     FrameKind,
     LinkError,
@@ -62,7 +63,7 @@ class _InFlight(NamedTuple):
     """A batch that was matched and is not yet known to be durable."""
 
     last_sequence: int
-    payload: bytes
+    whole_frame: bytes  # what subscribers are sent; the engine's events are soon overwritten
     taken_ns: int
     answers: list[tuple[ServerLink, int, bytes]]
 
@@ -337,10 +338,11 @@ class Core:
                 if not is_lone:
                     self._commit.put(batch)
                 taken_ns = time.perf_counter_ns()
-                payload = self._engine.apply(batch).tobytes()
+                events = self._engine.apply(batch).data
                 self._matching.note(time.perf_counter_ns() - taken_ns)
                 last_sequence = int(batch[-1]["sequence"])
-                self._in_flight.append(_InFlight(last_sequence, payload, taken_ns, []))
+                whole_frame = frame(FrameKind.EVENTS, last_sequence, events)
+                self._in_flight.append(_InFlight(last_sequence, whole_frame, taken_ns, []))
                 self._await_due()
                 if is_lone:
                     self._release(self._journal.append(batch))
@@ -375,10 +377,9 @@ class Core:
         try:
             while self._in_flight and self._in_flight[0].last_sequence <= durable_sequence:
                 batch = self._in_flight.popleft()
-                events = np.frombuffer(batch.payload, EVENT)
-                whole_frame = frame(FrameKind.EVENTS, batch.last_sequence, batch.payload)
+                events = np.frombuffer(batch.whole_frame, EVENT, offset=HEADER.size)
                 for link in self._links:
-                    link.release(events, whole_frame)
+                    link.release(events, batch.whole_frame)
                 for link, tag, answer in batch.answers:
                     link.send_answer(tag, answer)
                 self._event_log.append(events)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from sqlalchemy import ScalarSelect, or_, select
+from sqlalchemy import ScalarSelect, func, or_, select
 from sqlalchemy.orm import Session
 
 from engine.codes import Side
@@ -155,6 +155,24 @@ def trades_since(session: Session, time_ns: int) -> Iterator[tuple[Trade, str]]:
             return
         last_trade_id = portion[-1][0].trade_id
         session.expunge_all()
+
+
+def last_trade_id(session: Session) -> int:
+    """The latest trade that is written; 0 if there is none."""
+    return session.scalar(select(func.max(Trade.trade_id))) or 0
+
+
+def tape(session: Session, instrument: int, before: int, limit: int) -> list[Trade]:
+    """An instrument's trades with an id under `before`, newest first."""
+    # The index is by sequence: trades of one command have one, and later trades none that is lower.
+    earlier = select(Trade.sequence).where(Trade.trade_id < before).order_by(Trade.trade_id.desc())
+    query = select(Trade).where(
+        Trade.instrument == instrument,
+        Trade.trade_id < before,
+        Trade.sequence <= earlier.limit(1).scalar_subquery(),
+    )
+    newest_first = query.order_by(Trade.sequence.desc(), Trade.trade_id.desc())
+    return list(session.scalars(newest_first.limit(limit)))
 
 
 def fill_of(trade: Trade, is_maker: bool) -> Fill:

@@ -172,7 +172,7 @@ async def test_chinese_problems(shared_stream: Connect) -> None:
     """Problems come in the language that the handshake asked for."""
     async with shared_stream(additional_headers={"Accept-Language": "zh-CN"}) as client:
         error = (await client.ask("order.cancel_all"))["error"]
-        assert error["detail"] == "需要有效的身份凭证。"
+        assert error["detail"] == "请先登录。"
 
 
 async def test_unsubscribing_is_silence(exchange: Exchange, stream: Connect) -> None:

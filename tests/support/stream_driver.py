@@ -13,6 +13,8 @@ import uvicorn
 from exchange_driver import Exchange
 from websockets.asyncio.client import ClientConnection, connect
 
+from api.processes import server_config
+
 SYMBOL = "GD-PHCER"
 
 
@@ -67,16 +69,10 @@ Connect = Callable[..., Any]
 
 @asynccontextmanager
 async def serving(exchange: Exchange) -> AsyncIterator[int]:
-    """The exchange on a port of its own, which is given."""
+    """The exchange on a port of its own, which is given, with the limits of a real gateway."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        exchange.app,
-        ws="websockets-sansio",
-        ws_max_size=1 << 20,
-        ws_per_message_deflate=False,
-        lifespan="off",
-        log_config=None,
-    )
+    config = server_config(exchange.app, exchange.gateway.settings)
+    config.lifespan = "off"
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
