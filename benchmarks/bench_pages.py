@@ -161,7 +161,7 @@ async def _compare(page: Page, url: str) -> int:
         book = (await client.get(f"/v1/market/{SYMBOL}/book?depth=11")).json()
     wanted = [level[0] for level in [*book["asks"][::-1], *book["bids"]]]
     await expect(page.locator(_PRICES)).to_have_text(wanted)
-    status = await page.locator("header [role=status]").text_content() or ""
+    status = await page.get_by_test_id("connection").text_content() or ""
     healed = re.search(r"\d+", status)
     return int(healed[0]) if healed else 0
 
