@@ -72,6 +72,8 @@ def settle_exports(
 
     An export to a registry without an adapter waits for the registrar.
     """
+    if not registries:
+        return 0
     with database.read() as session:
         waiting = session.scalars(
             select(Operation)

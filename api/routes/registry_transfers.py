@@ -229,7 +229,7 @@ def _refuse_if_answered(exchange: Gateway, export_id: str) -> None:
     """Two who decide could both let the credits live, here and there."""
     with exchange.database.read() as session:
         known = set_aside.find(session, export_id, set_aside.EXPORT)
-    if known.body["to_registry"] in exchange.outside_registries:
+    if known.body["to_registry"] in exchange.settings.outside_registries:
         raise Problem(
             "conflict",
             "That registry answers by itself.",
