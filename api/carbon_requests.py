@@ -45,7 +45,7 @@ class ActBody(Body):
     amount: str
 
 
-class ReportBody(Body):
+class ActsBody(Body):
     """POST /v1/points/reports: acts of one scene, taken in all or none."""
 
     scene: str

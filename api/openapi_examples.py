@@ -144,7 +144,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
         "evidence": "Invoices of the year",
     },
     "ConsentBody": {"consents_to_aggregation": True},
-    "ReportBody": {
+    "ActsBody": {
         "scene": "bus_ride",
         "acts": [
             {"act_id": "T-1", "account": "organiser", "day": "2026-03-01", "amount": "1"},

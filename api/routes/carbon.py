@@ -147,7 +147,7 @@ def rules() -> dict[str, Any]:
 
 @router.post("/points/reports", status_code=201)
 def report(
-    body: Annotated[bodies.ReportBody, Depends(json_body(bodies.ReportBody))],
+    body: Annotated[bodies.ActsBody, Depends(json_body(bodies.ActsBody))],
     known: Holder,
     exchange: Exchange,
 ) -> dict[str, Any]:

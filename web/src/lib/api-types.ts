@@ -70,6 +70,11 @@ export interface ActivityBody {
   sources: (SourceBody)[];
 }
 
+export interface ActsBody {
+  scene: string;
+  acts?: (ActBody)[];
+}
+
 export interface AdmittedCredits {
   symbols: (string)[];
   types: (string)[];
@@ -1464,6 +1469,12 @@ export interface Regions {
   next_cursor: string | null;
 }
 
+export interface ReportBody {
+  reason: string;
+  allowances_surrendered?: string | null;
+  penalised?: boolean | null;
+}
+
 export interface ResumeBody {
   symbol?: string | null;
 }
@@ -1903,15 +1914,4 @@ export interface VoteBody {
   expert: string;
   choice: "abstain" | "approve" | "reject";
   reason?: string | null;
-}
-
-export interface api.carbon_requests.ReportBody {
-  scene: string;
-  acts?: (ActBody)[];
-}
-
-export interface api.compliance_requests.ReportBody {
-  reason: string;
-  allowances_surrendered?: string | null;
-  penalised?: boolean | null;
 }
