@@ -299,9 +299,8 @@ def _refuse_overlaps(table: str, within: str, first: str, last: str) -> None:
     """
     name = f"ck_{table}_overlap"
     overlaps = (
-        f"EXISTS (SELECT 1 FROM (SELECT {last} AS ends FROM {table} WHERE {within} = NEW.{within}"
-        f" AND {first} <= NEW.{last} AND number <> NEW.number ORDER BY {first} DESC LIMIT 1)"
-        f" AS other WHERE other.ends >= NEW.{first})"
+        f"(SELECT {last} FROM {table} WHERE {within} = NEW.{within} AND {first} <= NEW.{last}"
+        f" AND number <> NEW.number ORDER BY {first} DESC LIMIT 1) >= NEW.{first}"
     )
     changes = {"insert": "INSERT", "update": f"UPDATE OF {within}, {first}, {last}"}
     if op.get_bind().dialect.name == "sqlite":
