@@ -314,7 +314,9 @@ class FlowMaker:
             CommandKind.ROLL_DAY,
             instrument=instrument,
             reference_price_ticks=centre + random.choice((-7, -2, 0, 0, 3, 9, 900)),
-            trading_day=min(self._days[instrument] + random.choice((0, 1, 1, 1, 3)), MAX_TRADING_DAY),
+            trading_day=min(
+                self._days[instrument] + random.choice((0, 1, 1, 1, 3)), MAX_TRADING_DAY
+            ),
         )
 
     def _target(self, random: Random) -> dict[str, int]:
