@@ -31,8 +31,13 @@ sim: $(VENV)/.dev
 	PYTHONPATH=.:tests/support:tests/simulation $(BIN)/python tests/simulation/simulation.py \
 	  $(if $(SEED),$(SEED) 1,$(FIRST) $(SEEDS))
 
+# A generated year of trading and of all operations; the books are compared after every day.
+year: $(VENV)/.dev
+	PUHUI_DAYS=250 $(BIN)/pytest tests/settlement/test_year.py --timeout 7200
+
 soak: $(VENV)/.dev
 	PUHUI_KILLS=200 $(BIN)/pytest tests/faults/test_kill_core.py -k random_instants
+	PUHUI_KILLS=100 $(BIN)/pytest tests/settlement/test_clearing_processes.py -k random_instants --timeout 3600
 
 # Generated requests to every operation of the OpenAPI, another seed each time.
 fuzz: $(VENV)/.dev

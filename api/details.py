@@ -132,6 +132,7 @@ _SENTENCES: dict[str, str] = {
     "A symbol is needed.": "须填写交易品种代码。",
     "The channel is not subscribed to.": "未订阅该频道。",
     "Only {} replays events.": "仅 {} 支持事件重放。",
+    "It is for {}.": "仅适用于 {}。",
     # --- Negotiated trades ---
     "The end is after the start.": "结束时间须晚于开始时间。",
     "The end must be in the future.": "结束时间须在将来。",
