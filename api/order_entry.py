@@ -131,8 +131,7 @@ async def _placed(
     if reply["code"] == Code.DUPLICATE_CLIENT_ORDER_ID:
         first_id = int(events[:1].view(records.ADMIN_EVENT)["order_id"][0])
         command = prepared.command.view(records.ORDER_COMMAND)[0]
-        account = int(command["account"])
-        earlier = await gateway.find_order(account, OrderName(order_id=first_id))
+        earlier = await gateway.find_order(int(command["account"]), OrderName(order_id=first_id))
         if earlier is not None and is_same_order(command, earlier):
             return gateway.render_order(earlier), True
         extra: dict[str, Any] = {} if earlier is None else {"order_id": str(first_id)}
@@ -338,8 +337,7 @@ async def _submit(gateway: Gateway, prepared: list[Prepared]) -> list[Records]:
     try:
         return await gateway.core.submit(commands)
     except ExecutionUnknown:
-        urls = [each.query_url for each in prepared]
-        raise Problem("execution_unknown", query_url=urls[0]) from None
+        raise Problem("execution_unknown", query_url=prepared[0].query_url) from None
 
 
 def refusal(reply: Any, instrument: Instrument | None, command: Records) -> Problem:
