@@ -14,6 +14,7 @@ from api.compliance_answers import COMPLIANCE_ANSWERS
 from api.event_answers import EVENT_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.negotiation_answers import NEGOTIATION_ANSWERS
+from api.oversight_answers import OVERSIGHT_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
 from api.settlement_answers import SETTLEMENT_ANSWERS
 
@@ -387,4 +388,5 @@ ANSWERS: dict[tuple[str, str], type] = {
     **SETTLEMENT_ANSWERS,
     **MARKET_RULE_ANSWERS,
     **EVENT_ANSWERS,
+    **OVERSIGHT_ANSWERS,
 }

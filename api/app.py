@@ -18,7 +18,9 @@ from api.routes import (
     accounts,
     auctions,
     block_trades,
+    complaints,
     compliance,
+    disclosure,
     events,
     fills,
     keys,
@@ -31,6 +33,7 @@ from api.routes import (
     registry,
     sessions,
     settlements,
+    surveillance,
 )
 from api.settings import Settings
 
@@ -50,6 +53,9 @@ _ROUTES = (
     compliance,
     events,
     settlements,
+    disclosure,
+    complaints,
+    surveillance,
     limits,
     accounts,
     operator,

@@ -8,6 +8,7 @@ from settlement.tables import (
     ledger,
     market_rules,
     negotiated,
+    oversight,
     registry,
     trading,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "ledger",
     "market_rules",
     "negotiated",
+    "oversight",
     "registry",
     "trading",
 ]
