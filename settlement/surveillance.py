@@ -322,7 +322,7 @@ def _entered_lots(session: Session, trades: Sequence[TradeFact]) -> dict[int, in
     for start in range(0, len(ids), CHUNK):
         query = select(Order.order_id, Order.entered_quantity_lots)
         chunk = ids[start : start + CHUNK]
-        found |= dict(session.execute(query.where(Order.order_id.in_(chunk))))
+        found |= dict(session.execute(query.where(Order.order_id.in_(chunk))).all())
     return found
 
 

@@ -131,6 +131,8 @@ def spoofing(
         for account, order_id, side in trade.sides():
             key = owner_of(account), int(Side.BUY if side == Side.SELL else Side.SELL)
             beside = books[key].at(trade.time_ns) if key in books else []
+            if not beside:
+                continue
             lots = sum(order.quantity_lots for order in beside)
             dwarfed_lots = entered_lots[order_id] * rule.size_factor_milli
             if lots >= rule.minimum_quantity and lots * 1_000 >= dwarfed_lots:
