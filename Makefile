@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 # The pages are built with the package, and again here when their sources have changed.
-.PHONY: run pages test check coverage bench sim soak lock clean
+.PHONY: run pages test check coverage bench sim soak fuzz lock clean
 
 run: pages
 	$(BIN)/puhui serve --demo
@@ -31,8 +31,17 @@ sim: $(VENV)/.dev
 	PYTHONPATH=.:tests/support:tests/simulation $(BIN)/python tests/simulation/simulation.py \
 	  $(if $(SEED),$(SEED) 1,$(FIRST) $(SEEDS))
 
+# A generated year of trading and of all operations; the books are compared after every day.
+year: $(VENV)/.dev
+	PUHUI_DAYS=250 $(BIN)/pytest tests/settlement/test_year.py --timeout 7200
+
 soak: $(VENV)/.dev
 	PUHUI_KILLS=200 $(BIN)/pytest tests/faults/test_kill_core.py -k random_instants
+	PUHUI_KILLS=100 $(BIN)/pytest tests/settlement/test_clearing_processes.py -k random_instants --timeout 3600
+
+# Generated requests to every operation of the OpenAPI, another seed each time.
+fuzz: $(VENV)/.dev
+	PUHUI_FUZZ_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/pytest tests/api/test_openapi_conformance.py
 
 # The engine as plain Python: which of its lines no test reaches.
 coverage: $(VENV)/.dev
@@ -73,4 +82,4 @@ lock:
 	  -o requirements/bench.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .numba_cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .numba_cache .pytest_cache .mypy_cache .ruff_cache web/dist web/node_modules

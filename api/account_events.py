@@ -13,17 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from api.binary_commands import select
+from api import record_kernels
 from engine.codes import EventKind
-from engine.records import ADMIN_EVENT, EVENT, ORDER_EVENT, TRADE_EVENT
+from engine.records import EVENT
 
 Records = np.ndarray[Any, np.dtype[Any]]
 
 # By kind: which layout says whose the event is. Others are no account's (instruments, phases), or
 # the operator's (limits).
-_NOBODYS, _ORDER, _TRADE, _ADMIN = range(4)
-_LAYOUT = np.zeros(256, np.uint8)
-_LAYOUT[
+_OWNERS = np.zeros(256, np.uint8)
+_OWNERS[
     [
         EventKind.ORDER_ACCEPTED,
         EventKind.ORDER_CANCELLED,
@@ -31,9 +30,9 @@ _LAYOUT[
         EventKind.ORDER_TRIGGERED,
         EventKind.ORDER_REFRESHED,
     ]
-] = _ORDER
-_LAYOUT[EventKind.TRADE] = _TRADE
-_LAYOUT[
+] = record_kernels.OF_ORDER
+_OWNERS[EventKind.TRADE] = record_kernels.OF_TRADE
+_OWNERS[
     [
         EventKind.COMMAND_REFUSED,
         EventKind.ORDERS_CANCELLED,
@@ -45,32 +44,27 @@ _LAYOUT[
         EventKind.ACCOUNT_BLOCKED,
         EventKind.ACCOUNT_UNBLOCKED,
     ]
-] = _ADMIN
-_SIDES = ("maker", "taker")
-_OF_A_SIDE = ("account", "order_id", "remaining_lots", "fee_fen", "purpose")
+] = record_kernels.OF_ADMIN
 
 
-def events_of(events: Records, account: int) -> Records:
-    """The account's own among the events: copies, with what is others' taken out."""
-    layouts = _LAYOUT[events["kind"]]
-    is_mine = (layouts == _ORDER) & (events.view(ORDER_EVENT)["account"] == account)
-    is_mine |= (layouts == _ADMIN) & (events.view(ADMIN_EVENT)["account"] == account)
-    trades = events.view(TRADE_EVENT)
-    is_trade = layouts == _TRADE
-    if is_trade.any():
-        for side in _SIDES:
-            is_mine |= is_trade & (trades[f"{side}_account"] == account)
-    mine = select(events, is_mine)
-    mine["request_id"] = 0
-    mine["gateway"] = 0
-    if is_trade.any():
-        own_trades = mine.view(TRADE_EVENT)
-        is_trade = mine["kind"] == EventKind.TRADE
-        for side in _SIDES:
-            is_others = is_trade & (own_trades[f"{side}_account"] != account)
-            for name in _OF_A_SIDE:
-                own_trades[f"{side}_{name}"][is_others] = 0
-    return mine
+def events_of(events: Records, account: int, *, with_own_quotes: bool = True) -> Records:
+    """The account's own among the events: copies, with what is others' taken out.
+
+    Without own quotes those are left out that only say what became of a SET_QUOTE's orders: its
+    reply names them, and trades come all the same.
+    """
+    own = np.empty(len(events), EVENT)
+    if not len(events):
+        return own
+    count = record_kernels.run(
+        record_kernels.copy_own_events,
+        np.frombuffer(events, record_kernels.EVENTS),
+        account,
+        _OWNERS,
+        with_own_quotes,
+        np.frombuffer(own, record_kernels.EVENTS),
+    )
+    return own[:count]
 
 
 class Listener:
@@ -78,6 +72,7 @@ class Listener:
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self.account = 0
+        self.with_own_quotes = True
         self._send = send
         self._parts: list[Records] = []
         self._loop = asyncio.get_running_loop()
@@ -96,10 +91,9 @@ class Listener:
     def name_replies(self, sequences: np.ndarray, request_ids: np.ndarray) -> None:
         """Put the client's request ids into the latest records: the first of each command."""
         if self._parts:
-            latest = self._parts[-1]
-            places = np.searchsorted(latest["sequence"], sequences)
-            assert np.array_equal(latest["sequence"][places], sequences)
-            latest["request_id"][places] = request_ids
+            latest = np.frombuffer(self._parts[-1], record_kernels.EVENTS)
+            named = record_kernels.run(record_kernels.name_replies, latest, sequences, request_ids)
+            assert named == len(sequences), "a reply is not among the account's events"
 
     def _flush(self) -> None:
         parts, self._parts = self._parts, []
@@ -110,31 +104,30 @@ class AccountEvents:
     """Who listens to which account."""
 
     def __init__(self) -> None:
-        self._listeners: dict[int, list[Listener]] = {}
+        # By account, and whether own quotes are wanted.
+        self._listeners: dict[tuple[int, bool], list[Listener]] = {}
         # Reading the past is work for the core; so many at a time do it.
         self.replays = asyncio.Semaphore(2)
 
-    def connect(self, listener: Listener, account: int) -> None:
-        """Send the account's events from now on."""
+    def connect(self, listener: Listener, account: int, *, with_own_quotes: bool = True) -> None:
+        """Send the account's events from now on; see `events_of`."""
         self.disconnect(listener)
-        listener.account = account
-        self._listeners.setdefault(account, []).append(listener)
+        listener.account, listener.with_own_quotes = account, with_own_quotes
+        self._listeners.setdefault((account, with_own_quotes), []).append(listener)
 
     def disconnect(self, listener: Listener) -> None:
-        of_account = self._listeners.get(listener.account, [])
-        if listener in of_account:
-            of_account.remove(listener)
-            if not of_account:
-                del self._listeners[listener.account]
+        key = (listener.account, listener.with_own_quotes)
+        alike = self._listeners.get(key, [])
+        if listener in alike:
+            alike.remove(listener)
+            if not alike:
+                del self._listeners[key]
 
     def publish(self, events: Records) -> None:
         """Tell everybody what a batch of whole commands did."""
-        for account, listeners in self._listeners.items():
-            mine = events_of(events, account)
+        for (account, with_own_quotes), listeners in self._listeners.items():
+            mine = events_of(events, account, with_own_quotes=with_own_quotes)
             if len(mine):
                 for listener in listeners[1:]:
-                    listener.add(select(mine, np.ones(len(mine), np.bool_)))
+                    listener.add(mine.copy())
                 listeners[0].add(mine)
-
-
-assert EVENT.itemsize == ADMIN_EVENT.itemsize

@@ -12,6 +12,7 @@ import msgspec
 from api.account_answers import ACCOUNT_ANSWERS
 from api.compliance_answers import COMPLIANCE_ANSWERS
 from api.event_answers import EVENT_ANSWERS
+from api.market_answers import MARKET_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.negotiation_answers import NEGOTIATION_ANSWERS
 from api.oversight_answers import OVERSIGHT_ANSWERS
@@ -45,6 +46,7 @@ class FillOfOrder(Answer):
     quantity: str
     fee: str
     liquidity: Literal["maker", "taker"]
+    trade_type: Literal["continuous", "auction", "block", "one_way", "listed"]
     time: str
 
 
@@ -59,6 +61,7 @@ class Fill(Answer):
     quantity: str
     fee: str
     liquidity: Literal["maker", "taker"]
+    trade_type: Literal["continuous", "auction", "block", "one_way", "listed"]
     time: str
     sequence: int
 
@@ -376,11 +379,13 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/operator/state-hash"): StateHash,
     ("POST", "/v1/operator/instruments"): Instrument,
     ("POST", "/v1/operator/block-rules"): Instrument,
+    ("PUT", "/v1/operator/instruments/{symbol}/volatility"): Instrument,
     ("POST", "/v1/market/{symbol}/listings/{order_id}/take"): Order,
     ("POST", "/v1/operator/cash"): CashRequest,
     ("GET", "/v1/operator/cash"): CashRequests,
     ("POST", "/v1/operator/cash/{request_id}/approve"): CashRequest,
     ("POST", "/v1/operator/cash/{request_id}/reject"): CashRequest,
+    **MARKET_ANSWERS,
     **ACCOUNT_ANSWERS,
     **NEGOTIATION_ANSWERS,
     **REGISTRY_ANSWERS,

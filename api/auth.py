@@ -1,16 +1,18 @@
 """Who is asking: bearer tokens and signed requests, roles and scopes.
 
 What a token or key proves is cached, so the order path reads no database. A cached answer is asked
-for again after CACHE_NS, which bounds how long another gateway's revocation goes unnoticed.
+for again after CACHE_NS; what ends earlier is forgotten when this gateway hears of it
+(api.other_processes).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import time
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Generic, NamedTuple, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -35,15 +37,17 @@ _MAX_CREDENTIAL_LENGTH = 200
 
 # What a login may do by its roles; a key may do less.
 _SCOPES_BY_ROLE = {
-    "trader": {"read", "trade", "settle"},
-    "market_maker": {"read", "trade", "settle"},
-    "compliance": {"read", "trade", "settle"},
-    "event_organiser": {"read", "trade", "settle"},
+    "trader": {"read", "drop_copy", "trade", "settle"},
+    "market_maker": {"read", "drop_copy", "trade", "settle"},
+    "compliance": {"read", "drop_copy", "trade", "settle"},
+    "event_organiser": {"read", "drop_copy", "trade", "settle"},
     "registry": {"read", "settle"},
     "settlement": {"read", "settle"},
     "operator": {"read", "settle", "admin"},
     "auditor": {"read"},
 }
+# Whoever may read may have a copy of orders and fills; who has only that may read nothing else.
+COPY_SCOPES = frozenset({"read", "drop_copy"})
 # Acting in these roles, rather than reading, needs the scope.
 _SCOPE_TO_ACT = {"operator": "admin"}
 
@@ -63,6 +67,7 @@ class Caller(NamedTuple):
     key_id: str | None = None  # None: logged in with a password
 
 
+@functools.cache
 def scopes_of(roles: frozenset[str]) -> frozenset[str]:
     """All that a login with these roles may do."""
     return frozenset().union(*(_SCOPES_BY_ROLE[role] for role in roles))
@@ -151,11 +156,12 @@ class Authenticator:
             raise Problem("unauthenticated")
         return _key_caller(key)
 
-    def forget_token(self, token: str) -> None:
-        self._logins.forget(identity.hash_token(token))
-
-    def forget_key(self, key_id: str) -> None:
-        self._keys.forget(key_id)
+    def forget(self, token_hashes: Iterable[str] = (), key_ids: Iterable[str] = ()) -> None:
+        """Ask the database again, the next time these come."""
+        for token_hash in token_hashes:
+            self._logins.forget(token_hash)
+        for key_id in key_ids:
+            self._keys.forget(key_id)
 
 
 def _caller(who: Identity, scopes: frozenset[str], key_id: str | None) -> Caller:
@@ -242,6 +248,20 @@ async def caller(request: Request) -> Caller:
     if "read" not in known.scopes and request.method in ("GET", "HEAD"):
         raise Problem("forbidden", 'The scope "read" is needed.')
     return known
+
+
+async def copying_caller(request: Request) -> Caller:
+    """Who is told of an account's orders and fills: the scope "read", or "drop_copy" alone."""
+    known = await authenticate(request)
+    limit(request, "requests", known.account_code)
+    check_copy_scope(known)
+    return known
+
+
+def check_copy_scope(known: Caller) -> None:
+    """Raises Problem (forbidden)."""
+    if not COPY_SCOPES & known.scopes:
+        raise Problem("forbidden", 'The scope "read" or "drop_copy" is needed.')
 
 
 def require_scope(scope: str) -> Callable[[Caller], Awaitable[Caller]]:

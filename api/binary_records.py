@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.codes import Side
+from engine.codes import Side, TradeType
 from engine.decimals import parse_price
 from engine.records import EVENT, RAW, RECORD_BYTES
 from engine.times import parse_time
@@ -91,6 +91,7 @@ MARKET_TRADE_RECORD = _record(
         ("price_ticks", "<i8"),
         ("quantity_lots", "<i8"),
         ("taker_side", "u1"),
+        ("trade_type", "u1"),
     ]
 )
 
@@ -169,6 +170,7 @@ def _encode_trades(push: Push, instrument: int, tick_fen: int) -> bytes:
         records[row]["price_ticks"] = parse_price(trade["price"], tick_fen)
         records[row]["quantity_lots"] = int(trade["quantity"])
         records[row]["taker_side"] = Side.SELL if trade["taker_side"] == "sell" else Side.BUY
+        records[row]["trade_type"] = TradeType[trade["type"].upper()]
     return records.tobytes()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from api.account_events import events_of
+from api.account_events import Listener, events_of
 from api.core_client import CoreClient
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class Page(NamedTuple):
     through_sequence: int
 
 
-async def read_page(gateway: Gateway, account: int, first: int, last: int) -> Page:
-    """Events of `account` from command `first`, at most through `last`.
+async def read_page(gateway: Gateway, listener: Listener, first: int, last: int) -> Page:
+    """What the listener is sent of the events from command `first`, at most through `last`.
 
     Raises CoreUnavailable, and TimeoutError.
     """
@@ -43,7 +43,9 @@ async def read_page(gateway: Gateway, account: int, first: int, last: int) -> Pa
         if done.done():
             return
         start, end = np.searchsorted(events["sequence"], [first, last + 1])
-        mine = events_of(events[start:end], account)
+        mine = events_of(
+            events[start:end], listener.account, with_own_quotes=listener.with_own_quotes
+        )
         room = MAX_REPLAYED_RECORDS - sum(map(len, parts))
         kept = _whole_commands(mine["sequence"], room, may_be_none=bool(parts))
         if kept:

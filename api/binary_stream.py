@@ -1,8 +1,8 @@
 """Binary frames of one connection: commands in, checked and forwarded as they are, replies out.
 
 A binary connection is a JSON one (login and everything else are texts) whose binary frames hold
-commands, and whose events come in binary. No step of a frame's way looks at single records (but
-for cancels: see `_keep_auction_bids`).
+commands, and whose events come in binary. No step of a frame's way looks at single records in
+Python (but for cancels: see `_keep_auction_bids`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from api.account_events import Listener
-from api.binary_commands import (
-    are_cancelled_on_disconnect,
-    check,
-    counted,
-    refusals,
-    select,
-)
+from api.binary_commands import Checked, check, refusals, select, stamp
 from api.binary_records import StreamCode, StreamKind
 from api.core_client import CoreUnavailable
 from api.errors import Problem
@@ -79,10 +73,12 @@ class BinaryCommands:
         except Problem as problem:
             self._refuse(commands, _PROBLEM_CODES.get(problem.code, StreamCode.FORBIDDEN))
             return
-        codes = check(commands, caller)
-        self._keep_auction_bids(commands, codes, caller.account)
-        self._limit(commands, codes, caller)
-        if codes.any():
+        checked = check(commands, caller)
+        codes = checked.codes
+        if checked.has_cancels:
+            self._keep_auction_bids(commands, codes, caller.account)
+        self._limit(checked, caller)
+        if np.count_nonzero(codes):
             self._refuse(select(commands, codes != 0), codes[codes != 0])
             commands = select(commands, codes == 0)
         if len(commands):
@@ -106,22 +102,19 @@ class BinaryCommands:
             if view is not None and view.account == account and view.order_type == OrderType.BID:
                 codes[row] = StreamCode.FORBIDDEN
 
-    def _limit(self, commands: Records, codes: np.ndarray, caller: Caller) -> None:
+    def _limit(self, checked: Checked, caller: Caller) -> None:
         """Take the frame's orders from the account's rate, all or none."""
-        is_counted = counted(commands) & (codes == 0)
-        number = int(np.count_nonzero(is_counted))
+        number = int(np.count_nonzero(checked.is_counted))
         if number:
             try:
                 self._gateway.rate_limits.take("orders", caller.account_code, number)
             except Problem:
-                codes[is_counted] = StreamCode.TOO_MANY_REQUESTS
+                checked.codes[checked.is_counted] = StreamCode.TOO_MANY_REQUESTS
 
     def _forward(self, commands: Records, caller: Caller) -> None:
-        commands["account"] = caller.account
-        commands["session"] = self._session
-        if are_cancelled_on_disconnect(commands):
+        request_ids, is_flagged = stamp(commands, caller.account, self._session)
+        if is_flagged:
             self._operations.expect_orders_that_go_with_the_connection()
-        request_ids = commands["request_id"].copy()
         answered = 0
 
         def replied(sequences: np.ndarray) -> None:

@@ -11,13 +11,14 @@ import structlog
 import typer
 
 from api import cli_state
-from api.cli_options import DataDir, Demo, Host, Port, settings_of
+from api.cli_options import DataDir, Demo, Host, Port, TlsCert, TlsKey, Workers, settings_of
 
 # Commands with modules of their own; each has a typer `app`.
 TOOLS = {
     "settle": "api.cli_settle",
     "registry": "api.cli_registry",
     "journal": "api.cli_journal",
+    "audit": "api.cli_audit",
     "certificate": "api.cli_certificate",
 }
 
@@ -31,21 +32,39 @@ app = typer.Typer(
 
 
 @app.command()
-def serve(data: DataDir = None, host: Host = None, port: Port = None, demo: Demo = None) -> None:
-    """Run the exchange: core and gateway, supervised (with --demo, the demo maker too)."""
+def serve(
+    *,
+    data: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    demo: Demo = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+) -> None:
+    """Run the exchange, supervised: core, back office, gateways (with --demo, its maker too)."""
     from api.logs import set_up_logs
-    from api.supervisor import Supervisor, free_port
+    from api.supervisor import Supervisor, listen
 
-    settings = settings_of(data_dir=data, host=host, port=port, demo=demo)
+    settings = settings_of(
+        data_dir=data,
+        host=host,
+        port=port,
+        workers=workers,
+        demo=demo,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+    )
     set_up_logs(settings.log_format, "supervisor")
     try:
-        settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
+        listener = listen(settings.host, settings.port)
     except OSError as error:
         typer.echo(f"puhui: {settings.host}:{settings.port}: {error.strerror}", err=True)
         raise typer.Exit(2) from error
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
 
     async def run() -> int:
-        return await Supervisor(settings).run(typer.echo)
+        return await Supervisor(settings, listener).run(typer.echo)
 
     raise typer.Exit(asyncio.run(run()))
 
@@ -58,12 +77,31 @@ def core(data: DataDir = None) -> None:
     raise typer.Exit(run_core(settings_of(data_dir=data)))
 
 
+@app.command("back-office")
+def back_office(data: DataDir = None, demo: Demo = None) -> None:
+    """Run the back office alone: the database's intake, the calendar, settlement."""
+    from api.processes import run_back_office
+
+    raise typer.Exit(run_back_office(settings_of(data_dir=data, demo=demo)))
+
+
 @app.command()
-def gateway(data: DataDir = None, host: Host = None, port: Port = None, demo: Demo = None) -> None:
+def gateway(
+    *,
+    data: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+    demo: Demo = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+) -> None:
     """Run a gateway alone: HTTP and websockets for the core in the same data folder."""
     from api.processes import run_gateway
 
-    raise typer.Exit(run_gateway(settings_of(data_dir=data, host=host, port=port, demo=demo)))
+    settings = settings_of(
+        data_dir=data, host=host, port=port, demo=demo, tls_cert=tls_cert, tls_key=tls_key
+    )
+    raise typer.Exit(run_gateway(settings))
 
 
 @app.command("demo-maker")

@@ -13,6 +13,11 @@ from api.settings import Settings
 DataDir = Annotated[Path | None, typer.Option("--data", help="Folder of journal and database.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option("--port", help="Port to listen on; 0: any free one.")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Gateways that share the port.")]
+TlsCert = Annotated[
+    Path | None, typer.Option("--tls-cert", help="Certificate chain (PEM): HTTPS and WSS only.")
+]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", help="The certificate's private key.")]
 Demo = Annotated[bool | None, typer.Option("--demo/--no-demo", help="A seeded demo market.")]
 
 

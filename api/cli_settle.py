@@ -67,7 +67,7 @@ async def _settle(settings: Settings, trading_day: int) -> None:
     try:
         await asyncio.to_thread(database.migrate)
         if lease.acquire():
-            # No gateway is running, so nobody else takes the core's events into the database.
+            # No back office is running, so nobody else takes the core's events into the database.
             intake = Intake(database)
             link = await CoreClient.connect(settings.socket_path, "intake", intake.consume)
             first_sequence = await asyncio.to_thread(intake.checkpoint) + 1
@@ -94,7 +94,7 @@ async def _catch_up(core: CoreClient, database: Database) -> None:
 
 
 def _carry_out(work: Clearing, database: Database, run_id: str) -> None:
-    """Carry the run out and show it; if a gateway is at it, wait until it is done."""
+    """Carry the run out and show it; if the back office is at it, wait until it is done."""
     failures: list[Exception] = []
 
     def run() -> None:

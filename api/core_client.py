@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import structlog
 
+from api import record_kernels
 from api.core_submissions import (
     AwaitedSubmission,
     CalledSubmission,
@@ -240,7 +241,7 @@ class CoreClient:
             self._link.close()
             await self._lost.wait()
 
-    async def _dial(self, link: asyncio.Protocol) -> None:
+    async def _dial(self, link: asyncio.BufferedProtocol) -> None:
         sock = connected_socket(self._socket_path)
         await self._loop.create_unix_connection(lambda: link, sock=sock)
 
@@ -288,29 +289,32 @@ class CoreClient:
             if self._on_events:
                 self._on_events(events, last_sequence)
             self._delivered_sequence = last_sequence
-        mine = np.flatnonzero((events["gateway"] == number) & (events["request_id"] != 0))
-        if len(mine) and self._waiting:
-            self._take_replies(events, mine)
+        if self._waiting:
+            self._take_replies(events, number)
 
-    def _take_replies(self, events: np.ndarray, mine: np.ndarray) -> None:
-        """Hand out the replies at the places `mine`. Raises LinkError if one is not the next."""
+    def _take_replies(self, events: np.ndarray, number: int) -> None:
+        """Hand out the replies to us, gateway `number`. Raises LinkError if one is not the next."""
         oldest = self._waiting[0]
         next_id = oldest.first_request_id + oldest.replied
-        request_ids = events["request_id"][mine]
-        # History may hold replies to others of this number, before the first one of ours.
-        mine = mine[(request_ids >= next_id) & (request_ids < self._next_request_id)]
-        expected = np.arange(next_id, next_id + len(mine))
-        if not np.array_equal(events["request_id"][mine], expected):
+        rows, sequences = np.empty(len(events), np.int64), np.empty(len(events), np.int64)
+        count = record_kernels.run(
+            record_kernels.find_replies,
+            np.frombuffer(events, record_kernels.EVENTS),
+            number,
+            next_id,
+            self._next_request_id,
+            rows,
+            sequences,
+        )
+        if count < 0:
             raise LinkError(f"the reply to {next_id} was to be next")
-        sequences = events["sequence"]
-        ends = np.searchsorted(sequences, sequences[mine], side="right")
         taken = 0
-        while taken < len(mine):
+        while taken < count:
             submission = self._waiting[0]
-            following = min(taken + submission.size - submission.replied, len(mine))
+            following = min(taken + submission.size - submission.replied, count)
             if following == taken + submission.size - submission.replied:
                 self._waiting.popleft()
-            submission.take(events, mine[taken:following], ends[taken:following])
+            submission.take(events, rows[taken:following], sequences[taken:following])
             taken = following
 
     def take_space(self, has_space: bool) -> None:
@@ -340,7 +344,7 @@ class CoreClient:
             self._on_lost()
 
 
-class _ClientLink(asyncio.Protocol):
+class _ClientLink(asyncio.BufferedProtocol):
     """One connection."""
 
     def __init__(self, client: CoreClient) -> None:
@@ -353,9 +357,12 @@ class _ClientLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._reader.room
+
+    def buffer_updated(self, nbytes: int) -> None:
         try:
-            for kind, tag, payload in self._reader.feed(data):
+            for kind, tag, payload in self._reader.take(nbytes):
                 self._take(kind, tag, payload)
         except Exception:
             # Whoever keeps a copy of the state has missed something: begin again from the history.

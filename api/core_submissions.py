@@ -19,9 +19,9 @@ class Submission:
         self.size = size
         self.replied = 0
 
-    def take(self, events: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
-        """The next replies: where the events of each command start and end."""
-        self.replied += len(starts)
+    def take(self, events: np.ndarray, rows: np.ndarray, sequences: np.ndarray) -> None:
+        """The next replies: the row and the sequence of each."""
+        self.replied += len(rows)
 
     def fail(self, error: Exception) -> None:
         """No more replies will come. Called again, it does nothing."""
@@ -35,9 +35,10 @@ class AwaitedSubmission(Submission):
         self.replies: list[np.ndarray] = []
         self.done = done
 
-    def take(self, events: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
-        super().take(events, starts, ends)
-        bounds = zip(starts.tolist(), ends.tolist(), strict=True)
+    def take(self, events: np.ndarray, rows: np.ndarray, sequences: np.ndarray) -> None:
+        super().take(events, rows, sequences)
+        ends = np.searchsorted(events["sequence"], sequences, side="right")
+        bounds = zip(rows.tolist(), ends.tolist(), strict=True)
         self.replies.extend([events[start:end] for start, end in bounds])
         if self.replied == self.size and not self.done.done():
             self.done.set_result(None)
@@ -57,9 +58,9 @@ class CalledSubmission(Submission):
         self._on_replies = on_replies
         self._on_failure: OnFailure | None = on_failure
 
-    def take(self, events: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
-        super().take(events, starts, ends)
-        self._on_replies(events["sequence"][starts])
+    def take(self, events: np.ndarray, rows: np.ndarray, sequences: np.ndarray) -> None:
+        super().take(events, rows, sequences)
+        self._on_replies(sequences)
 
     def fail(self, error: Exception) -> None:
         if self._on_failure is not None:

@@ -46,7 +46,7 @@ from settlement.tables.registry import Batch
 from settlement.tables.trading import Instrument
 
 if TYPE_CHECKING:
-    from api.gateway import Gateway
+    from api.settings import Settings
 
 logger = structlog.get_logger(__name__)
 
@@ -117,12 +117,12 @@ PRODUCTS = (
 SYMBOLS = tuple(product.symbol for product in PRODUCTS)
 
 
-async def seed(gateway: Gateway) -> None:
+async def seed(database: Database, port: EnginePort, settings: Settings) -> None:
     """Bring the demo to the state that its documentation promises, and open its market."""
     started = time.monotonic()
-    await asyncio.to_thread(_seed, gateway.database, gateway.sync_core)
-    if gateway.settings.demo_quotes:
-        await asyncio.to_thread(_quote, gateway.database, gateway.sync_core)
+    await asyncio.to_thread(_seed, database, port)
+    if settings.demo_quotes:
+        await asyncio.to_thread(_quote, database, port)
     logger.warning(
         "demo",
         notice="This is a demo: its passwords are public. Never let others reach it.",
@@ -157,11 +157,14 @@ def _seed(database: Database, port: EnginePort) -> None:
 def _quote(database: Database, port: EnginePort) -> None:
     """Put up the maker's first quotes: whoever comes before it has connected finds a market.
 
-    They go with this gateway, and the maker's own replace them. A market that is not open has none.
+    They go with this process, and the maker's own, where it has any, replace them. A market that is
+    not open has none.
     """
     with database.read() as session:
         maker = identity.account_number(session, "maker")
         numbers = {one.symbol: one.number for one in history.instruments(session)}
+    if port.account(maker).account["open_orders"].any():
+        return
     commands = [
         quote_command(
             account=maker,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 from typing import Any
 
 import httpx
@@ -39,11 +40,13 @@ class DemoMaker:
         base_url: str,
         symbols: tuple[str, ...],
         *,
+        tls: ssl.SSLContext | None = None,
         username: str = "maker",
         password: str = "demo",
         seed: int = 1,
     ) -> None:
         self._base_url = base_url
+        self._tls = tls
         self._credentials = {"username": username, "password": password}
         self._random = random.Random(seed)
         self._middles = dict.fromkeys(symbols, MIDDLE_TICKS)
@@ -56,7 +59,7 @@ class DemoMaker:
     async def run(self) -> None:
         """Quote for ever; after a lost connection begin again, waiting longer each time."""
         address = self._base_url.replace("http", "ws", 1) + "/v1/stream"
-        async for websocket in connect(address, proxy=None):
+        async for websocket in connect(address, proxy=None, ssl=self._tls):
             try:
                 await self._begin(websocket)
                 await self._quote(websocket)
@@ -65,7 +68,9 @@ class DemoMaker:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _begin(self, websocket: ClientConnection) -> None:
-        async with httpx.AsyncClient(base_url=self._base_url, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self._base_url, trust_env=False, verify=self._tls or True
+        ) as client:
             response = await client.post("/v1/sessions", json=self._credentials)
             response.raise_for_status()
         await self._send(websocket, "login", {"token": response.json()["token"]})

@@ -153,6 +153,8 @@ def _add_headers(scope: Scope, message: MutableMapping[str, Any]) -> None:
         reading = scope.get("puhui.rate") or _public_reading(scope, gateway.rate_limits)
         headers["RateLimit"] = reading.header
         headers["RateLimit-Policy"] = reading.policy.header
+    if scope["scheme"] == "https":
+        headers["Strict-Transport-Security"] = "max-age=31536000"
     headers["X-Content-Type-Options"] = "nosniff"
     headers["X-Frame-Options"] = "DENY"
     headers["Referrer-Policy"] = "no-referrer"

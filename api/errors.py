@@ -16,10 +16,12 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.core_client import CoreUnavailable, ExecutionUnknown
+from api.details import in_chinese
 from api.messages import CATALOGUE, preferred_language
 from settlement.errors import Refused
 
@@ -32,8 +34,8 @@ logger = structlog.get_logger(__name__)
 class Problem(Exception):  # noqa: N818 - named after RFC 9457
     """A request refused: a code of the catalogue, and further members of the answer.
 
-    `detail` is an English sentence, `detail_zh` the same in Chinese; where one is missing, its
-    reader gets the catalogue's sentence for the code.
+    `detail` is an English sentence, `detail_zh` the same in Chinese, if it does not stand in
+    api.details; where there is none, its reader gets the catalogue's sentence for the code.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class Problem(Exception):  # noqa: N818 - named after RFC 9457
             members["field"] = self.field
         if language == "zh":
             place = "" if self.field is None else f"{self.field}："
-            members["detail"] = place + (self.detail_zh or entry.detail_zh)
+            chinese = self.detail_zh or (self.detail and in_chinese(self.detail))
+            members["detail"] = place + (chinese or entry.detail_zh)
         return members | self.extra
 
     def response(self, language: str = "en") -> Response:
@@ -138,9 +141,19 @@ def install_handlers(app: FastAPI) -> None:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return to_problem(error, request.method, request.url.path).response(
-        preferred_language(request.headers.get("accept-language", ""))
-    )
+    problem = to_problem(error, request.method, request.url.path)
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem.headers["Allow"] = _allowed_methods(request)
+    return problem.response(preferred_language(request.headers.get("accept-language", "")))
+
+
+def _allowed_methods(request: Request) -> str:
+    """What may be done with the path; Starlette tells only of the first route that has it."""
+    routes = [each for each in iter_route_contexts(request.app.routes) if each.methods]
+    path = request.scope["path"]
+    first = next((each.path_format for each in routes if each.path_regex.match(path)), None)
+    methods = [each.methods or () for each in routes if each.path_format == first]
+    return ", ".join(sorted({method for several in methods for method in several}))
 
 
 def to_problem(error: Exception, method: str, path: str) -> Problem:  # noqa: PLR0911

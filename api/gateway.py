@@ -1,75 +1,53 @@
-"""The composition root of the gateway process: everything is made and connected here, once.
+"""The composition root of a gateway: everything is made and connected here, once.
 
     core ──events──> instruments, feed (and its market), live orders ──> streams
-    core ──events, over a link of its own──> intake ──> database
     routes, streams ──commands──> core
+    routes ──what is asked for, sessions, keys──> database ──> back office
 
-The intake has its own link, so that a database that falls behind delays nothing else: its link is
-then dropped and taken up again from the checkpoint.
+Several gateways may serve one port. Each gets all events, so it shows the orders that the others
+took; what else they share is in the database, and the buckets of the rate limits in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import structlog
 from fastapi import Request
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
-from api import (
-    balances,
-    market_phases,
-    operator_actions,
-    order_entry,
-    order_history,
-    settlement_runs,
-)
+from api import balances, order_history, other_processes, record_kernels
 from api.account_events import AccountEvents
 from api.auth import Authenticator
-from api.cancel_after import CancelAfter
-from api.core_client import CoreClient, CoreError, CoreUnavailable
+from api.background import POLL_SECONDS, Background
+from api.core_client import CoreClient
+from api.errors import Problem
+from api.inherited import rate_limit_memory
 from api.instruments import Instruments
 from api.live_orders import LiveOrders
 from api.order_commands import OrderName
+from api.order_names import OrderNames
 from api.order_views import OrderView, render
-from api.rate_limits import Policy, RateLimits
+from api.rate_limits import Buckets, Policy, RateLimits
 from api.settings import Settings
 from api.stream_hub import StreamHub
 from api.sync_core import SyncCore
+from engine import superseded
 from engine.queries import MarketAnswer
-from engine.superseded import without_superseded
 from marketdata.feed import Feed
 from marketdata.market import Market, PastTrade
-from settlement import (
-    block_trades,
-    certificate_signatures,
-    compliance,
-    history,
-    one_way_auctions,
-    operations,
-)
+from settlement import certificate_signatures, history
 from settlement.database import Database
-from settlement.intake import Intake, IntakeBehindError, intake_lease
 from settlement.intake import checkpoint as read_checkpoint
 from settlement.market_phases import Halt
-from settlement.tables.compliance import SchemeYear
-from settlement.tables.events import EventOrder
 
 logger = structlog.get_logger(__name__)
 
 # Trades older than this are in the database only; charts begin here.
 TRADES_LOADED_NS = 7 * 24 * 3_600 * 1_000_000_000
-_LEASE_SECONDS = 2.0
-_POLL_SECONDS = 0.05
-_AUCTION_SECONDS = 1.0
-_CONNECT_SECONDS = 60.0
 
 
 class Gateway:
@@ -86,85 +64,46 @@ class Gateway:
             self.feed, self.instruments.by_number, self.render_order, self.read_balances
         )
         self.account_events = AccountEvents()
-        self.rate_limits = RateLimits(_policies(settings))
+        self.rate_limits = RateLimits(_policies(settings), Buckets(rate_limit_memory()))
         # Each check of a password takes memory and a core for some milliseconds, on purpose.
         self.password_checks = asyncio.Semaphore(2)
-        self.scheme_names: dict[int, str] = {}
-        # What orders are for, by account and client id.
-        self.event_ids: dict[tuple[int, int, int], str] = {}
         self.halts: dict[int, Halt] = {}  # the operators', by instrument
         self.database = Database(settings.database)
         self.authenticator = Authenticator(self.database)
+        self.order_names = OrderNames(self.database)
         self.certificate_key = certificate_signatures.load_key(settings.data_dir)
-        self.cancel_after = CancelAfter(
-            self.database, lambda account: order_entry.cancel_all(self, account)
-        )
         self.core: CoreClient
         self.sync_core: SyncCore
-        self._links: list[CoreClient] = []
-        self._lease = intake_lease(settings.data_dir)
-        self._intake: Intake | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._on_failure = on_failure or _end_process
+        self._background = Background(settings.socket_path, on_failure)
 
     # --- Start and stop ---
 
     async def start(self) -> None:
         """Connect, catch up, and be ready for clients."""
+        await asyncio.to_thread(_warm_up)
         await asyncio.to_thread(self.database.migrate)
-        self.core = await self._connect("gateway", self._take_events, self._core_lost)
+        self.core = await self._background.connect("gateway", self._take_events, self._core_lost)
         self.sync_core = SyncCore(self.core, asyncio.get_running_loop())
-        self._supervise("core", self.core.stay_connected(self._core_back))
-        await self._start_intake()
+        self._background.supervise("core", self.core.stay_connected(self._core_back))
         await self._load()
-        self._supervise("balances", self.streams.run_balances())
-        self._supervise("intake", self._keep_intake())
-        self._supervise("auctions", self._close_auctions())
-        await self._resume()
-        await self.cancel_after.load()
-        self._supervise("calendar", market_phases.follow_calendar(self))
+        self._background.supervise("balances", self.streams.run_balances())
+        self._background.supervise("other_processes", other_processes.follow(self))
         self.is_ready = True
         logger.info("gateway_ready", sequence=self.live_orders.sequence)
 
     async def stop(self) -> None:
-        """Say goodbye to the streams, write what was taken in, and close what was opened."""
+        """Say goodbye to the streams, and close what was opened."""
         self.is_ready = False
         self.streams.shut_down()
-        await self.cancel_after.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for link in self._links:
-            await link.close()
-        if self._intake is not None:
-            await asyncio.to_thread(self._intake.close)
+        await self._background.close()
         await asyncio.to_thread(self.database.close)
-        self._lease.release()
-
-    async def _connect(
-        self,
-        name: str,
-        on_events: Callable[[np.ndarray, int], None],
-        on_lost: Callable[[], None] | None = None,
-    ) -> CoreClient:
-        deadline = time.monotonic() + _CONNECT_SECONDS
-        while True:
-            try:
-                link = await CoreClient.connect(self.settings.socket_path, name, on_events, on_lost)
-            except CoreUnavailable:
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(_POLL_SECONDS)
-            else:
-                self._links.append(link)
-                return link
 
     async def _load(self) -> None:
         """Start the views from one state of the core, once the database has caught up with it."""
         answer = await self.core.market()
-        # Whichever process does the intake, the database is where both meet.
+        # Of what was closed before, only the tables know: the back office writes them meanwhile.
         while await asyncio.to_thread(self.read_checkpoint) < answer.sequence:  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         await asyncio.to_thread(self._load_views, answer)
         await self.core.subscribe(answer.sequence + 1)
 
@@ -191,88 +130,21 @@ class Gateway:
                 for trade, symbol in trades
             )
             self.market.load(answer.sequence, answer.instruments, answer.orders, past)
-            for row in session.scalars(select(SchemeYear)):
-                self.scheme_names[row.number] = row.scheme
-            for link in session.scalars(select(EventOrder)):
-                key = (link.account, link.client_id_high, link.client_id_low)
-                self.event_ids[key] = link.event_id
+            self.order_names.load(session)
 
     def read_checkpoint(self) -> int:
         with self.database.read() as session:
             return read_checkpoint(session)
 
-    async def _resume(self) -> None:
-        """Finish what a crash interrupted; in the demo, what is not seeded yet."""
-        await operator_actions.resume_cash(self)
-        if self._intake is None:
-            return
-        await asyncio.to_thread(operations.resume_pending, self.database, self.sync_core)
-        await asyncio.to_thread(compliance.resume_obligations, self.database, self.sync_core)
-        await asyncio.to_thread(block_trades.resume_pending, self.database, self.sync_core)
-        await asyncio.to_thread(settlement_runs.resume, self)
-        if self.settings.demo:
-            from api import demo
-
-            await demo.seed(self)
-
-    # --- The intake: one gateway of a data folder writes the events into the database ---
-
-    async def _start_intake(self) -> None:
-        if not self._lease.acquire():
-            return
-        intake = Intake(self.database)
-        first_sequence = await asyncio.to_thread(intake.checkpoint) + 1
-
-        def take(events: np.ndarray, last_sequence: int) -> None:
-            try:
-                intake.consume(events, last_sequence)
-            except IntakeBehindError:
-                # The link is dropped, and taken up again where it was.
-                raise
-            except Exception:
-                logger.critical("intake_failed", exc_info=True)
-                self._on_failure()
-                raise
-
-        link = await self._connect("intake", take)
-        self._supervise("intake_link", link.stay_connected())
-        await link.subscribe(first_sequence)
-        self._intake = intake
-
-    @property
-    def has_lease(self) -> bool:
-        """Whether this is the gateway that writes the database and follows the calendar."""
-        return self._intake is not None
-
-    async def _keep_intake(self) -> None:
-        """Take the intake over if the gateway that does it is gone."""
-        while self._intake is None:
-            await asyncio.sleep(_LEASE_SECONDS)
-            await self._start_intake()
-
-    async def _close_auctions(self) -> None:
-        """Close every auction when its end has come: one gateway does so for all."""
-        while True:
-            await asyncio.sleep(_AUCTION_SECONDS)
-            if self._intake is None or not self.core.connected:
-                continue
-            try:
-                await asyncio.to_thread(
-                    one_way_auctions.close_due, self.database, self.sync_core, time.time_ns()
-                )
-            except (CoreError, OperationalError) as error:
-                # It is written down how far they are; the next round carries on.
-                logger.warning("auctions_wait", why=str(error))
-
     # --- What the core says ---
 
     def _take_events(self, events: np.ndarray, last_sequence: int) -> None:
         """Let every view follow, then tell the streams; replies to commands come after this."""
-        self.instruments.apply(events)
-        decisive = without_superseded(events)
+        decisive = superseded.without_superseded(events)
+        self.instruments.apply(decisive)
         pushes = self.feed.apply(decisive, self.streams.is_wanted)
         changes = self.live_orders.apply(decisive)
-        self.streams.publish(events, pushes, changes)
+        self.streams.publish(decisive, pushes, changes)
         self.account_events.publish(events)
 
     def _core_lost(self) -> None:
@@ -282,33 +154,8 @@ class Gateway:
     def _core_back(self) -> None:
         logger.info("core_back")
         self.streams.notify("engine_ready")
-        self._supervise("resume", self._resume_again())
-
-    async def _resume_again(self) -> None:
-        """Carry on what waited for an answer when the core was lost."""
-        try:
-            await self._resume()
-        except CoreError as error:
-            logger.warning("resume_interrupted", why=str(error))
-
-    def _supervise(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run in the background; a failure is said loudly and ends the process, to start afresh."""
-
-        def done(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and (error := task.exception()) is not None:
-                logger.critical("task_failed", task=name, exc_info=error)
-                self._on_failure()
-
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(done)
-        self._tasks.append(task)
 
     # --- What several routes and the streams need ---
-
-    @property
-    def pending_events(self) -> int:
-        """How many wait for the database; another gateway's are not known here."""
-        return self._intake.pending_events if self._intake else 0
 
     def set_halts(self, found: dict[int, Halt]) -> None:
         """Take over the halts that stand; tell everybody of those that begin and end."""
@@ -326,28 +173,40 @@ class Gateway:
     def render_order(self, view: OrderView) -> dict[str, Any]:
         """The order as the public contract shows it."""
         instrument = self.instruments.by_number[view.instrument]
-        event_id = self.event_ids.get((view.account, view.client_id_high, view.client_id_low))
-        return render(view, instrument, self.scheme_names.get(view.scheme), event_id)
+        return render(view, instrument, *self.order_names.of(view))
 
     async def find_order(self, account: int, name: OrderName) -> OrderView | None:
         """The account's order, from memory or else from the database; None for others'."""
-        view = (
-            self.live_orders.get(name.order_id)
-            if name.order_id
-            else self.live_orders.get_by_client_id(account, *name.client_id)
-        )
+        view = self._live_order(account, name)
         if view is None:
             view = await asyncio.to_thread(self._read_order, account, name)
+        # Another gateway's answer may have been faster than the event that brings its order here.
+        view = view or self._live_order(account, name)
         return view if view is not None and view.account == account else None
+
+    def _live_order(self, account: int, name: OrderName) -> OrderView | None:
+        if name.order_id:
+            return self.live_orders.get(name.order_id)
+        return self.live_orders.get_by_client_id(account, *name.client_id)
 
     def _read_order(self, account: int, name: OrderName) -> OrderView | None:
         with self.database.read() as session:
-            return order_history.find(session, account, name.order_id, name.client_id)
+            found = order_history.find(session, account, name.order_id, name.client_id)
+            if found is None and read_checkpoint(session) + 1 < self.live_orders.complete_from:
+                # Closed so long ago that memory has forgotten it, and the tables lag: who knows.
+                raise Problem("service_unavailable", retry_after_ms=1_000)
+            return found
 
     async def read_balances(self, account: int) -> tuple[int, dict[str, Any]]:
         """The account's balances, and the sequence as of which they stand."""
         answer = await self.core.account(account)
         return answer.sequence, balances.render(answer, self.instruments)
+
+
+def _warm_up() -> None:
+    """Compile, or load from disk, what looks at every record."""
+    record_kernels.warm_up()
+    superseded.warm_up()
 
 
 def _policies(settings: Settings) -> list[Policy]:
@@ -359,10 +218,6 @@ def _policies(settings: Settings) -> list[Policy]:
         Policy("failures", 60, 60),
         Policy("logins", 10, 60),
     ]
-
-
-def _end_process() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def gateway(request: Request) -> Gateway:

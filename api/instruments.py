@@ -85,7 +85,7 @@ class Instruments:
     def apply(self, events: Records) -> None:
         """Follow definitions, phases, new trading days and the rules of blocks."""
         followed = _IS_FOLLOWED[events["kind"]]
-        if not followed.any():
+        if not np.count_nonzero(followed):
             return
         for index in np.flatnonzero(followed).tolist():
             event = events[index]

@@ -1,8 +1,7 @@
-"""Phases as operators set them, and the loop that lets the calendar set them.
+"""Phases as operators set them, and the halts that stand.
 
-The operator's word is written down before the engine is asked, so the scheduler, in whichever
-gateway it runs, never takes a halt back. Every gateway reads the halts again at each turn of the
-loop, for their reasons are the database's and not the engine's.
+The operator's word is written down before the engine is asked, so the scheduler of the back office
+never takes a halt back.
 """
 
 from __future__ import annotations
@@ -11,10 +10,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-import structlog
-from sqlalchemy.exc import OperationalError
-
-from api.core_client import CoreError
 from api.errors import Problem
 from api.instruments import Instrument
 from api.operator_actions import write
@@ -23,16 +18,11 @@ from engine.codes import Phase
 from engine.times import format_time
 from settlement import market_phases
 from settlement.calendar import Border
-from settlement.market_phases import Halt, Scheduler, halts
+from settlement.market_phases import Halt
 
 if TYPE_CHECKING:
     from api.auth import Caller
     from api.gateway import Gateway
-
-logger = structlog.get_logger(__name__)
-
-# Also how long a change in the calendar, a settled day or another gateway's halt may go unnoticed.
-_TURN_SECONDS = 1.0
 
 
 async def set_phase(gateway: Gateway, caller: Caller, body: PhaseBody) -> list[Instrument]:
@@ -88,40 +78,9 @@ async def resume(gateway: Gateway, caller: Caller, symbol: str | None) -> list[I
     return await _carry_out(gateway, borders)
 
 
-async def follow_calendar(gateway: Gateway) -> None:
-    """For ever: the halts as they are and, in the gateway that writes the database, the borders."""
-    scheduler = Scheduler(gateway.database, gateway.sync_core)
-    while True:
-        known = gateway.halts
-        turn = asyncio.ensure_future(asyncio.to_thread(_turn, gateway, scheduler))
-        pause_seconds = _TURN_SECONDS
-        try:
-            # A thread cannot be cancelled: whoever ends this loop waits for its turn to end.
-            found, following_ns = await asyncio.shield(turn)
-        except asyncio.CancelledError:
-            await asyncio.gather(turn, return_exceptions=True)
-            raise
-        except (CoreError, OperationalError) as error:
-            logger.warning("calendar_waits", why=str(error))
-        else:
-            # What an operator has changed meanwhile is newer than what was read.
-            if gateway.halts is known:
-                gateway.set_halts(found)
-            if following_ns is not None:
-                left_seconds = (following_ns - time.time_ns()) / 1e9
-                pause_seconds = min(max(left_seconds, 0.0), _TURN_SECONDS)
-        await asyncio.sleep(pause_seconds)
-
-
 def render_halt(halt: Halt | None) -> dict[str, str] | None:
     """A halt as clients see it."""
     return None if halt is None else {"reason": halt.reason, "since": format_time(halt.time_ns)}
-
-
-def _turn(gateway: Gateway, scheduler: Scheduler) -> tuple[dict[int, Halt], int | None]:
-    following_ns = scheduler.step() if gateway.has_lease else None
-    with gateway.database.read() as session:
-        return halts(session), following_ns
 
 
 def _wanted(gateway: Gateway, symbol: str | None) -> list[Instrument]:

@@ -6,9 +6,11 @@ as are the problems and the ways to authenticate, which are the same for all rou
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -21,7 +23,9 @@ from starlette.responses import HTMLResponse, Response
 from api import auth
 from api.answers import ANSWERS, ProblemAnswer
 from api.errors import MEDIA_TYPE
-from api.messages import CATALOGUE
+from api.messages import CATALOGUE, preferred_language
+from api.openapi_examples import BODY_EXAMPLES, PATH_EXAMPLES
+from api.openapi_zh import OPERATIONS_ZH, PARTS_ZH
 
 _REFERENCE = "#/components/schemas/{name}"
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -46,7 +50,7 @@ _SECURITY: list[dict[str, list[str]]] = [
     {"session": []},
     {"key": [], "key_time": [], "key_signature": []},
 ]
-_AUTHENTICATING = (auth.caller, auth.trading_caller, auth.cancelling_caller)
+_AUTHENTICATING = (auth.caller, auth.copying_caller, auth.trading_caller, auth.cancelling_caller)
 
 
 def install(app: FastAPI) -> None:
@@ -61,9 +65,16 @@ def install(app: FastAPI) -> None:
 
     app.openapi = finished  # type: ignore[method-assign]
 
-    async def page(_: Request) -> Response:
-        headers = {"Content-Security-Policy": _PAGE_POLICY}
-        return HTMLResponse(_page(finished()), headers=headers)
+    async def page(request: Request) -> Response:
+        """In the language that is asked for with ?lang=, or else by the browser."""
+        asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
+        language = preferred_language(asked)
+        headers = {
+            "Content-Security-Policy": _PAGE_POLICY,
+            "Content-Language": language,
+            "Vary": "Accept-Language",
+        }
+        return HTMLResponse(_page(finished(), language), headers=headers)
 
     app.add_route("/docs", page, include_in_schema=False)
 
@@ -102,7 +113,13 @@ def _finish_operation(
     operation: dict[str, Any], route: RouteContext, body: type | None, method: str
 ) -> None:
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": _json(body.__name__)}
+        content = _json(body.__name__)
+        if body.__name__ in BODY_EXAMPLES:
+            content["application/json"]["example"] = BODY_EXAMPLES[body.__name__]
+        operation["requestBody"] = {"required": True, "content": content}
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and parameter["name"] in PATH_EXAMPLES:
+            parameter["example"] = PATH_EXAMPLES[parameter["name"]]
     operation["responses"].pop("422", None)
     operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
     answer = ANSWERS.get((method, route.path_format or ""))
@@ -111,8 +128,22 @@ def _finish_operation(
             str(route.status_code or 200), {"description": "Done"}
         )
         success["content"] = _json(answer.__name__)
+        if route.status_code == HTTPStatus.CREATED and _may_be_repeated(operation, body):
+            text = "The same request again, or a rehearsal: nothing new was done"
+            repeated = {"description": text, "content": _json(answer.__name__)}
+            operation["responses"].setdefault("200", repeated)
+        if (method, route.path_format) == ("POST", "/v1/operator/cash"):
+            text = "Waits for a second person's approval"
+            waiting = {"description": text, "content": _json(answer.__name__)}
+            operation["responses"]["202"] = waiting
     if _authenticates(route.dependant):
         operation["security"] = _SECURITY
+
+
+def _may_be_repeated(operation: dict[str, Any], body: type | None) -> bool:
+    names = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
+    has_own_id = "client_order_id" in getattr(body, "__struct_fields__", ())
+    return has_own_id or bool(names & {"idempotency-key", "dry_run"})
 
 
 def _json(name: str) -> dict[str, Any]:
@@ -155,29 +186,35 @@ def _authenticates(dependant: Dependant) -> bool:
     return any(each.call in _AUTHENTICATING for each in _walk(dependant))
 
 
-def _page(document: dict[str, Any]) -> str:
+def _page(document: dict[str, Any], language: str) -> str:
     """The document as plain HTML, in the pages' own style, part by part."""
+    is_chinese = language == "zh"
     title = escape(document["info"]["title"])
     parts: dict[str, list[str]] = defaultdict(list)
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            parts[operation.get("tags", ["service"])[0]].append(
-                _section(document, f"{method.upper()} {path}", operation)
-            )
-    links = "".join(f'<a href="#{escape(part)}">{escape(part)}</a>' for part in parts)
+            name = f"{method.upper()} {path}"
+            text = OPERATIONS_ZH.get(name) if is_chinese else None
+            section = _section(document, name, operation, text or operation.get("description", ""))
+            parts[operation.get("tags", ["service"])[0]].append(section)
+    names = {part: PARTS_ZH.get(part, part) if is_chinese else part for part in parts}
+    links = "".join(f'<a href="#{escape(part)}">{escape(names[part])}</a>' for part in parts)
+    machine, market = ("机器可读", "市场") if is_chinese else ("Machine-readable", "Market")
     return "".join(
         [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            f'<!doctype html><html lang="{"zh-CN" if is_chinese else "en"}"><head>',
+            '<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{title}: API</title>",
             '<link rel="stylesheet" href="/reference.css">',
             f'</head><body><main class="reference"><h1>{title}: API</h1>',
-            '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a> (REST),'
-            ' <a href="/asyncapi.yaml">/asyncapi.yaml</a> (streams).'
-            ' The <a href="/">market</a>.</p>',
+            '<p><a href="?lang=zh">中文</a> · <a href="?lang=en">English</a></p>',
+            f'<p>{machine}: <a href="/openapi.json">/openapi.json</a> (REST),'
+            f' <a href="/asyncapi.yaml">/asyncapi.yaml</a> (WebSocket).'
+            f' <a href="/">{market}</a></p>',
             f"<nav>{links}</nav>",
             *(
-                f'<h2 id="{escape(part)}">{escape(part)}</h2>{"".join(sections)}'
+                f'<h2 id="{escape(part)}">{escape(names[part])}</h2>{"".join(sections)}'
                 for part, sections in parts.items()
             ),
             "</main></body></html>",
@@ -185,16 +222,18 @@ def _page(document: dict[str, Any]) -> str:
     )
 
 
-def _section(document: dict[str, Any], name: str, operation: dict[str, Any]) -> str:
-    """One operation: what it does, its parameters, the members of its body."""
+def _section(document: dict[str, Any], name: str, operation: dict[str, Any], text: str) -> str:
+    """One operation: what it does, its parameters, the members of its body, an example."""
     body = ""
     if "requestBody" in operation:
         content = operation["requestBody"]["content"]["application/json"]
         body = _members(document, content["schema"])
+        if "example" in content:
+            example = json.dumps(content["example"], ensure_ascii=False, indent=2)
+            body += f"<pre>{escape(example)}</pre>"
     return (
         f"<section><h3><code>{escape(name)}</code></h3>"
-        f"<p>{escape(operation.get('description', ''))}</p>"
-        f"{_parameters(operation)}{body}</section>"
+        f"<p>{escape(text)}</p>{_parameters(operation)}{body}</section>"
     )
 
 

@@ -42,6 +42,8 @@ from engine.units import (
     ONE_MILLION,
 )
 from settlement import cash_requests, identity
+from settlement.database import Database
+from settlement.ports import EnginePort
 from settlement.tables.identity import CashRequest
 
 if TYPE_CHECKING:
@@ -174,7 +176,7 @@ async def move_cash(
 
     request, replayed = await write(gateway, ask)
     if request.status == "approved":
-        request = await carry_out_cash(gateway, request)
+        request = await _carry_out_cash(gateway, request.request_id)
     return request, replayed
 
 
@@ -190,11 +192,29 @@ async def decide_cash(
         return request
 
     request = await write(gateway, decide)
-    return await carry_out_cash(gateway, request) if approve else request
+    return await _carry_out_cash(gateway, request_id) if approve else request
 
 
-async def carry_out_cash(gateway: Gateway, request: CashRequest) -> CashRequest:
+async def _carry_out_cash(gateway: Gateway, request_id: str) -> CashRequest:
+    return await asyncio.to_thread(carry_out_cash, gateway.database, gateway.sync_core, request_id)
+
+
+def carry_out_cash(database: Database, port: EnginePort, request_id: str) -> CashRequest:
     """Have the engine do an approved request, once: its id is the command's client id."""
+    # Two at one request could be given opposite answers, one after the other.
+    with database.exclusive("cash"):
+        with database.read() as session:
+            request = cash_requests.find(session, request_id)
+        if request.status != "approved":
+            return request  # whoever was at it too was faster
+        refused_code = _send_cash(port, request)
+        return database.write(
+            lambda session: cash_requests.close(session, request_id, refused_code)
+        ).result()
+
+
+def _send_cash(port: EnginePort, request: CashRequest) -> str | None:
+    """What the engine refuses it for, or None."""
     high, low, _ = packed_texts.pack_client_id(request.request_id)
     command = admin_command(
         _CASH_KINDS[request.kind],
@@ -203,25 +223,17 @@ async def carry_out_cash(gateway: Gateway, request: CashRequest) -> CashRequest:
         client_id_high=high,
         client_id_low=low,
     )
-    [events] = await gateway.core.submit(command)
+    [events] = port.submit(command)
     code = Code(int(events[0]["code"]))
-    is_done = code in (Code.OK, Code.DUPLICATE_CLIENT_ORDER_ID)
-    refused_code = None if is_done else ENGINE_CODES[code]
-    request_id = request.request_id
-    return await write(
-        gateway, lambda session: cash_requests.close(session, request_id, refused_code)
-    )
+    return None if code in (Code.OK, Code.DUPLICATE_CLIENT_ORDER_ID) else ENGINE_CODES[code]
 
 
-async def resume_cash(gateway: Gateway) -> None:
-    """Carry out what was approved when the gateway stopped."""
-
-    def read() -> list[CashRequest]:
-        with gateway.database.read() as session:
-            return cash_requests.page(session, "approved", 2**63 - 1, 1_000)
-
-    for request in await asyncio.to_thread(read):
-        await carry_out_cash(gateway, request)
+def resume_cash(database: Database, port: EnginePort) -> None:
+    """Carry out what was approved and left undone."""
+    with database.read() as session:
+        approved = cash_requests.page(session, "approved", 2**63 - 1, 1_000)
+    for request in approved:
+        carry_out_cash(database, port, request.request_id)
 
 
 # --- Instruments ---

@@ -180,7 +180,7 @@ async def _link_event(gateway: Gateway, prepared: Prepared, event_id: str) -> No
     )
     if not is_linked:
         raise Problem("duplicate_client_order_id", field="client_order_id")
-    gateway.event_ids[account, *client_id] = event_id
+    gateway.order_names.events[account, *client_id] = event_id
 
 
 def prepare_take(
@@ -325,5 +325,5 @@ def _read_scheme(
             compliance.check_purchase(session, account, number, symbol, quantity_lots)
         except Refused as error:
             refused = error
-    gateway.scheme_names[number] = scheme
+    gateway.order_names.schemes[number] = scheme
     return number, refused

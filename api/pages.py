@@ -49,7 +49,8 @@ def _file(path: Path, name: str) -> Route:
         if compressed.is_file():
             contents[encoding] = compressed.read_bytes()
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    etag = f'"{hashlib.sha256(contents[""]).hexdigest()[:32]}"'
+    # Weak: one for all encodings.
+    etag = f'W/"{hashlib.sha256(contents[""]).hexdigest()[:32]}"'
     fixed = {
         "Content-Security-Policy": PAGE_POLICY,
         "Cache-Control": _FOR_EVER if name.startswith(_HASHED) else "no-cache",

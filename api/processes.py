@@ -1,4 +1,4 @@
-"""What runs inside each process: the core, and a gateway.
+"""What runs inside each process: the core, the back office, a gateway.
 
 A process that the supervisor started ends when the supervisor does, however that came about.
 """
@@ -6,23 +6,26 @@ A process that the supervisor started ends when the supervisor does, however tha
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
-import os
 import resource
 import signal
 import socket
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
 
+from api.inherited import end_with_supervisor, listener, say_ready
 from api.logs import set_up_logs
-from api.settings import Settings
+from api.settings import Settings, is_loopback
 from engine.state import EngineLimits
 
-SUPERVISOR_VARIABLE = "PUHUI_SUPERVISOR_PID"
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
 # A start that will fail in the same way again: sysexits.h calls it a configuration error.
 EXIT_NEEDS_OPERATOR = 78
 # The disk failed a write or a sync: the next start recovers from what is on it.
@@ -34,7 +37,6 @@ WEBSOCKET_MAX_BYTES = 1 << 20
 PING_SECONDS = 20.0
 KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 5
-_PR_SET_PDEATHSIG = 1
 _log = structlog.get_logger("process")
 
 
@@ -73,6 +75,7 @@ def run_core(settings: Settings) -> int:
         gc.collect()
         gc.freeze()
         await core.start()
+        say_ready()
         await asyncio.wait([core.failed, stop], return_when=asyncio.FIRST_COMPLETED)
         await core.stop()
         if not core.failed.done():
@@ -92,39 +95,54 @@ def run_core(settings: Settings) -> int:
         return EXIT_FAILED
 
 
+def run_back_office(settings: Settings) -> int:
+    """Run the back office until it is told to stop; the exit status."""
+    from api.back_office import BackOffice
+
+    set_up_logs(settings.log_format, "back office")
+    end_with_supervisor()
+
+    async def run() -> None:
+        stop = _stop_on_signals()
+        back_office = BackOffice(settings)
+        starting = asyncio.ensure_future(back_office.start())
+        try:
+            await asyncio.wait([starting, stop], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                say_ready()
+                await stop
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await back_office.stop()
+
+    uvloop.run(run())
+    return 0
+
+
 def run_gateway(settings: Settings) -> int:
     """Run one gateway until it is told to stop; the exit status."""
     import uvicorn
 
     from api.app import create_app
-    from api.http_protocol import GuardedHttpProtocol
     from api.streams import say_goodbye
 
     set_up_logs(settings.log_format, "gateway")
     end_with_supervisor()
     _raise_descriptor_limit()
     app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http=GuardedHttpProtocol,
-        ws="websockets-sansio",
-        ws_max_size=WEBSOCKET_MAX_BYTES,
-        ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PING_SECONDS,
-        ws_per_message_deflate=False,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
+    config = server_config(app, settings)
 
     class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            # What the start has made stays: no collection need look at it again.
+            gc.collect()
+            gc.freeze()
+            if self.started:
+                say_ready()
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """Let the streams say goodbye before uvicorn cuts every connection."""
             await say_goodbye(app.state.gateway)
@@ -139,20 +157,55 @@ def run_gateway(settings: Settings) -> int:
     # uvicorn raises the signal that stopped it once more when it is done; that is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    server.run()
+    inherited = listener()
+    server.run(None if inherited is None else [inherited])
     return 0 if server.started else EXIT_FAILED
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How a gateway listens: the limits of every connection, and TLS if there is a certificate."""
+    import uvicorn
+
+    from api.http_protocol import GuardedHttpProtocol
+    from api.websocket_protocol import GuardedWebSocketProtocol
+
+    if settings.tls_cert is None and not is_loopback(settings.host):
+        _log.warning("gateway: passwords and tokens are not encrypted", host=settings.host)
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=GuardedHttpProtocol,
+        ws=GuardedWebSocketProtocol,
+        ws_max_size=WEBSOCKET_MAX_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
 
 
 def run_demo_maker(settings: Settings) -> int:
     """Run the demo's market maker until it is told to stop; the exit status."""
     from api.demo import SYMBOLS
     from api.demo_maker import DemoMaker
+    from api.tls import own_certificate
 
     set_up_logs(settings.log_format, "demo maker")
     end_with_supervisor()
 
     async def run() -> None:
-        quoting = asyncio.ensure_future(DemoMaker(settings.base_url, SYMBOLS).run())
+        say_ready()
+        maker = DemoMaker(settings.base_url, SYMBOLS, tls=own_certificate(settings))
+        quoting = asyncio.ensure_future(maker.run())
         await asyncio.wait([quoting, _stop_on_signals()], return_when=asyncio.FIRST_COMPLETED)
         if quoting.done():
             quoting.result()
@@ -160,17 +213,6 @@ def run_demo_maker(settings: Settings) -> int:
 
     uvloop.run(run())
     return 0
-
-
-def end_with_supervisor() -> None:
-    """If a supervisor started this process, be told to stop when it dies."""
-    supervisor_pid = os.environ.get(SUPERVISOR_VARIABLE)
-    if supervisor_pid is None:
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(supervisor_pid):
-        # It died before the line above, so no signal will come.
-        raise SystemExit(EXIT_FAILED)
 
 
 def _stop_on_signals() -> asyncio.Future[None]:

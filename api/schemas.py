@@ -34,7 +34,7 @@ MAX_ID = 2**63 - 1
 _RATIO = re.compile(r"(0|[1-9][0-9]?)(?:\.([0-9]{1,6}))?", re.ASCII)
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 
-Scope = Literal["read", "trade", "settle", "admin"]
+Scope = Literal["read", "trade", "settle", "admin", "drop_copy"]
 
 
 # What OpenAPI tells of the texts; they are read, and refused by their codes, further down.
@@ -190,7 +190,12 @@ class SessionBody(Body):
 
 
 class KeyBody(Body):
-    """POST /v1/keys; `public_key` is base64 of the 32 bytes of an Ed25519 public key, or PEM."""
+    """POST /v1/keys; `public_key` is base64 of the 32 bytes of an Ed25519 public key, or PEM.
+
+    A key with the scope `drop_copy` alone is for whoever watches over an account: it gets all of
+    its orders and fills (GET /v1/orders, GET /v1/fills, the stream's channels of these names), as
+    they come and as they were, and nothing else.
+    """
 
     name: str
     public_key: str

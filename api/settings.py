@@ -29,6 +29,11 @@ class Settings(BaseSettings):
     database_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+    # Gateways that share the port; more of them than processors are of no use.
+    workers: int = Field(default=1, ge=1, le=64)
+    # Certificate chain and private key (PEM); with them only HTTPS and WSS are spoken.
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     demo: bool = False
     # The demo's market maker quotes, and its quotes stand before it has connected.
     demo_quotes: bool = True
@@ -51,6 +56,12 @@ class Settings(BaseSettings):
             raise ValueError(f"the demo's passwords are public: it never binds {self.host}")
         return self
 
+    @model_validator(mode="after")
+    def _want_both_parts_of_tls(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("TLS needs both: a certificate (--tls-cert) and its key (--tls-key)")
+        return self
+
     @property
     def journal_dir(self) -> Path:
         return self.data_dir / JOURNAL_FOLDER
@@ -67,7 +78,7 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{'http' if self.tls_cert is None else 'https'}://{host}:{self.port}"
 
 
 def is_loopback(host: str) -> bool:

@@ -1,7 +1,8 @@
-"""End-of-day runs in the gateway: begun by the operator, carried out in a thread of their own.
+"""End-of-day runs: begun in any gateway, carried out in the back office in a thread of their own.
 
-The process may end while a run is at work, as it may be killed at any time: the run is carried on
-when the gateway starts again, or by whoever asks for it next.
+A gateway only writes down that a day is to be settled. The back office may end while a run is at
+work, as it may be killed at any time: the run is carried on when it starts again, or when somebody
+asks for it once more.
 """
 
 from __future__ import annotations
@@ -17,48 +18,61 @@ from settlement.clearing import Clearing, unfinished_run
 
 if TYPE_CHECKING:
     from api.gateway import Gateway
+    from api.settings import Settings
+    from settlement.database import Database
+    from settlement.ports import EnginePort
 
 _LOGGER = structlog.get_logger()
 
 
 def begin(exchange: Gateway, trading_day: int) -> str:
-    """The id of the day's run. Raises Refused."""
-    return _clearing(exchange).begin(trading_day)
+    """The id of the day's run, which is now to be carried out. Raises Refused."""
+    return _clearing(exchange.database, exchange.sync_core, exchange.settings).begin(trading_day)
 
 
-def carry_out(exchange: Gateway, run_id: str) -> None:
-    """Carry the run out in the background, unless somebody is at it already."""
-    work = _clearing(exchange)
+class SettlementRuns:
+    """Carries out the runs that were asked for."""
 
-    def run() -> None:
-        # What stops a run is in its record and in the log.
-        with contextlib.suppress(Exception):
-            if work.run(run_id):
-                watch(exchange)
+    def __init__(self, database: Database, port: EnginePort, settings: Settings) -> None:
+        self._database = database
+        self._clearing = _clearing(database, port, settings)
+        self._thread: threading.Thread | None = None
+        self._also_failed = True
 
-    threading.Thread(target=run, name=f"settlement-{run_id}", daemon=True).start()
+    def resume(self) -> None:
+        """Let the next step carry on a run that failed, too: what it failed of may be over."""
+        self._also_failed = True
+
+    def step(self) -> None:
+        """Carry out the run that somebody has asked for, unless that is being done already."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        with self._database.read() as session:
+            run_id = unfinished_run(session, also_failed=self._also_failed)
+            # After a settlement its day is searched at once; only a new start finds any left over.
+            is_due = self._also_failed and bool(surveillance.due_days(session))
+        self._also_failed = False
+        if run_id is None and not is_due:
+            return
+
+        def run() -> None:
+            # What stops a run is in its record and in the log.
+            with contextlib.suppress(Exception):
+                if run_id is None or self._clearing.run(run_id):
+                    self._watch()
+
+        self._thread = threading.Thread(target=run, name=f"settlement-{run_id}", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        """Search the settled days that were not searched yet; the settlement is done by then."""
+        try:
+            for found in surveillance.search_settled(self._database):
+                _LOGGER.info("surveillance_done", **found._asdict())
+        except Exception:
+            # The next settlement or start searches the day again, as an operator may.
+            _LOGGER.exception("surveillance_stopped")
 
 
-def resume(exchange: Gateway) -> None:
-    """Carry on the run that a crash left unfinished, or the search of the day behind it."""
-    with exchange.database.read() as session:
-        run_id, due = unfinished_run(session), surveillance.due_days(session)
-    if run_id is not None:
-        carry_out(exchange, run_id)
-    elif due:
-        threading.Thread(target=watch, args=(exchange,), name="surveillance", daemon=True).start()
-
-
-def watch(exchange: Gateway) -> None:
-    """Search the settled days that were not searched yet; the settlement itself is done by then."""
-    try:
-        for found in surveillance.search_settled(exchange.database):
-            _LOGGER.info("surveillance_done", **found._asdict())
-    except Exception:
-        # The next settlement or start searches the day again, as an operator may.
-        _LOGGER.exception("surveillance_stopped")
-
-
-def _clearing(exchange: Gateway) -> Clearing:
-    settings = exchange.settings
-    return Clearing(exchange.database, exchange.sync_core, settings.data_dir, reopen=settings.demo)
+def _clearing(database: Database, port: EnginePort, settings: Settings) -> Clearing:
+    return Clearing(database, port, settings.data_dir, reopen=settings.demo)

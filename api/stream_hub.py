@@ -99,7 +99,8 @@ class StreamHub:
 
     def is_wanted(self, name: str, symbol: str) -> bool:
         """Whether anybody listens to the public channel, in whichever form."""
-        return any(Channel(name, symbol, is_binary) in self._public for is_binary in (False, True))
+        # A plain tuple is found like the Channel that it equals, and made in no time.
+        return (name, symbol, False) in self._public or (name, symbol, True) in self._public
 
     def subscribe_public(self, subscriber: Subscriber, channel: Channel) -> None:
         """Send the channel's snapshot now and its further messages as they come."""

@@ -10,23 +10,38 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 
 from api import order_entry
 from api.account_events import Listener
-from api.auth import Caller, check_scope
+from api.auth import Caller, check_copy_scope, check_scope
 from api.binary_records import CHANNELS as BINARY_CHANNELS
 from api.binary_records import SUBPROTOCOL
 from api.binary_replay import read_page
 from api.core_client import CoreUnavailable, ExecutionUnknown
 from api.errors import Problem, to_problem
-from api.schemas import AmendBody, Body, OrderBody, QuoteBody, QuoteSide
-from api.stream_hub import PRIVATE_CHANNELS, Subscriber
+from api.schemas import AmendBody, OrderBody, QuoteBody
+from api.stream_hub import Subscriber
 from api.stream_outbox import Channel
 from api.stream_replay import begin, read_past
+from api.stream_requests import (
+    Amendment,
+    CancelAll,
+    CancelOnDisconnect,
+    Channels,
+    Login,
+    Nothing,
+    Order,
+    Quotes,
+    Replay,
+    WantedChannel,
+    is_private,
+    named,
+    reference,
+)
 from api.strict_json import decode
 from engine.times import format_time
 from marketdata.feed import CHANNELS
@@ -37,78 +52,13 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 Answer = Callable[[Any], None]
-MAX_CHANNELS_PER_REQUEST = 100
+# How much later a client over its limit is read again.
+_REFUSED_PAUSE_SECONDS = 0.05
 MAX_PUBLIC_CHANNELS = 500
-MAX_QUOTES_PER_REQUEST = 100
 # Operations that wait for the core; several of one connection may be under way at once.
 CONCURRENT = frozenset(
     {"order.place", "order.amend", "order.cancel", "order.cancel_all", "quote.set"}
 )
-
-
-class _Nothing(Body):
-    pass
-
-
-class _Login(Body):
-    """Either a session's token, or a key's signature over "timestamp\\nGET\\n/v1/stream\\n"
-    followed by the SHA-256 (hex) of nothing."""
-
-    token: str | None = None
-    api_key: str | None = None
-    timestamp: str | None = None
-    signature: str | None = None
-
-
-class _WantedChannel(Body):
-    name: str
-    symbol: str | None = None
-    # Private channels: everything from this sequence on is sent first.
-    replay_from: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
-
-
-class _Channels(Body):
-    channels: Annotated[
-        list[_WantedChannel], msgspec.Meta(min_length=1, max_length=MAX_CHANNELS_PER_REQUEST)
-    ]
-
-
-class _Replay(Body):
-    """The first sequence wanted."""
-
-    from_sequence: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
-
-
-class _Order(Body):
-    """Names an order by one of its two ids."""
-
-    order_id: str | None = None
-    client_order_id: str | None = None
-
-
-class _Amendment(_Order):
-    price: str | None = None
-    quantity: str | None = None
-
-
-class _CancelAll(Body):
-    symbol: str | None = None
-
-
-class _Quotes(Body):
-    """Many quotes, or the members of one as in PUT /v1/quotes."""
-
-    quotes: (
-        Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_QUOTES_PER_REQUEST)]
-        | None
-    ) = None
-    symbol: str | None = None
-    bid: QuoteSide | None = None
-    ask: QuoteSide | None = None
-
-
-class _CancelOnDisconnect(Body):
-    enabled: bool
 
 
 class Operations:
@@ -122,6 +72,7 @@ class Operations:
         self._subscriber = subscriber
         self._session = session
         self._address = address
+        self._counted = ("public", address)
         self._language = language
         # Asks for the caller again, since a session can end and a key be revoked meanwhile.
         self._authenticate: Callable[[], Awaitable[Caller]] | None = None
@@ -134,9 +85,21 @@ class Operations:
     async def run(self, op: str, params: msgspec.Raw, answer: Answer) -> None:
         """Carry out one operation and answer it. Raises Problem and what `to_problem` knows."""
         operation = _OPERATIONS.get(op)
+        if op not in CONCURRENT:
+            await self.count()
         if operation is None:
             raise Problem("invalid_request", "There is no such operation.", field="op")
         await operation(self, params, answer)
+
+    async def count(self, requests: int = 1) -> None:
+        """Count against the account's requests, or the address's. Raises Problem, after a pause:
+        refusing is little work, but not none."""
+        name, who = self._counted
+        try:
+            self._gateway.rate_limits.take(name, who, requests)
+        except Problem:
+            await asyncio.sleep(_REFUSED_PAUSE_SECONDS)
+            raise
 
     def serve_binary(self, listener: Listener) -> None:
         """This is a binary connection: what has a binary form is sent in it."""
@@ -167,7 +130,7 @@ class Operations:
     # --- Who is asking ---
 
     async def _login(self, params: msgspec.Raw, answer: Answer) -> None:
-        wanted = decode(params, _Login)
+        wanted = decode(params, Login)
         authenticator = self._gateway.authenticator
         try:
             if wanted.token is not None:
@@ -191,24 +154,30 @@ class Operations:
             raise
         if self._listener is not None:
             check_scope(caller, "read")  # it is told of all that happens to the account
+        elif not wanted.quote_events:
+            raise Problem("invalid_request", f"It is for {SUBPROTOCOL}.", field="quote_events")
         if self._subscriber.account not in (0, caller.account):
             raise Problem("conflict", "This connection belongs to another account.")
         self._subscriber.account = caller.account
         self._authenticate = authenticate
+        self._counted = ("requests", caller.account_code)
         result = {"account": caller.account_code, "roles": sorted(caller.roles)}
         if self._listener is not None:
             # Nothing is awaited in between: the account's events come from the next one on.
-            self._gateway.account_events.connect(self._listener, caller.account)
+            self._gateway.account_events.connect(
+                self._listener, caller.account, with_own_quotes=wanted.quote_events
+            )
             answer({**result, "sequence": self._gateway.live_orders.sequence})
         else:
             answer(result)
 
-    async def _caller(self, scope: str) -> Caller:
+    async def _caller(self, scope: str | None = None) -> Caller:
         """Whoever logged in, if that still holds. Raises Problem."""
         if self._authenticate is None:
             raise Problem("unauthenticated", "Log in first.")
         caller = await self._authenticate()
-        check_scope(caller, scope)
+        if scope is not None:
+            check_scope(caller, scope)
         return caller
 
     def _limit_order(self, caller: Caller, orders: int = 1) -> None:
@@ -217,17 +186,20 @@ class Operations:
     # --- Channels ---
 
     async def _subscribe(self, params: msgspec.Raw, answer: Answer) -> None:
-        wanted = decode(params, _Channels).channels
-        public = [self._public_channel(one) for one in wanted if not _is_private(one)]
-        private = [one for one in wanted if _is_private(one)]
+        wanted = decode(params, Channels).channels
+        await self.count(len(wanted) - 1)
+        public = [self._public_channel(one) for one in wanted if not is_private(one)]
+        private = [one for one in wanted if is_private(one)]
         if len(self._subscriber.public.union(public)) > MAX_PUBLIC_CHANNELS:
             raise Problem("too_many_requests", "Too many channels.", limit=MAX_PUBLIC_CHANNELS)
-        if private:
+        if any(one.name == "balances" for one in private):
             await self._caller("read")
+        elif private:
+            check_copy_scope(await self._caller())
         account = self._subscriber.account
         pasts = [await read_past(self._gateway, account, c.name, c.replay_from) for c in private]
         sequence = self._gateway.live_orders.sequence
-        answer({"channels": [_named(one) for one in wanted], "sequence": sequence})
+        answer({"channels": [named(one) for one in wanted], "sequence": sequence})
         for channel in public:
             self._hub.subscribe_public(self._subscriber, channel)
         for one, past in zip(private, pasts, strict=True):
@@ -236,44 +208,45 @@ class Operations:
             await self._hub.send_balances(self._subscriber)
 
     async def _unsubscribe(self, params: msgspec.Raw, answer: Answer) -> None:
-        wanted = decode(params, _Channels).channels
+        wanted = decode(params, Channels).channels
         for one in wanted:
-            if _is_private(one):
+            if is_private(one):
                 self._hub.unsubscribe_private(self._subscriber, one.name)
             else:
                 channel = self._public_channel(one)
                 self._hub.unsubscribe_public(self._subscriber, channel)
-        answer({"channels": [_named(one) for one in wanted]})
+        answer({"channels": [named(one) for one in wanted]})
 
     async def _resync(self, params: msgspec.Raw, answer: Answer) -> None:
         """New snapshots of public channels that the client follows and has lost track of."""
-        wanted = decode(params, _Channels).channels
+        wanted = decode(params, Channels).channels
+        await self.count(len(wanted) - 1)
         channels = [self._public_channel(one) for one in wanted]
         for channel in channels:
             if channel not in self._subscriber.public:
                 raise Problem("conflict", "The channel is not subscribed to.", field="channels")
-        answer({"channels": [_named(one) for one in wanted]})
+        answer({"channels": [named(one) for one in wanted]})
         for channel in channels:
             self._hub.subscribe_public(self._subscriber, channel)
 
     async def _replay(self, params: msgspec.Raw, answer: Answer) -> None:
         """The account's past events as records, a page at a time; then how far they went."""
-        caller = await self._caller("read")
+        await self._caller("read")
         if self._listener is None:
             raise Problem("invalid_request", f"Only {SUBPROTOCOL} replays events.", field="op")
-        first = decode(params, _Replay).from_sequence
+        first = decode(params, Replay).from_sequence
         last = self._gateway.live_orders.sequence
         through = last
         if first <= last:
             try:
-                page = await read_page(self._gateway, caller.account, first, last)
+                page = await read_page(self._gateway, self._listener, first, last)
             except TimeoutError:
                 raise Problem("service_unavailable", retry_after_ms=1_000) from None
             through = page.through_sequence
             self._listener.add_past(page.parts)
         answer({"through_sequence": through, "complete": through >= last})
 
-    def _public_channel(self, wanted: _WantedChannel) -> Channel:
+    def _public_channel(self, wanted: WantedChannel) -> Channel:
         """The public channel that is meant. Raises Problem."""
         if wanted.name not in CHANNELS:
             raise Problem("invalid_request", "There is no such channel.", field="channels.name")
@@ -303,25 +276,25 @@ class Operations:
     async def _amend(self, params: msgspec.Raw, answer: Answer) -> None:
         caller = await self._caller("trade")
         self._limit_order(caller)
-        wanted = decode(params, _Amendment)
+        wanted = decode(params, Amendment)
         body = AmendBody(price=wanted.price, quantity=wanted.quantity)
-        answer(await order_entry.amend(self._gateway, caller, _reference(wanted), body))
+        answer(await order_entry.amend(self._gateway, caller, reference(wanted), body))
 
     async def _cancel(self, params: msgspec.Raw, answer: Answer) -> None:
         caller = await self._caller("trade")
-        wanted = decode(params, _Order)
-        answer(await order_entry.cancel(self._gateway, caller, _reference(wanted)))
+        wanted = decode(params, Order)
+        answer(await order_entry.cancel(self._gateway, caller, reference(wanted)))
 
     async def _cancel_all(self, params: msgspec.Raw, answer: Answer) -> None:
         caller = await self._caller("trade")
-        wanted = decode(params, _CancelAll)
+        wanted = decode(params, CancelAll)
         cancelled = await order_entry.cancel_all(self._gateway, caller.account, wanted.symbol)
         answer({"cancelled": cancelled})
 
     async def _set_quotes(self, params: msgspec.Raw, answer: Answer) -> None:
         """All quotes go to the core together; each is answered, or refused, on its own."""
         caller = await self._caller("trade")
-        wanted = decode(params, _Quotes)
+        wanted = decode(params, Quotes)
         self._limit_order(caller, len(wanted.quotes or (wanted,)))
         if wanted.quotes is None:
             answer(await self._set_quote(caller, decode(params, QuoteBody)))
@@ -344,11 +317,11 @@ class Operations:
 
     async def _set_cancel_on_disconnect(self, params: msgspec.Raw, answer: Answer) -> None:
         await self._caller("trade")
-        self._cancel_on_disconnect = decode(params, _CancelOnDisconnect).enabled
+        self._cancel_on_disconnect = decode(params, CancelOnDisconnect).enabled
         answer({"enabled": self._cancel_on_disconnect})
 
     async def _ping(self, params: msgspec.Raw, answer: Answer) -> None:
-        decode(params, _Nothing)
+        decode(params, Nothing)
         answer({"time": format_time(time.time_ns())})
 
 
@@ -366,20 +339,3 @@ _OPERATIONS: dict[str, Callable[[Operations, msgspec.Raw, Answer], Awaitable[Non
     "cancel_on_disconnect": Operations._set_cancel_on_disconnect,
     "ping": Operations._ping,
 }
-
-
-def _is_private(wanted: _WantedChannel) -> bool:
-    return wanted.name in PRIVATE_CHANNELS
-
-
-def _named(wanted: _WantedChannel) -> dict[str, str | None]:
-    return {"name": wanted.name, "symbol": wanted.symbol}
-
-
-def _reference(wanted: _Order) -> str:
-    """The order that is meant, named as in the routes' paths. Raises Problem."""
-    if (wanted.order_id is None) == (wanted.client_order_id is None):
-        raise Problem(
-            "invalid_request", "Either order_id or client_order_id is needed.", field="order_id"
-        )
-    return f"client:{wanted.client_order_id}" if wanted.order_id is None else wanted.order_id

@@ -161,7 +161,7 @@ class _Session:
             request_id = decode(raw, _Identified).id
             request = decode(raw, _Request)
         except Problem as problem:
-            self._answer(request_id, error=problem)
+            await self._refuse(request_id, problem)
             return
         if request.op not in CONCURRENT:
             await self._operate(request)
@@ -173,6 +173,14 @@ class _Session:
         task.add_done_callback(self._under_way.discard)
         # Let it reach the core before the next request is read: commands keep their order.
         await asyncio.sleep(0)
+
+    async def _refuse(self, request_id: str | int | None, problem: Problem) -> None:
+        """Answer what is no request; it is counted like one."""
+        try:
+            await self._operations.count()
+        except Problem as too_many:
+            problem = too_many
+        self._answer(request_id, error=problem)
 
     async def _operate(self, request: _Request) -> None:
         try:

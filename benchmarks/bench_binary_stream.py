@@ -1,9 +1,10 @@
 """Quotes in binary through a real websocket: core, gateway and client as processes of this machine.
 
 Frames of 256 quotes over eight instruments, each frame acknowledged when every quote of it is
-durable. `moved` quotes have new prices each time, `kept` ones the prices that stand. Some frames
-(the window) are under way at once; then frames come at half that rate, each at its own time, and
-its latency counts from that time. The bare `websockets` echo gets the same frames in the same run.
+durable. `moved` quotes have new prices each time, `kept` ones the prices that stand; `alone` are
+moved ones of a client who asks for replies alone (`quote_events`). Some frames (the window) are
+under way at once; then frames come at half that rate, each at its own time, and its latency counts
+from that time. The bare `websockets` echo gets the same frames in the same run.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with contextlib.ExitStack() as stack:
         for name, arguments in {
             "core": [*puhui, "core", "--data", str(data)],
+            "back office": [*puhui, "back-office", "--data", str(data)],
             "gateway": [*puhui, "gateway", "--data", str(data)],
             "echo": [sys.executable, "-c", ECHO, str(echo_port)],
         }.items():
@@ -190,8 +192,8 @@ async def _connected(running: Running, kind: str) -> AsyncIterator[ClientConnect
         max_size=None,
         proxy=None,
     ) as websocket:
-        login = {"op": "login", "params": {"token": running.token}}
-        await websocket.send(json.dumps(login))
+        params = {"token": running.token, "quote_events": kind != "alone"}
+        await websocket.send(json.dumps({"op": "login", "params": params}))
         assert "result" in json.loads(await websocket.recv())
         yield websocket
 
@@ -276,10 +278,10 @@ _RATES: dict[tuple[str, int], float] = {}
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-@pytest.mark.parametrize("kind", ["echo", "kept", "moved"])
+@pytest.mark.parametrize("kind", ["echo", "kept", "moved", "alone"])
 def test_frames_of_quotes(benchmark: Any, running: Running, kind: str, window: int) -> None:
     """Quotes a second at a window; then the latency of frames at half that rate."""
-    frames = quote_frames(FRAMES, moved=kind == "moved")
+    frames = quote_frames(FRAMES, moved=kind in ("moved", "alone"))
 
     async def measure() -> tuple[float, np.ndarray]:
         async with _connected(running, kind) as websocket:

@@ -26,6 +26,8 @@ MAX_PAYLOAD_BYTES = 1 << 30
 MAX_FRAME_COMMANDS = 4096
 MAX_COMMANDS_BYTES = MAX_FRAME_COMMANDS * RECORD_BYTES
 MAX_GATEWAY = 255
+# So much is read at once, unless a frame is longer.
+_READ_BYTES = 256 << 10
 SOCKET_NAME = "core.sock"
 
 
@@ -51,13 +53,14 @@ class QueryKind(IntEnum):
 
 # What the core takes on a full disk: these, and all administration.
 _WITHOUT_SPACE = (CommandKind.CANCEL_ORDER, CommandKind.CANCEL_ALL, CommandKind.EXPIRE_ORDERS)
+# For each number that a command's kind can be; a lone order waits for this.
+_NEEDS_SPACE = np.arange(1 << 8) < CommandKind.DEFINE_INSTRUMENT
+_NEEDS_SPACE[list(_WITHOUT_SPACE)] = False
 
 
 def needs_space(commands: np.ndarray) -> bool:
     """Whether there is any among them that the core does not take on a full disk."""
-    kinds = commands["kind"]
-    is_order = (kinds < CommandKind.DEFINE_INSTRUMENT) & ~np.isin(kinds, _WITHOUT_SPACE)
-    return bool(is_order.any())
+    return bool(_NEEDS_SPACE[commands["kind"]].any())
 
 
 class LinkError(Exception):
@@ -66,7 +69,8 @@ class LinkError(Exception):
 
 def frame(kind: FrameKind, tag: int, payload: bytes | memoryview = b"") -> bytes:
     """One frame, ready to be sent."""
-    return HEADER.pack(len(payload), kind, 0, tag) + bytes(payload)
+    length = len(payload) if isinstance(payload, bytes) else payload.nbytes
+    return b"".join((HEADER.pack(length, kind, 0, tag), payload))
 
 
 def listening_socket(path: Path) -> socket.socket:
@@ -110,27 +114,60 @@ def _short_name(folder: int, path: Path) -> str:
 
 
 class FrameReader:
-    """Cuts a byte stream into frames; keeps what is incomplete until more comes."""
+    """Cuts a byte stream into frames; keeps what is incomplete until more comes.
+
+    What comes is written into its `room` and then taken, so that it is copied once: into payloads
+    of their own.
+    """
 
     def __init__(self, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
-        self._buffer = bytearray()
         self._max_payload_bytes = max_payload_bytes
+        self._buffer = bytearray(_READ_BYTES)
+        self._end = 0
+
+    @property
+    def room(self) -> memoryview:
+        """Where the next bytes belong; never empty."""
+        return memoryview(self._buffer)[self._end :]
 
     def feed(self, data: bytes) -> Iterator[tuple[FrameKind, int, bytes]]:
-        """Yield (kind, tag, payload) of every frame completed by `data`. Raises LinkError."""
-        buffer = self._buffer
-        buffer += data
-        start = 0
-        while len(buffer) - start >= HEADER.size:
-            length, kind, _, tag = HEADER.unpack_from(buffer, start)
+        """As `take`, for bytes that are not in its room yet."""
+        rest = memoryview(data)
+        while rest:
+            room = self.room
+            count = min(len(room), len(rest))
+            room[:count] = rest[:count]
+            yield from self.take(count)
+            rest = rest[count:]
+
+    def take(self, count: int) -> Iterator[tuple[FrameKind, int, bytes]]:
+        """Yield (kind, tag, payload) of every frame completed by the next `count` bytes.
+
+        Raises LinkError.
+        """
+        self._end += count
+        data = memoryview(self._buffer)
+        start, needed = 0, HEADER.size
+        while self._end - start >= HEADER.size:
+            length, kind, _, tag = HEADER.unpack_from(data, start)
             if length > self._max_payload_bytes:
                 raise LinkError(f"a frame of {length} bytes is too long")
-            end = start + HEADER.size + length
-            if len(buffer) < end:
+            needed = HEADER.size + length
+            if self._end - start < needed:
                 break
             try:
-                yield FrameKind(kind), tag, bytes(memoryview(buffer)[start + HEADER.size : end])
+                yield FrameKind(kind), tag, bytes(data[start + HEADER.size : start + needed])
             except ValueError as error:
                 raise LinkError(str(error)) from error
-            start = end
-        del buffer[:start]
+            start += needed
+            needed = HEADER.size
+        size = max(needed, _READ_BYTES)
+        if start or size != len(self._buffer):
+            self._go_on_with(data[start : self._end], size)
+
+    def _go_on_with(self, rest: memoryview, size: int) -> None:
+        """Put an incomplete frame at the beginning of a buffer of this size."""
+        if size != len(self._buffer):
+            self._buffer = bytearray(size)
+        memoryview(self._buffer)[: len(rest)] = rest
+        self._end = len(rest)

@@ -50,7 +50,7 @@ class LinkOwner(Protocol):
     def read_events(self, first_sequence: int) -> Iterator[np.ndarray]: ...
 
 
-class ServerLink(asyncio.Protocol):
+class ServerLink(asyncio.BufferedProtocol):
     """Until it subscribes, a link gets the events of its own commands; from then on, all."""
 
     def __init__(self, owner: LinkOwner, max_unsent_bytes: int = MAX_UNSENT_BYTES) -> None:
@@ -72,9 +72,12 @@ class ServerLink(asyncio.Protocol):
         # uvloop's transports have its methods without being its subclass.
         self._transport = cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._reader.room
+
+    def buffer_updated(self, nbytes: int) -> None:
         try:
-            for kind, tag, payload in self._reader.feed(data):
+            for kind, tag, payload in self._reader.take(nbytes):
                 self._take(kind, tag, payload)
         except LinkError as error:
             _log.error("core: link closed", gateway=self.number, name=self.name, why=str(error))
@@ -196,4 +199,4 @@ class ServerLink(asyncio.Protocol):
 
 
 def _events_frame(events: np.ndarray) -> bytes:
-    return frame(FrameKind.EVENTS, int(events[-1]["sequence"]), events.tobytes())
+    return frame(FrameKind.EVENTS, int(events[-1]["sequence"]), events.data)

@@ -20,6 +20,8 @@ CHECKSUM_LEVELS = 10
 
 # A level as clients see it: [price, quantity, number of orders].
 LevelView = list[Any]
+# Rank, and quantity and orders as they are now; to be rendered if anybody wants to see it.
+LevelChange = tuple[int, tuple[int, int]]
 
 
 class BookSide:
@@ -48,16 +50,20 @@ class BookSide:
             assert not level[0], f"no order is left at rank {rank}, yet {level[0]} lots are"
             del self._levels[rank]
 
-    def take_changes(self) -> list[LevelView]:
-        """The levels that differ from what they were at the last call; gone ones with "0"."""
+    def take_changes(self) -> list[LevelChange]:
+        """The levels that differ from what they were at the last call."""
         changes = []
         for rank, before in self._before.items():
             level = self._levels.get(rank)
             now = (level[0], level[1]) if level is not None else (0, 0)
             if now != before:
-                changes.append(self._view(rank, now))
+                changes.append((rank, now))
         self._before.clear()
         return changes
+
+    def view(self, changes: list[LevelChange]) -> list[LevelView]:
+        """The changes as clients see them; levels that are gone with "0"."""
+        return [self._view(rank, level) for rank, level in changes]
 
     def best(self) -> tuple[int, int] | None:
         """Price in ticks and quantity in lots of the best level, or None if the side is empty."""
@@ -93,7 +99,7 @@ class Book:
         self.sides = (self.bids, self.asks)  # indexed by engine.codes.Side
         self._checksum: int | None = None
 
-    def take_changes(self) -> tuple[list[LevelView], list[LevelView]] | None:
+    def take_changes(self) -> tuple[list[LevelChange], list[LevelChange]] | None:
         """Changed levels of both sides since the last call, or None."""
         bids, asks = self.bids.take_changes(), self.asks.take_changes()
         if not bids and not asks:

@@ -111,18 +111,18 @@ def _publish(change: InstrumentChange, pushes: list[Push], is_wanted: IsWanted) 
             }
         )
 
-    def wants(channel: str) -> bool:
-        return is_wanted(channel, instrument.symbol)
-
-    if change.levels is not None and wants("book"):
+    symbol = instrument.symbol
+    if change.levels is not None and is_wanted("book", symbol):
+        book = instrument.book
         bids, asks = change.levels
-        levels = {"bids": bids, "asks": asks, "checksum": instrument.book.checksum}
-        push("book", now.book, previous.book, levels)
-    previous_trade_id = previous.trades
-    for trade in change.trades if wants("trades") else ():
-        push("trades", trade.trade_id, previous_trade_id, instrument.trade_view(trade))
-        previous_trade_id = trade.trade_id
-    if change.ticker and wants("ticker"):
+        levels = {"bids": book.bids.view(bids), "asks": book.asks.view(asks)}
+        push("book", now.book, previous.book, {**levels, "checksum": book.checksum})
+    if change.trades and is_wanted("trades", symbol):
+        previous_trade_id = previous.trades
+        for trade in change.trades:
+            push("trades", trade.trade_id, previous_trade_id, instrument.trade_view(trade))
+            previous_trade_id = trade.trade_id
+    if change.ticker and is_wanted("ticker", symbol):
         push("ticker", now.ticker, previous.ticker, instrument.ticker_view())
-    if change.trades and wants("candles"):
+    if change.trades and is_wanted("candles", symbol):
         push("candles", now.trades, previous.trades, instrument.candles.latest())

@@ -15,6 +15,7 @@ from marketdata.candles import Candles
 from marketdata.listing import Listing
 from marketdata.statistics import DayStatistics
 
+_CALL_AUCTION = int(Phase.CALL_AUCTION)
 TRADES_KEPT = 1_000  # of each instrument; older ones are the database's
 
 
@@ -96,8 +97,10 @@ class Instrument:
 
     def indicative(self) -> AuctionPrice:
         """At what price, and how much, a call auction would trade if it ended now."""
+        if self.phase != _CALL_AUCTION:
+            return NO_AUCTION_PRICE
         bid, ask = self.book.bids.best(), self.book.asks.best()
-        if self.phase != Phase.CALL_AUCTION or bid is None or ask is None:
+        if bid is None or ask is None:
             return NO_AUCTION_PRICE
         return auction_price(
             self.book.bids.reached_from(ask[0]),

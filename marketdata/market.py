@@ -8,7 +8,7 @@ answer: where the stored trades end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +16,9 @@ import numpy as np
 from engine.codes import EventKind, InstrumentFlag, TradeType
 from engine.packed_texts import unpack_text
 from engine.records import ADMIN_EVENT, AUCTION_EVENT, INSTRUMENT_EVENT, ORDER_EVENT, TRADE_EVENT
-from marketdata.book import LevelView
+from marketdata.book import LevelChange
 from marketdata.instrument import Instrument, Sequences, Trade
-from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, rows
+from marketdata.open_orders import ORDER_FIELDS, ORDER_KINDS, OpenOrders, picked, rows
 
 # Plain integers: a comparison with a member of an IntEnum costs as much as the work for an event.
 _TRADE = int(EventKind.TRADE)
@@ -26,6 +26,9 @@ _DEFINED = int(EventKind.INSTRUMENT_DEFINED)
 _PHASES = (int(EventKind.PHASE_CHANGED), int(EventKind.VOLATILITY_INTERRUPTED))
 _DAY_ROLLED = int(EventKind.DAY_ROLLED)
 
+_ORDER_ROW = picked(ORDER_EVENT, ORDER_FIELDS)
+_IS_ORDER = np.zeros(256, np.bool_)
+_IS_ORDER[list(ORDER_KINDS)] = True
 _OFF_BOOK_TRADES = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
 
 _TRADE_FIELDS = (
@@ -58,7 +61,7 @@ class InstrumentChange(NamedTuple):
     """What one step changed of one instrument, and where its sequences stood before."""
 
     instrument: Instrument
-    levels: tuple[list[LevelView], list[LevelView]] | None  # bids, asks
+    levels: tuple[list[LevelChange], list[LevelChange]] | None  # bids, asks
     trades: list[Trade]
     ticker: bool
     previous: Sequences
@@ -175,8 +178,10 @@ class Market:
         """Follow the events (dtype EVENT) of whole commands, in order; returns what changed."""
         if not len(events):
             return []
-        first_new = int(np.searchsorted(events["sequence"], self._loaded_sequence, side="right"))
-        if first_new:
+        first_new = 0
+        if events["sequence"][0] <= self._loaded_sequence:
+            sequences = events["sequence"]
+            first_new = int(np.searchsorted(sequences, self._loaded_sequence, side="right"))
             self._catch_up(events[:first_new])
         if first_new < len(events):
             self._follow(events[first_new:])
@@ -186,10 +191,13 @@ class Market:
     def _follow(self, events: np.ndarray) -> None:
         """Apply events that the loaded state does not contain yet."""
         kinds = events["kind"]
-        is_order = np.isin(kinds, ORDER_KINDS)
-        orders = rows(events.view(ORDER_EVENT), ORDER_FIELDS, is_order)
-        trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
-        for index, kind in enumerate(kinds.tolist()):
+        found = kinds.tolist()
+        # Most batches are small: their rows are taken at once, and not column by column.
+        orders = iter(np.frombuffer(events, _ORDER_ROW)[_IS_ORDER[kinds]].tolist())
+        trades: Iterator[tuple[int, ...]] = iter(())
+        if _TRADE in found:
+            trades = rows(events.view(TRADE_EVENT), _TRADE_FIELDS, kinds == _TRADE)
+        for index, kind in enumerate(found):
             if kind == _TRADE:
                 number, maker_order_id, taker_order_id, *trade = next(trades)
                 if trade[-1] not in _OFF_BOOK_TRADES:

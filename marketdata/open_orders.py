@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,19 @@ ORDER_FIELDS = (
     *("display_quantity_lots", "stop_price_ticks", "reason", "order_type"),
 )
 _STATE_FIELDS = (*ORDER_FIELDS[:6], "shown_lots")
+
+
+def picked(layout: np.dtype[Any], fields: tuple[str, ...]) -> np.dtype[Any]:
+    """The layout of records seen through some of their fields, in this order."""
+    assert layout.fields is not None
+    return np.dtype(
+        {
+            "names": fields,
+            "formats": [layout[field] for field in fields],
+            "offsets": [layout.fields[field][1] for field in fields],
+            "itemsize": layout.itemsize,
+        }
+    )
 
 
 class OpenOrder:

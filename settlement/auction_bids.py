@@ -9,7 +9,6 @@ withdrawn, refused, won, lost     it is over
 
 from __future__ import annotations
 
-import threading
 import uuid
 from typing import Literal, NamedTuple
 
@@ -25,7 +24,7 @@ from settlement.ports import EnginePort
 from settlement.tables.negotiated import Auction, AuctionBid
 
 Status = Literal["entering", "open", "withdrawing", "withdrawn", "refused", "won", "lost"]
-_EXECUTING = threading.Lock()
+_LOCK = "bids"
 
 
 class Offer(NamedTuple):
@@ -140,7 +139,7 @@ def settle_pending(database: Database, port: EnginePort, auction: Auction) -> No
 
 def execute(database: Database, port: EnginePort, bid_id: str) -> AuctionBid:
     """Carry a bid on until nothing of it is under way; how it then is."""
-    with _EXECUTING:
+    with database.exclusive(_LOCK):
         with database.read() as session:
             bid, auction = _get(session, bid_id)
         if bid.status == "entering":
@@ -191,7 +190,7 @@ def _order(auction: Auction, bid: AuctionBid) -> OffBookOrder:
 
 
 def _change(database: Database, bid: AuctionBid, status: Status, entered: off_book.Entered) -> None:
-    """Write down what the engine answered, unless another gateway was faster."""
+    """Write down what the engine answered, unless somebody else was faster."""
 
     def work(session: Session) -> None:
         found, _ = _get(session, bid.bid_id)

@@ -14,7 +14,6 @@ whoever finds a proposal under way carries it on, and a crash anywhere changes n
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -45,8 +44,8 @@ Status = Literal[
     "refused",
 ]
 UNDER_WAY: tuple[Status, ...] = ("proposing", "accepting", "undoing", "closing")
-# Two threads on one proposal could otherwise undo and match it at the same time.
-_EXECUTING = threading.Lock()
+# Two at one proposal could otherwise undo and match it at the same time.
+_LOCK = "block_trades"
 
 
 class Proposal(NamedTuple):
@@ -187,7 +186,7 @@ def resume_pending(database: Database, port: EnginePort) -> int:
 
 def execute(database: Database, port: EnginePort, block_trade_id: str) -> BlockTrade:
     """Carry a proposal on until nothing of it is under way; the proposal after it."""
-    with _EXECUTING:
+    with database.exclusive(_LOCK):
         while True:
             with database.read() as session:
                 trade = _get(session, block_trade_id)
@@ -232,7 +231,7 @@ def _accept(database: Database, port: EnginePort, trade: BlockTrade) -> None:
 
 
 def _undo(database: Database, port: EnginePort, trade: BlockTrade) -> None:
-    """Take the counterparty's order off again, unless another gateway matched it after all."""
+    """Take the counterparty's order off again, unless somebody else matched it after all."""
     assert trade.counterparty_order_id is not None
     off_book.cancel(port, trade.counterparty, trade.counterparty_order_id)
     # That order is closed: what the match is answered now will not change any more.
@@ -287,7 +286,7 @@ def _match(port: EnginePort, trade: BlockTrade, taker_order_id: int) -> Code:
 
 
 def _change(database: Database, trade: BlockTrade, note: Callable[[BlockTrade], None]) -> None:
-    """Write down what the engine answered, unless another gateway was faster."""
+    """Write down what the engine answered, unless somebody else was faster."""
 
     def work(session: Session) -> None:
         found = _get(session, trade.block_trade_id)

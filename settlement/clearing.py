@@ -177,9 +177,13 @@ def current_trading_day(session: Session) -> int | None:
     return session.scalar(select(func.min(Instrument.trading_day)))
 
 
-def unfinished_run(session: Session) -> str | None:
-    """The run that a crash or a failure left unfinished."""
-    return session.scalar(select(ClearingRun.run_id).where(ClearingRun.status != "completed"))
+def unfinished_run(session: Session, *, also_failed: bool) -> str | None:
+    """The run that somebody asked for and that is not at its end.
+
+    One that failed is not tried again of itself, but whenever somebody asks for it.
+    """
+    unfinished = ("running", "failed") if also_failed else ("running",)
+    return session.scalar(select(ClearingRun.run_id).where(ClearingRun.status.in_(unfinished)))
 
 
 def runs(session: Session, before: int, limit: int) -> list[ClearingRun]:
@@ -219,6 +223,7 @@ def _begin(session: Session, trading_day: int, run_id: str, time_ns: int, reopen
             run_id=run.run_id,
         )
     if run is not None:
+        run.status = "running"
         return run.run_id
     current = current_trading_day(session)
     if current != trading_day:
@@ -228,7 +233,7 @@ def _begin(session: Session, trading_day: int, run_id: str, time_ns: int, reopen
             f"{day_date(trading_day)} is not the present trading day: {present}.",
             field="date",
         )
-    unfinished = unfinished_run(session)
+    unfinished = unfinished_run(session, also_failed=True)
     if unfinished is not None:
         raise Refused(
             "conflict", "The run before is not finished.", field="date", run_id=unfinished

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, literal, select
 from sqlalchemy.orm import Session
 
 from engine.codes import Code, CommandKind, EventKind, Phase
@@ -85,14 +85,11 @@ def net(desk: Desk, run: ClearingRun, step: str) -> None:
                     **day._asdict(),
                 )
             )
-        values = [
-            {"run_id": row.run_id, "instrument": number, "account": account, **vars(of_account)}
-            for (number, account), of_account in netting.nets(session, trades).items()
-            if number in settled
-        ]
-        if values:
-            session.execute(insert(ClearingNet), values)
         session.flush()
+        of_day = netting.net_rows(trades & (Instrument.trading_day == row.trading_day)).subquery()
+        columns = ["run_id", "instrument", "account", *netting.Net._fields]
+        values = select(literal(row.run_id), *of_day.c)
+        session.execute(insert(ClearingNet).from_select(columns, values))
         row.batches = sum(map(len, delivery.plan(session, row.run_id).values()))
 
     _finish(desk, run, step, work)
@@ -102,6 +99,9 @@ def deliver(desk: Desk, run: ClearingRun, step: str) -> None:
     """Deliver the blocks against cash, one transaction for each batch."""
     with desk.database.read() as session:
         planned = delivery.plan(session, run.run_id)
+    if sum(map(len, planned.values())) != run.batches:
+        # Another release began this run and cut it otherwise; what it posted has other keys.
+        raise ClearingError("the delivery was planned in another way; finish it with that release")
     for instrument, batches in planned.items():
         for index in range(len(batches)):
             _deliver_batch(desk, run.run_id, instrument, batches, index)

@@ -6,7 +6,6 @@ blocks that the scheme's rule admits, while the engine counts them as used.
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import NamedTuple
 
@@ -29,7 +28,7 @@ from settlement.tables.identity import Account
 from settlement.tables.registry import Project
 
 # Of two changes of one cap, the one written last must also be sent last.
-_APPLYING = threading.Lock()
+_LOCK = "obligations"
 
 
 def set_obligation(
@@ -71,7 +70,7 @@ def set_obligation(
 
 def apply_obligation(database: Database, port: EnginePort, number: int) -> None:
     """Send the cap of an obligation to the engine; sending it again changes nothing."""
-    with _APPLYING:
+    with database.exclusive(_LOCK):
         with database.read() as session:
             obligation = session.get_one(Obligation, number)
         cap = obligation.cap_quantity

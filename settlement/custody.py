@@ -11,11 +11,12 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine.codes import CommandKind
-from settlement import blocks
+from settlement import block_delivery, blocks
 from settlement.blocks import Criteria, Status
 from settlement.engine_steps import Step
 from settlement.errors import Refused
@@ -70,46 +71,43 @@ def withdrawals(session: Session, chosen: Sequence[Block]) -> tuple[Step, ...]:
 
 
 def deliver(
-    session: Session, symbol: str, transfers: Sequence[tuple[int, int, int]], run_key: str
+    session: Session,
+    symbol: str,
+    transfers: np.ndarray | Sequence[tuple[int, int, int]],
+    run_key: str,
+    block_order: str = "oldest_vintage",
 ) -> None:
     """Move credits within custody: (from account, to account, quantity), in the order given.
 
-    The oldest vintage goes first, then the lowest serial. A `run_key` that was delivered before
+    Each seller's blocks go in `block_order`, then by serial. A `run_key` that was delivered before
     does nothing. Raises DeliveryError on a shortage, and Refused `conflict` if one is due to an
     operation under way, which may end either way: settle again then.
     """
-    fingerprint = hashlib.sha256(repr((symbol, list(transfers))).encode()).hexdigest()
+    rows = np.asarray(transfers, np.int64).reshape(-1, 3)
+    wanted = [(seller, buyer, lots) for seller, buyer, lots in rows.tolist()]
+    fingerprint = hashlib.sha256(repr((symbol, wanted)).encode()).hexdigest()
     delivered = session.get(Delivery, run_key)
     if delivered is not None:
         if delivered.fingerprint != fingerprint:
             raise DeliveryError(f"{run_key} was delivered before, with other transfers")
         return
+    for seller, buyer, lots in rows[(rows[:, 2] <= 0) | (rows[:, 0] == rows[:, 1])].tolist():
+        raise DeliveryError(f"{run_key}: {seller} to {buyer}, {lots} lots")
     time_ns = time.time_ns()
-    for from_account, to_account, quantity in transfers:
-        if quantity <= 0 or from_account == to_account:
-            raise DeliveryError(f"{run_key}: {from_account} to {to_account}, {quantity} lots")
-        criteria = Criteria((symbol,))
-        chosen = blocks.gather(session, from_account, Status.CUSTODY, criteria, quantity)
-        found = sum(block.quantity for block in chosen)
-        if found < quantity:
-            _refuse_if_under_way(session, from_account, symbol)
-            raise DeliveryError(
-                f"{run_key}: account {from_account} owes {quantity} of {symbol} and has {found}"
-            )
-        for block in chosen:
-            blocks.move(
-                session,
-                block,
-                account=to_account,
-                status=Status.CUSTODY,
-                reference=run_key,
-                time_ns=time_ns,
-            )
+    shortage = block_delivery.move(
+        session, symbol, rows, reference=run_key, time_ns=time_ns, block_order=block_order
+    )
+    if shortage is not None:
+        account, owed_lots, held_lots = shortage
+        _refuse_if_under_way(session, account, symbol)
+        raise DeliveryError(
+            f"{run_key}: account {account} owes {owed_lots} of {symbol} and has {held_lots}"
+        )
     session.add(
         Delivery(
             run_key=run_key,
             symbol=symbol,
-            quantity=sum(quantity for _, _, quantity in transfers),
+            quantity=int(rows[:, 2].sum()),
             fingerprint=fingerprint,
             time_ns=time_ns,
         )

@@ -2,12 +2,14 @@
 
 Every change is a function given to `Database.write`, run in one transaction by the one writer, so
 that no two changes of a process ever race. Between processes SQLite's BEGIN IMMEDIATE and, on
-PostgreSQL, an advisory lock keep the same order: one write transaction at a time.
+PostgreSQL, an advisory lock keep the same order: one write transaction at a time. What takes
+several transactions and the engine's answers in between is kept apart by `Database.exclusive`.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,11 +21,14 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import Session
 
+from settlement.lease import Lease
+
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_SECONDS = 30
 # Any constant will do, so long as nothing else on the server takes it.
 _ADVISORY_LOCK = 0x7075_6875_6900
+_EXCLUSIVE_LOCKS = 0x7075_6875
 _IS_WRITER = "puhui_is_writer"
 
 
@@ -43,6 +48,7 @@ class Database:
         self._thread = ThreadPoolExecutor(1, "database-writer", initializer=self._mark_thread)
         self._thread_id: int | None = None
         self._in_transaction = False
+        self._exclusive: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -55,6 +61,24 @@ class Database:
         if self._in_transaction and threading.get_ident() == self._thread_id:
             raise RuntimeError("a write inside a write would wait for itself for ever")
         return self._thread.submit(self._transact, work)
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Only one thread of all processes on this database is in a block of this name.
+
+        The lock goes with the process that holds it, however that ends.
+        """
+        # Of each process only one thread waits for the others, so the waiting takes no more than
+        # one connection from those who are to finish.
+        with self._exclusive[name]:
+            if self.is_sqlite:
+                with Lease(Path(f"{self.url.database}.{name}.lock")).awaited():
+                    yield
+                return
+            with self._engine.begin() as connection:
+                lock = text("SELECT pg_advisory_xact_lock(:group, hashtext(:name))")
+                connection.execute(lock, {"group": _EXCLUSIVE_LOCKS, "name": name})
+                yield
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables to `revision`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from settlement import custody, netting
+from settlement import bulk, custody, netting
 from settlement.ledger import CASH, Kind, Leg, Posting, holder, is_posted, post
 from settlement.netting import Batch
 from settlement.tables.clearing import ClearingNet, ClearingRun
@@ -17,13 +17,17 @@ from settlement.tables.trading import Instrument
 
 def plan(session: Session, run_id: str) -> dict[int, list[Batch]]:
     """The batches of each instrument with nets, always the same ones for the same run."""
-    nets: defaultdict[int, list[ClearingNet]] = defaultdict(list)
-    query = select(ClearingNet).where(ClearingNet.run_id == run_id)
-    for net in session.scalars(query.order_by(ClearingNet.instrument, ClearingNet.account)):
-        nets[net.instrument].append(net)
+    query = (
+        select(ClearingNet.instrument, ClearingNet.account)
+        .add_columns(ClearingNet.bought_lots - ClearingNet.sold_lots)
+        .add_columns(ClearingNet.sold_fen - ClearingNet.bought_fen, ClearingNet.fees_fen)
+        .where(ClearingNet.run_id == run_id)
+        .order_by(ClearingNet.instrument, ClearingNet.account)
+    )
+    nets = bulk.read(session, query, 5).T
     return {
-        instrument: netting.batches(of_instrument, netting.BATCH_SIZE)
-        for instrument, of_instrument in nets.items()
+        instrument: netting.batches(nets[nets[:, 0] == instrument, 1:], netting.BATCH_SIZE)
+        for instrument in np.unique(nets[:, 0]).tolist()
     }
 
 
@@ -40,13 +44,13 @@ def deliver_batch(
     if is_posted(session, key):
         return
     batch = planned[index]
-    if batch.transfers:
+    if len(batch.transfers):
         custody.deliver(session, terms.symbol, batch.transfers, key)
     posting = Posting(
         key=key,
         kind="settlement",
         time_ns=run.started_time_ns,
-        legs=_legs(session, run_id, terms, batch),
+        legs=_legs(terms.symbol, batch),
         run_id=run_id,
         symbol=terms.symbol,
     )
@@ -55,16 +59,15 @@ def deliver_batch(
         terms.settled_sequence = run.closing_sequence
 
 
-def _legs(session: Session, run_id: str, terms: Instrument, batch: Batch) -> list[Leg]:
+def _legs(symbol: str, batch: Batch) -> list[Leg]:
     """Credits go from holder to holder; cash through the clearing house, which ends at zero."""
     legs: list[Leg] = []
-    for from_account, to_account, lots in batch.transfers:
-        legs.append(Leg(*holder(from_account), terms.symbol, -lots))
-        legs.append(Leg(*holder(to_account), terms.symbol, lots))
-    for account in batch.accounts:
-        net = session.get_one(ClearingNet, (run_id, terms.number, account))
-        traded_fen = net.sold_fen - net.bought_fen
-        legs.append(Leg(*holder(account), CASH, traded_fen - net.fees_fen))
-        legs.append(Leg(Kind.CLEARING_HOUSE, 0, CASH, -traded_fen))
-        legs.append(Leg(Kind.FEE_INCOME, 0, CASH, net.fees_fen))
+    for from_account, to_account, lots in batch.transfers.tolist():
+        legs.append(Leg(*holder(from_account), symbol, -lots))
+        legs.append(Leg(*holder(to_account), symbol, lots))
+    for account, _, traded_fen, fees_fen in batch.payments.tolist():
+        legs.append(Leg(*holder(account), CASH, traded_fen - fees_fen))
+    _, _, traded_fen, fees_fen = batch.payments.sum(axis=0).tolist()
+    legs.append(Leg(Kind.CLEARING_HOUSE, 0, CASH, -traded_fen))
+    legs.append(Leg(Kind.FEE_INCOME, 0, CASH, fees_fen))
     return legs

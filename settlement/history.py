@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from sqlalchemy import ScalarSelect, or_, select
+from sqlalchemy import ScalarSelect, func, or_, select
 from sqlalchemy.orm import Session
 
 from engine.codes import Side
@@ -40,6 +40,7 @@ class Fill(NamedTuple):
     quantity_lots: int
     fee_fen: int
     is_maker: bool
+    trade_type: int
 
 
 def instruments(session: Session) -> list[Instrument]:
@@ -157,6 +158,24 @@ def trades_since(session: Session, time_ns: int) -> Iterator[tuple[Trade, str]]:
         session.expunge_all()
 
 
+def last_trade_id(session: Session) -> int:
+    """The latest trade that is written; 0 if there is none."""
+    return session.scalar(select(func.max(Trade.trade_id))) or 0
+
+
+def tape(session: Session, instrument: int, before: int, limit: int) -> list[Trade]:
+    """An instrument's trades with an id under `before`, newest first."""
+    # The index is by sequence: trades of one command have one, and later trades none that is lower.
+    earlier = select(Trade.sequence).where(Trade.trade_id < before).order_by(Trade.trade_id.desc())
+    query = select(Trade).where(
+        Trade.instrument == instrument,
+        Trade.trade_id < before,
+        Trade.sequence <= earlier.limit(1).scalar_subquery(),
+    )
+    newest_first = query.order_by(Trade.sequence.desc(), Trade.trade_id.desc())
+    return list(session.scalars(newest_first.limit(limit)))
+
+
 def fill_of(trade: Trade, is_maker: bool) -> Fill:
     """The maker's or the taker's side of a trade."""
     taker_side = Side(trade.taker_side)
@@ -173,6 +192,7 @@ def fill_of(trade: Trade, is_maker: bool) -> Fill:
         quantity_lots=trade.quantity_lots,
         fee_fen=trade.maker_fee_fen if is_maker else trade.taker_fee_fen,
         is_maker=is_maker,
+        trade_type=trade.trade_type,
     )
 
 

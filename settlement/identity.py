@@ -42,6 +42,8 @@ Role = Literal[
 ]
 ROLES: frozenset[str] = frozenset(get_args(Role))
 MAX_KEYS_PER_USER = 20
+# Gateways look for what has ended much more often.
+ENDED_KEPT_NS = 60_000_000_000
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}", re.ASCII)
 # OWASP's profile for argon2id: 19 MiB, two passes, one lane.
@@ -191,9 +193,10 @@ def hash_token(token: str) -> str:
 
 
 def create_session(session: Session, user_id: int, lifetime_seconds: int) -> tuple[str, int]:
-    """A new token and when it expires (ns). Sessions that have expired are cleared away."""
+    """A new token and when it expires (ns). Sessions that ended a while ago are cleared away."""
     now_ns = time.time_ns()
-    session.execute(delete(SessionToken).where(SessionToken.expires_time_ns <= now_ns))
+    ended_ns = now_ns - ENDED_KEPT_NS
+    session.execute(delete(SessionToken).where(SessionToken.expires_time_ns <= ended_ns))
     token = secrets.token_urlsafe(32)
     expires_time_ns = now_ns + lifetime_seconds * 1_000_000_000
     session.add(
@@ -214,8 +217,18 @@ def find_session(session: Session, token_hash: str) -> Login | None:
 
 
 def end_session(session: Session, token_hash: str) -> None:
-    """Log out."""
-    session.execute(delete(SessionToken).where(SessionToken.token_hash == token_hash))
+    """Log out; the session stays for a while, so that every gateway learns of it."""
+    row = session.get(SessionToken, token_hash)
+    if row is not None:
+        row.expires_time_ns = min(row.expires_time_ns, time.time_ns())
+
+
+def ended_since(session: Session, time_ns: int) -> tuple[list[str], list[str]]:
+    """Hashes of tokens, and ids of keys, that are in force no more since then."""
+    expires = SessionToken.expires_time_ns
+    ended = select(SessionToken.token_hash).where(expires >= time_ns, expires <= time.time_ns())
+    revoked = select(ApiKey.key_id).where(ApiKey.revoked_time_ns >= time_ns)
+    return list(session.scalars(ended)), list(session.scalars(revoked))
 
 
 # --- API keys ---
@@ -283,6 +296,12 @@ def set_cancel_after(session: Session, account: int, deadline_time_ns: int | Non
         session.add(CancelAfter(account_number=account, deadline_time_ns=deadline_time_ns))
     else:
         row.deadline_time_ns = deadline_time_ns
+
+
+def disarm_cancel_after(session: Session, account: int, deadline_time_ns: int) -> None:
+    """Take away a switch that has fired, unless it was put off meanwhile."""
+    fired = CancelAfter.deadline_time_ns == deadline_time_ns
+    session.execute(delete(CancelAfter).where(CancelAfter.account_number == account, fired))
 
 
 def cancel_after_deadlines(session: Session) -> dict[int, int]:

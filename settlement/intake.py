@@ -1,7 +1,7 @@
 """Takes the engine's events into the database: instruments, orders, trades, cash and credits.
 
 A batch of events and the checkpoint behind it are written in one transaction, so a batch that comes
-again (after a crash, or because two gateways race) changes nothing, and none is ever left out.
+again (after a crash, or because two processes race) changes nothing, and none is ever left out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from settlement.ports import Records
 from settlement.quoting import Quoting
 from settlement.tables.trading import Instrument, IntakeCheckpoint, Order, Trade
 
-# More than this and memory would fill while the database is away; the gateway then starts again
+# More than this and memory would fill while the database is away; the link then starts again
 # from the checkpoint, which loses nothing.
 MAX_PENDING_EVENTS = 1_000_000
 _EVENTS_PER_TRANSACTION = 50_000
@@ -147,9 +147,8 @@ class Intake:
                 self._changed.wait_for(lambda: self._pending or self._is_closing.is_set())
                 if not self._pending:
                     return
-            # One transaction costs as much as a hundred rows, and while it is written the event
-            # loop of this process has to wait for the interpreter: so let some more gather, and
-            # leave the loop most of the time.
+            # One transaction costs as much as a hundred rows: so let some more gather, and leave
+            # the processors to trading, and the database to other writers, most of the time.
             self._is_closing.wait(max(_GATHER_SECONDS, min(_PAUSES * busy_seconds, _LAST_SECONDS)))
             with self._changed:
                 batches = self._gather()

@@ -7,6 +7,7 @@ sums to zero for each asset; `post` refuses any other, and `imbalances` proves i
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -16,6 +17,7 @@ from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.orm import Session
 
 from engine.units import EXCHANGE_ACCOUNT
+from settlement import bulk
 from settlement.tables.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
 
 CASH = "CNY"
@@ -91,18 +93,21 @@ def post(session: Session, postings: Iterable[Posting]) -> int:
         LedgerTransaction.transaction_id, sort_by_parameter_order=True
     )
     transaction_ids = session.scalars(statement, rows).all()
-    entries = [
+    legs = list(itertools.chain.from_iterable(legs_of.values()))
+    bulk.insert(
+        session,
+        LedgerEntry,
         {
-            "transaction_id": transaction_id,
-            "account_id": numbers[leg.kind, leg.owner],
-            "asset": leg.asset,
-            "amount": leg.amount,
-        }
-        for transaction_id, legs in zip(transaction_ids, legs_of.values(), strict=True)
-        for leg in legs
-    ]
-    if entries:
-        session.execute(insert(LedgerEntry), entries)
+            "transaction_id": [
+                transaction_id
+                for transaction_id, of_it in zip(transaction_ids, legs_of.values(), strict=True)
+                for _ in of_it
+            ],
+            "account_id": [numbers[leg.kind, leg.owner] for leg in legs],
+            "asset": [leg.asset for leg in legs],
+            "amount": [leg.amount for leg in legs],
+        },
+    )
     return len(wanted)
 
 
@@ -165,10 +170,9 @@ def _account_numbers(session: Session, wanted: set[tuple[Kind, int]]) -> dict[tu
     numbers: dict[tuple[str, int], int] = {}
     owners = sorted({owner for _, owner in wanted})
     for start in range(0, len(owners), CHUNK):
-        query = select(LedgerAccount).where(LedgerAccount.owner.in_(owners[start : start + CHUNK]))
-        numbers |= {
-            (account.kind, account.owner): account.account_id for account in session.scalars(query)
-        }
+        columns = (LedgerAccount.kind, LedgerAccount.owner, LedgerAccount.account_id)
+        query = select(*columns).where(LedgerAccount.owner.in_(owners[start : start + CHUNK]))
+        numbers |= {(kind, owner): number for kind, owner, number in session.execute(query)}
     missing = [
         LedgerAccount(kind=kind, owner=owner) for kind, owner in sorted(wanted - set(numbers))
     ]

@@ -5,20 +5,19 @@ Selects and integer arithmetic only; nothing here changes the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, select
+import numpy as np
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, select, union_all
 from sqlalchemy.orm import Session
 
 from engine.codes import Side, TradeType
 from settlement.market_rules import ClosingPriceRule
-from settlement.tables.clearing import ClearingNet
 from settlement.tables.trading import Instrument, Trade
 
 # An instrument's delivery is cut into transactions of at most this many transfers and payments.
-BATCH_SIZE = 500
+BATCH_SIZE = 10_000
 
 
 # They are settled like all others, but say nothing about the market's price.
@@ -36,32 +35,24 @@ class DayFigures(NamedTuple):
     negotiated_fen: int = 0
 
 
-@dataclass
-class Net:
+class Net(NamedTuple):
     """What an account bought and sold of one instrument."""
 
-    fills: int = 0
-    bought_lots: int = 0
-    sold_lots: int = 0
-    bought_fen: int = 0
-    sold_fen: int = 0
-    fees_fen: int = 0
+    fills: int
+    bought_lots: int
+    sold_lots: int
+    bought_fen: int
+    sold_fen: int
+    fees_fen: int
 
 
-class Transfer(NamedTuple):
-    """Credits that go from a net seller's custody to a net buyer's."""
+class Batch(NamedTuple):
+    """Transfers, and what the accounts are paid or pay because all of theirs are now made."""
 
-    from_account: int
-    to_account: int
-    quantity_lots: int
-
-
-@dataclass
-class Batch:
-    """Transfers, and the accounts that are paid or pay because all of theirs are now made."""
-
-    transfers: list[Transfer] = field(default_factory=list)
-    accounts: list[int] = field(default_factory=list)
+    # Columns: seller, buyer, quantity_lots; int64.
+    transfers: np.ndarray
+    # Columns: account, bought_lots - sold_lots, sold_fen - bought_fen, fees_fen; int64.
+    payments: np.ndarray
 
 
 def unsettled(through_sequence: int) -> ColumnElement[bool]:
@@ -94,36 +85,37 @@ def day_figures(session: Session, trades: ColumnElement[bool]) -> dict[int, DayF
     return {row[0]: DayFigures(*map(int, row[1:])) for row in session.execute(query)}
 
 
-def nets(session: Session, trades: ColumnElement[bool]) -> dict[tuple[int, int], Net]:
-    """What each (instrument, account) with such trades bought, sold and paid in fees."""
-    found: dict[tuple[int, int], Net] = {}
-    for account, fee, is_maker in (
-        (Trade.maker_account, Trade.maker_fee_fen, True),
-        (Trade.taker_account, Trade.taker_fee_fen, False),
+def net_rows(trades: ColumnElement[bool]) -> Select[Any]:
+    """Selects instrument, account and a Net's fields for all that have such trades."""
+    sides = []
+    for account, fee, buys_if_taker_buys in (
+        (Trade.maker_account, Trade.maker_fee_fen, False),
+        (Trade.taker_account, Trade.taker_fee_fen, True),
     ):
-        query = (
+        buys = (Trade.taker_side == Side.BUY) == buys_if_taker_buys
+        sides.append(
             select(
-                *(Trade.instrument, account, Trade.taker_side, func.count()),
-                func.sum(Trade.quantity_lots),
-                func.sum(Trade.notional_fen),
-                func.sum(fee),
+                *(Trade.instrument.label("instrument"), account.label("account")),
+                case((buys, Trade.quantity_lots), else_=0).label("bought_lots"),
+                case((buys, 0), else_=Trade.quantity_lots).label("sold_lots"),
+                case((buys, Trade.notional_fen), else_=0).label("bought_fen"),
+                case((buys, 0), else_=Trade.notional_fen).label("sold_fen"),
+                fee.label("fees_fen"),
             )
             .join(Instrument, Trade.instrument == Instrument.number)
             .where(trades)
-            .group_by(Trade.instrument, account, Trade.taker_side)
         )
-        for instrument, owner, taker_side, *sums in session.execute(query):
-            fills, lots, notional_fen, fees_fen = map(int, sums)
-            net = found.setdefault((instrument, owner), Net())
-            net.fills += fills
-            net.fees_fen += fees_fen
-            if (taker_side == Side.BUY) != is_maker:
-                net.bought_lots += lots
-                net.bought_fen += notional_fen
-            else:
-                net.sold_lots += lots
-                net.sold_fen += notional_fen
-    return found
+    side = union_all(*sides).subquery()
+    # PostgreSQL sums 64-bit integers into decimals.
+    sums = [cast(func.sum(side.c[name]), BigInteger) for name in Net._fields[1:]]
+    key = (side.c.instrument, side.c.account)
+    return select(*key, func.count(), *sums).group_by(*key).order_by(*key)
+
+
+def nets(session: Session, trades: ColumnElement[bool]) -> Iterator[tuple[int, int, Net]]:
+    """What each (instrument, account) with such trades bought, sold and paid in fees."""
+    for row in session.execute(net_rows(trades)):
+        yield row[0], row[1], Net(*row[2:])
 
 
 def closing_price(
@@ -141,43 +133,46 @@ def closing_price(
     return (2 * weighted_ticks + day.volume_lots) // (2 * day.volume_lots), "vwap"
 
 
-def transfers(nets_of_instrument: Sequence[ClearingNet]) -> Iterator[Transfer]:
-    """Pair net sellers with net buyers, both in the order of their account numbers."""
-    net_lots = sorted((net.account, net.bought_lots - net.sold_lots) for net in nets_of_instrument)
-    buyers = iter([(account, lots) for account, lots in net_lots if lots > 0])
-    buyer, wanted = 0, 0
-    for seller, lots in net_lots:
-        owed = -lots
-        while owed > 0:
-            if wanted == 0:
-                buyer, wanted = next(buyers)
-            quantity = min(owed, wanted)
-            yield Transfer(seller, buyer, quantity)
-            owed -= quantity
-            wanted -= quantity
+def side_by_side(
+    first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lay two rows of positive quantities of one sum along each other.
+
+    Returns the pieces in order: which of `first`, which of `second`, and how much.
+    """
+    first_ends, second_ends = np.cumsum(first), np.cumsum(second)
+    ends = np.union1d(first_ends, second_ends)
+    pieces = np.diff(ends, prepend=0)
+    return np.searchsorted(first_ends, ends), np.searchsorted(second_ends, ends), pieces
 
 
-def batches(nets_of_instrument: Sequence[ClearingNet], size: int) -> list[Batch]:
+def transfers(nets_of_instrument: np.ndarray) -> np.ndarray:
+    """Pair net sellers with net buyers, both in the order of their account numbers.
+
+    Takes rows of account, net lots, ...; returns rows of seller, buyer, quantity_lots.
+    """
+    accounts, lots = nets_of_instrument[:, 0], nets_of_instrument[:, 1]
+    seller, buyer, quantity = side_by_side(-lots[lots < 0], lots[lots > 0])
+    return np.column_stack((accounts[lots < 0][seller], accounts[lots > 0][buyer], quantity))
+
+
+def batches(nets_of_instrument: np.ndarray, size: int) -> list[Batch]:
     """Cut an instrument's delivery into batches, always in the same way.
 
-    An account's cash moves in the batch of its last transfer: delivery against payment. Accounts
-    that sold as much as they bought come last.
+    Takes the rows of Batch.payments in the order of their accounts. An account's cash moves in the
+    batch of its last transfer: delivery against payment. Accounts that sold as much as they bought
+    come last.
     """
-    pairs = list(transfers(nets_of_instrument))
-    last_of: dict[int, int] = {}
-    for index, pair in enumerate(pairs):
-        last_of[pair.from_account] = last_of[pair.to_account] = index
-    flat = sorted({net.account for net in nets_of_instrument} - last_of.keys())
-    made: list[Batch] = []
-    for index in range(len(pairs) + len(flat)):
-        if index % size == 0:
-            made.append(Batch())
-        if index >= len(pairs):
-            made[-1].accounts.append(flat[index - len(pairs)])
-            continue
-        pair = pairs[index]
-        made[-1].transfers.append(pair)
-        made[-1].accounts += [
-            account for account in (pair.from_account, pair.to_account) if last_of[account] == index
-        ]
-    return made
+    pairs = transfers(nets_of_instrument)
+    accounts, lots = nets_of_instrument[:, 0], nets_of_instrument[:, 1]
+    last = np.zeros(len(accounts), np.int64)
+    for column in (0, 1):
+        places = np.searchsorted(accounts, pairs[:, column])
+        np.maximum.at(last, places, np.arange(len(pairs)))
+    flat = np.flatnonzero(lots == 0)
+    last[flat] = len(pairs) + np.arange(len(flat))
+    batch_of = last // size
+    return [
+        Batch(pairs[index * size : (index + 1) * size], nets_of_instrument[batch_of == index])
+        for index in range(-(-(len(pairs) + len(flat)) // size))
+    ]

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -49,8 +48,8 @@ Status = Literal[
 ]
 UNDER_WAY: tuple[Status, ...] = ("entering", "closing", "allotted", "ending")
 PUBLIC: tuple[Status, ...] = ("published", "closing", "allotted", "completed")
-# Two threads on one auction would only send everything twice.
-_EXECUTING = threading.Lock()
+# Two at one auction would only send everything twice.
+_LOCK = "auctions"
 
 
 class Application(NamedTuple):
@@ -207,7 +206,7 @@ def page(
 
 def execute(database: Database, port: EnginePort, auction_id: str) -> Auction:
     """Carry an auction on until nothing of it is under way, or trading is halted; how it is."""
-    with _EXECUTING:
+    with database.exclusive(_LOCK):
         while True:
             with database.read() as session:
                 auction = find(session, auction_id)
@@ -327,7 +326,7 @@ def _change(database: Database, auction: Auction, note: Callable[[Auction], None
 def _change_in(
     database: Database, auction: Auction, note: Callable[[Session, Auction], Any]
 ) -> bool:
-    """Write down what the engine answered, unless another gateway was faster."""
+    """Write down what the engine answered, unless somebody else was faster."""
 
     def work(session: Session) -> None:
         found = find(session, auction.auction_id)

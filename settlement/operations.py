@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -34,9 +33,9 @@ from settlement.errors import Refused, require_same_request
 from settlement.ports import EnginePort
 from settlement.tables.registry import Block, Movement, Operation
 
-# Two threads on one operation (its sender's retry, and resume_pending) could otherwise take
+# Two at one operation (its sender, and resume_pending of the back office) could otherwise take
 # opposite decisions while a refused command is being reverted.
-_EXECUTING = threading.Lock()
+_LOCK = "operations"
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def begin(database: Database, request: Request, prepare: Prepare) -> str:
 
 def execute(database: Database, port: EnginePort, operation_id: str) -> None:
     """Bring a pending operation to its end. Raises Refused if that was a refusal."""
-    with _EXECUTING:
+    with database.exclusive(_LOCK):
         operation = _advance(database, port, operation_id)
     if operation.status != "completed":
         assert operation.refused_code is not None
@@ -249,7 +248,7 @@ def _advance(database: Database, port: EnginePort, operation_id: str) -> Operati
 def _finish(session: Session, operation_id: str) -> Operation:
     operation = _get(session, operation_id)
     if operation.status != "pending":
-        return operation  # another gateway was asked the same and was faster
+        return operation  # whoever was at it too was faster
     time_ns = time.time_ns()
     taken = blocks.frozen(session, operation_id)
     assert sum(block.quantity for block in taken) == operation.quantity

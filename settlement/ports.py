@@ -1,7 +1,7 @@
 """What settlement needs of the engine, blocking, for worker threads.
 
-The gateway and the command line hand in their connection to the core; the tests an engine in the
-same process.
+Gateways, the back office and the command line hand in their connection to the core; the tests an
+engine in the same process.
 """
 
 from __future__ import annotations

@@ -80,15 +80,18 @@ def _compare(session: Session, answer: BalancesAnswer) -> Reconciliation:
     trades = netting.unsettled(answer.sequence)
     settled = _settled_holdings(session, answer.sequence)
     expected = defaultdict(int, settled)
-    for (instrument, account), net in netting.nets(session, trades).items():
+    for instrument, account, net in netting.nets(session, trades):
         owner = holder(account)
         expected[Holding(*owner, CASH)] += net.sold_fen - net.bought_fen - net.fees_fen
         expected[Holding(Kind.FEE_INCOME, 0, CASH)] += net.fees_fen
         expected[Holding(*owner, symbols[instrument])] += net.bought_lots - net.sold_lots
     breaks = [
         Break(BreakKind.ENGINE_LEDGER, key.owner, key.asset, in_engine.get(key, 0), amount, 0)
-        for key, amount in sorted((key, expected[key]) for key in {*expected, *in_engine})
-        if amount != in_engine.get(key, 0)
+        for key, amount in sorted(
+            (key, expected.get(key, 0))
+            for key in {*expected, *in_engine}
+            if expected.get(key, 0) != in_engine.get(key, 0)
+        )
     ]
     booked = _holders(ledger.balances(session))
     moving = custody.under_way(session)
@@ -99,8 +102,7 @@ def _compare(session: Session, answer: BalancesAnswer) -> Reconciliation:
     credits = {key for key in {*booked, *kept} if key.asset != CASH and key.owner not in moving}
     breaks += [
         Break(BreakKind.LEDGER_CUSTODY, key.owner, key.asset, 0, booked[key], kept.get(key, 0))
-        for key in sorted(credits)
-        if booked[key] != kept.get(key, 0)
+        for key in sorted(key for key in credits if booked[key] != kept.get(key, 0))
     ]
     breaks += [
         Break(BreakKind.UNBALANCED, 0, asset, 0, amount, 0)

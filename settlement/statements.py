@@ -6,15 +6,15 @@ the fills behind it are immutable and read when it is shown.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import and_, insert, or_, select
+import msgspec
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from settlement import ledger
+from settlement import bulk, ledger
 from settlement.history import Fill, fill_of
 from settlement.ledger import CASH, Kind
 from settlement.tables.clearing import ClearingNet, ClearingPrice, ClearingRun, Statement
@@ -42,8 +42,9 @@ def write(session: Session, run: ClearingRun) -> int:
     instruments = {item.number: item for item in session.scalars(select(Instrument))}
     symbols = {item.symbol: item for item in instruments.values()}
     lines = _lines(session, run, instruments)
-    rows = []
-    for account in sorted(lines):
+    accounts = sorted(lines)
+    bodies = []
+    for account in accounts:
         assets = lines[account]
         credits = {}
         for symbol in sorted(assets.keys() - {CASH}):
@@ -56,17 +57,9 @@ def write(session: Session, run: ClearingRun) -> int:
             }
         cash = assets.get(CASH) or {"opening": 0, **_NO_MOVEMENT, "closing": 0}
         body: Body = {"cash": {CASH: cash}, "credits": credits}
-        rows.append(
-            {
-                "account": account,
-                "trading_day": run.trading_day,
-                "run_id": run.run_id,
-                "body": json.dumps(body),
-            }
-        )
-    if rows:
-        session.execute(insert(Statement), rows)
-    return len(rows)
+        bodies.append(msgspec.json.encode(body).decode())
+    common = {"trading_day": run.trading_day, "run_id": run.run_id}
+    return bulk.insert(session, Statement, {"account": accounts, **common, "body": bodies})
 
 
 def prices_of(session: Session, run_id: str) -> list[ClearingPrice]:
@@ -89,14 +82,18 @@ def _lines(
         for holding, amount in found.items():
             if holding.kind == Kind.PARTICIPANT:
                 movements[holding.owner][holding.asset][name] += abs(amount)
-    for net in session.scalars(select(ClearingNet).where(ClearingNet.run_id == run.run_id)):
-        cash = movements[net.account][CASH]
-        cash["bought"] += net.bought_fen
-        cash["sold"] += net.sold_fen
-        cash["fees"] += net.fees_fen
-        credits = movements[net.account][instruments[net.instrument].symbol]
-        credits["bought"] += net.bought_lots
-        credits["sold"] += net.sold_lots
+    columns = (ClearingNet.account, ClearingNet.instrument)
+    amounts = (ClearingNet.bought_fen, ClearingNet.sold_fen, ClearingNet.fees_fen)
+    query = select(*columns, *amounts, ClearingNet.bought_lots, ClearingNet.sold_lots)
+    for row in session.execute(query.where(ClearingNet.run_id == run.run_id)):
+        account, instrument, bought_fen, sold_fen, fees_fen, bought_lots, sold_lots = row
+        cash = movements[account][CASH]
+        cash["bought"] += bought_fen
+        cash["sold"] += sold_fen
+        cash["fees"] += fees_fen
+        credits = movements[account][instruments[instrument].symbol]
+        credits["bought"] += bought_lots
+        credits["sold"] += sold_lots
     closing: dict[tuple[int, str], int] = {}
     for holding, amount in ledger.balances(session, until_close).items():
         if holding.kind == Kind.PARTICIPANT:

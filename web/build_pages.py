@@ -29,7 +29,7 @@ _CHECKS = {
 }
 
 
-class PagesHook(BuildHookInterface):  # type: ignore[misc]
+class PagesHook(BuildHookInterface[Any]):
     """Tells hatchling to have the pages built before it packs or links the package."""
 
     PLUGIN_NAME = "custom"
@@ -67,7 +67,7 @@ def install() -> None:
     if found.returncode:
         raise RuntimeError(
             "The pages' packages could not be installed. Can npm reach its registry from here "
-            f"(npm config get registry, proxy, cafile)?\n{found.stderr}"
+            f"(npm config get registry, proxy, cafile)?\n{found.stderr!s}"
         )
     stamp.write_text(digest)
 

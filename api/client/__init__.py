@@ -3,7 +3,7 @@
 `calls` has one function for each route, `rest` sends them (blocking or for asyncio, again where
 that is safe), `stream` keeps books and private channels over lost connections, `binary` quotes in
 NumPy arrays. What the exchange refuses is one exception, `Problem`. Nothing here imports the
-server: of the engine it uses the record layouts, codes and packed texts alone.
+server: of the engine it uses the record layouts, codes, packed texts and times alone.
 """
 
 from api.client import calls

@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from websockets.exceptions import WebSocketException
 
+from api.client import calls, market_records
 from api.client.credentials import Credentials
 from api.client.problems import unanswered
+from api.client.rest import AsyncExchange
+from api.client.results import Instrument
 from api.client.stream import Stream
 from api.client.subscriptions import Handler, Subscription
 from engine.codes import (
@@ -34,8 +37,6 @@ from engine.records import COMMAND, EVENT, ORDER_COMMAND, QUOTE_COMMAND
 
 Records = np.ndarray[Any, np.dtype[Any]]
 
-# The public channels whose messages would be records here.
-_BINARY_CHANNELS = ("book", "trades")
 # One frame holds no more.
 MAX_COMMANDS = 4_096
 
@@ -146,7 +147,8 @@ class BinaryStream(Stream):
 
     `on_events` is given every frame of the account's events, replies included, as an array of
     EVENT: select by `kind`, then `view` the layout of that kind. After a lost connection what was
-    missed is given first. Books and trades are not read in binary here: follow them on a `Stream`.
+    missed is given first. Without `quote_events` a quote's reply is all that comes of it but for
+    trades, a third of the records of a quote that moves.
     """
 
     subprotocol = "puhui.binary.v1"
@@ -157,10 +159,15 @@ class BinaryStream(Stream):
         credentials: Credentials,
         *,
         on_events: Callable[[Records], None] | None = None,
+        quote_events: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(base_url, credentials, **options)
+        self._base_url = base_url
+        self._login_options = {"quote_events": quote_events}
         self._on_events = on_events
+        # Those whose market data is followed, by number: records name no symbols.
+        self._instruments: dict[int, Instrument] = {}
         self._next_request_id = 1
         self._submitted: dict[int, _Submitted] = {}
         # The latest sequence that was handed on; None before the first login.
@@ -176,9 +183,11 @@ class BinaryStream(Stream):
         handler: Handler | None = None,
         replay_from: int | None = None,
     ) -> Subscription:
-        """As in `Stream`, but for books and trades."""
-        if name in _BINARY_CHANNELS:
-            raise ValueError(f"the channel {name} is for a Stream")
+        """As in `Stream`: books and trades come as records, and handlers are given the same."""
+        if name in market_records.CHANNELS and symbol is not None:
+            async with AsyncExchange(self._base_url, retries=self._retries) as exchange:
+                instrument = await exchange.ask(calls.get_instrument(symbol))
+            self._instruments[instrument.number] = instrument
         return await super().subscribe(name, symbol, handler=handler, replay_from=replay_from)
 
     async def submit(self, commands: Records) -> Records:
@@ -221,8 +230,12 @@ class BinaryStream(Stream):
             self._hand_on(_in_order(np.concatenate(kept)))
         return answer
 
-    def _take_records(self, frame: bytes) -> None:
+    async def _take_records(self, frame: bytes) -> None:
         records: Records = np.frombuffer(frame, EVENT)
+        if market_records.is_market_data(records):
+            instrument = self._instruments[int(records["instrument"][0])]
+            await self._take_push(market_records.read_push(records, instrument))
+            return
         request_ids = records["request_id"]
         for under_way in self._submitted.values():
             under_way.take(records, request_ids - under_way.first)

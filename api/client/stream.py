@@ -52,6 +52,7 @@ class Stream:
         answer_seconds: float = 10.0,
         heartbeat_seconds: float = 20.0,
     ) -> None:
+        self._login_options: dict[str, Any] = {}
         self._url = base_url.replace("http", "ws", 1) + STREAM_PATH
         self._credentials = credentials
         self._on_connected = on_connected
@@ -231,7 +232,8 @@ class Stream:
             self._on_connected()
 
     async def _log_in(self, credentials: Credentials) -> dict[str, Any]:
-        found: dict[str, Any] = await self._request("login", credentials.login())
+        params = {**credentials.login(), **self._login_options}
+        found: dict[str, Any] = await self._request("login", params)
         return found
 
     async def _subscribe(self, subscriptions: list[Subscription]) -> None:
@@ -267,7 +269,7 @@ class Stream:
         while True:
             message = await websocket.recv()
             if isinstance(message, bytes):
-                self._take_records(message)
+                await self._take_records(message)
                 continue
             content = json.loads(message)
             if "channel" in content:
@@ -297,7 +299,7 @@ class Stream:
         else:
             answer.set_result(content["result"])
 
-    def _take_records(self, frame: bytes) -> None:
+    async def _take_records(self, frame: bytes) -> None:
         """Only binary streams are sent records."""
 
     def _lose(self) -> None:

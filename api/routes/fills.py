@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from api import order_history
-from api.auth import Caller, caller
+from api.auth import Caller, caller, copying_caller
 from api.gateway import Gateway, gateway
 from api.order_commands import parse_order_name
 from api.order_views import render_own_fill
@@ -20,7 +20,7 @@ router = APIRouter(tags=["trading"])
 
 @router.get("/fills")
 async def list_fills(
-    known: Annotated[Caller, Depends(caller)],
+    known: Annotated[Caller, Depends(copying_caller)],
     exchange: Annotated[Gateway, Depends(gateway)],
     wanted: Annotated[Page, Depends(page)],
     symbol: Annotated[str | None, Query(max_length=16)] = None,

@@ -85,7 +85,7 @@ async def revoke_key(
         identity.audit(session, known.username, "key_revoked", {"key_id": key_id})
 
     await write(exchange, revoke)
-    exchange.authenticator.forget_key(key_id)
+    exchange.authenticator.forget(key_ids=[key_id])
     return Response(status_code=204)
 
 

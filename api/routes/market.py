@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from api import trade_history
 from api.auth import anyone
 from api.errors import Problem
 from api.gateway import Gateway, gateway
 from api.instruments import Instrument
 from api.market_phases import render_halt
-from api.schemas import Page, page
+from api.schemas import MAX_PAGE, Page, page
 from engine.codes import InstrumentFlag, Phase
 from engine.decimals import format_fen, format_price
 from engine.times import format_day, format_time
@@ -55,11 +56,20 @@ async def status(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, An
 
 
 @router.get("/instruments")
-async def instruments(exchange: Annotated[Gateway, Depends(gateway)]) -> dict[str, Any]:
-    """All instruments with their rules."""
+async def instruments(
+    exchange: Annotated[Gateway, Depends(gateway)],
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
+    cursor: Annotated[str | None, Query(max_length=18)] = None,
+) -> dict[str, Any]:
+    """All instruments with their rules, in the order of their numbers; all on one page unless
+    `limit` says otherwise."""
+    wanted = await page(limit, cursor)
+    first = 0 if wanted.cursor is None else int(wanted.cursor) + 1
     found = sorted(exchange.instruments.by_number.items())
-    items = [render(instrument, exchange) for _, instrument in found]
-    return {"items": items, "next_cursor": None}
+    found = [each for each in found if each[0] >= first]
+    items = [render(instrument, exchange) for _, instrument in found[:limit]]
+    following = str(found[limit - 1][0]) if len(found) > limit else None
+    return {"items": items, "next_cursor": following}
 
 
 @router.get("/instruments/{symbol}")
@@ -98,8 +108,8 @@ async def trades(
     exchange: Annotated[Gateway, Depends(gateway)],
     wanted: Annotated[Page, Depends(page)],
 ) -> dict[str, Any]:
-    """The latest trades, newest first."""
-    return exchange.market.trades(_symbol(exchange, symbol), wanted.limit, wanted.cursor)
+    """All trades ever, newest first."""
+    return await trade_history.trades(exchange, _symbol(exchange, symbol), wanted)
 
 
 @router.get("/market/{symbol}/ticker")

@@ -6,6 +6,7 @@ OpenAPI in api.openapi.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +14,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from api import order_entry, order_history, preview
-from api.auth import Caller, caller, cancelling_caller, limit, trading_caller
+from api.auth import Caller, caller, cancelling_caller, copying_caller, limit, trading_caller
+from api.cancel_after import arm
 from api.errors import Problem
 from api.gateway import Gateway, gateway
 from api.messages import preferred_language
@@ -115,7 +117,7 @@ async def preview_order(
 
 @router.get("/orders")
 async def list_orders(
-    known: Annotated[Caller, Depends(caller)],
+    known: Annotated[Caller, Depends(copying_caller)],
     exchange: Annotated[Gateway, Depends(gateway)],
     wanted: Annotated[Page, Depends(page)],
     symbol: Annotated[str | None, Query(max_length=16)] = None,
@@ -142,7 +144,7 @@ async def list_orders(
 @router.get("/orders/{order_id:path}")
 async def get_order(
     order_id: str,
-    known: Annotated[Caller, Depends(caller)],
+    known: Annotated[Caller, Depends(copying_caller)],
     exchange: Annotated[Gateway, Depends(gateway)],
 ) -> Response:
     """One order, by its order_id or as "client:" and its client_order_id."""
@@ -179,7 +181,8 @@ async def cancel_orders(
     exchange: Annotated[Gateway, Depends(gateway)],
     symbol: Annotated[str | None, Query(max_length=16)] = None,
 ) -> Response:
-    """Cancel all open orders of the account, quotes too, or those of one instrument."""
+    """Cancel all that is open of the account, or of one instrument: orders, quotes, stop orders,
+    proposed blocks, and bids in auctions; nothing of it can trade after this."""
     return json_response(
         {"cancelled": await order_entry.cancel_all(exchange, known.account, symbol)}
     )
@@ -226,6 +229,6 @@ async def cancel_after(
             field="seconds",
             limit=MAX_CANCEL_AFTER_SECONDS,
         )
-    deadline_time_ns = await exchange.cancel_after.arm(known.account, int(text))
+    deadline_time_ns = await asyncio.to_thread(arm, exchange.database, known.account, int(text))
     cancel_at = None if deadline_time_ns is None else format_time(deadline_time_ns)
     return {"seconds": int(text), "cancel_at": cancel_at}

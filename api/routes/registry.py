@@ -262,7 +262,7 @@ def certificate(
     with exchange.database.read() as session:
         found = certificates.find(session, certificate_id)
         if found.account != known.account and not known.roles & {"registry", "auditor"}:
-            raise Problem("not_found")
+            raise Problem("not_found", "There is no such certificate.")
         content = certificates.certificate(session, found)
     if "application/pdf" not in accept.lower():
         return json_response(content)

@@ -74,6 +74,7 @@ async def log_out(request: Request, exchange: Annotated[Gateway, Depends(gateway
     token = bearer_token(request)
     if token is None:
         raise Problem("invalid_request", "A key has no session to end; delete the key.")
-    await write(exchange, lambda session: identity.end_session(session, identity.hash_token(token)))
-    exchange.authenticator.forget_token(token)
+    token_hash = identity.hash_token(token)
+    await write(exchange, lambda session: identity.end_session(session, token_hash))
+    exchange.authenticator.forget([token_hash])
     return Response(status_code=204)

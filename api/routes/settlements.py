@@ -56,9 +56,7 @@ async def settle(
         ).result()
         return run_id
 
-    run_id = await asyncio.to_thread(begin)
-    settlement_runs.carry_out(exchange, run_id)
-    return {"run_id": run_id}
+    return {"run_id": await asyncio.to_thread(begin)}
 
 
 @router.get("/operator/settlements")

@@ -59,7 +59,7 @@ class ApiKey(Base):
     public_key: Mapped[str] = mapped_column(String(44))
     scopes: Mapped[str] = mapped_column(String(64))
     created_time_ns: Mapped[int]
-    revoked_time_ns: Mapped[int | None]
+    revoked_time_ns: Mapped[int | None] = mapped_column(index=True)
 
     user: Mapped[User] = relationship()
 

@@ -8,16 +8,18 @@ import time
 from base64 import b64encode
 from typing import Any
 
+import argon2
 import httpx
 import msgspec
 import pytest
 import pytest_asyncio
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from exchange_driver import PASSWORD, REQUESTS_PER_SECOND, Exchange, connect
 from sqlalchemy import update
 
-from api import answers
+from api import answers, auth
 from settlement.identity import hash_token
 from settlement.tables.identity import SessionToken
 
@@ -117,6 +119,38 @@ async def test_unknown_names_and_wrong_passwords_are_answered_alike(
         assert int(found[10].headers["retry-after"]) >= 1
     # The right password is not tried either, so it cannot be found by going on.
     assert (await log_in(shared_exchange, "organiser")).status_code == 429
+
+
+async def test_the_unknown_costs_as_much_as_the_wrong(
+    shared_exchange: Exchange, key_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For an unknown name a password is verified, for an unknown key a signature, just the same:
+    the work is counted, since its time depends on the machine."""
+    passwords: list[str] = []
+    verify = argon2.PasswordHasher.verify
+
+    def count(hasher: Any, digest: str, password: str) -> bool:
+        passwords.append(digest.rpartition("$")[0].rpartition("$")[0])
+        return verify(hasher, digest, password)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", count)
+    for username in ("auditor", "nobody-at-all"):
+        assert (await log_in(shared_exchange, username, "wrong")).status_code == 401
+    assert len(passwords) == 2
+    assert passwords[0] == passwords[1]  # the same algorithm and cost
+    signatures: list[bytes] = []
+
+    class Nobody:
+        def verify(self, signature: bytes, message: bytes) -> None:
+            signatures.append(message)
+            raise InvalidSignature
+
+    monkeypatch.setattr(auth, "_NOBODYS_KEY", Nobody())
+    for key in (key_id, "0" * 16):
+        headers = signed(key, "GET /v1/orders", digest="wrong")
+        answer = await shared_exchange.public.get("/v1/orders", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert len(signatures) == 1
 
 
 @pytest.mark.parametrize(
@@ -282,7 +316,9 @@ async def test_wrong_keys_are_refused(
     assert (answer.json()["code"], answer.json()["field"]) == (code, field)
 
 
-async def test_rate_limits_are_told_and_kept(shared_exchange: Exchange) -> None:
+async def test_rate_limits_are_told_and_kept(
+    shared_exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every answer says what is left; beyond it is 429 with Retry-After, but for cancels."""
     client = connect(shared_exchange.app, headers=shared_exchange.client("maker").headers)
     async with client:
@@ -291,6 +327,9 @@ async def test_rate_limits_are_told_and_kept(shared_exchange: Exchange) -> None:
         assert answer.headers["ratelimit-policy"] == policy
         assert answer.headers["ratelimit"].startswith('"requests";r=')
         limits = shared_exchange.gateway.rate_limits
+        now_ns = time.monotonic_ns()
+        # Time stands still: on a busy machine the bucket would fill again meanwhile.
+        monkeypatch.setattr(limits, "_clock_ns", lambda: now_ns)
         limits.take("orders", "maker", 1_000)
         answer = await client.post("/v1/orders", json=ORDER | {"client_order_id": "m"})
         assert (answer.status_code, answer.json()["limit"]) == (429, 1_000)

@@ -17,7 +17,7 @@ from api.binary_records import (
     decode_levels,
     encode_push,
 )
-from engine.codes import Code, EventKind, Side
+from engine.codes import Code, EventKind, Side, TradeType
 from engine.records import EVENT, RECORD_BYTES
 from marketdata.feed import Push
 
@@ -76,15 +76,16 @@ def test_trades_survive() -> None:
     """A snapshot comes oldest first, an event alone, and no trade at all as one of quantity 0."""
     trades = [
         {"trade_id": "7", "price": "50.00", "quantity": "3", "taker_side": "sell",
-         "time": "2026-11-20T01:30:00.000001Z"},
+         "type": "block", "time": "2026-11-20T01:30:00.000001Z"},
         {"trade_id": "6", "price": "49.98", "quantity": "2", "taker_side": "buy",
-         "time": "2026-11-20T01:29:00.000000Z"},
+         "type": "continuous", "time": "2026-11-20T01:29:00.000000Z"},
     ]  # fmt: skip
     raw = encode_push(_push("snapshot", "trades", {"items": trades}), 3, 2)
     records = np.frombuffer(raw, binary_records.MARKET_TRADE_RECORD)
     assert records["sequence"].tolist() == [6, 7]
     assert records["price_ticks"].tolist() == [2_499, 2_500]
     assert records["taker_side"].tolist() == [Side.BUY, Side.SELL]
+    assert records["trade_type"].tolist() == [TradeType.CONTINUOUS, TradeType.BLOCK]
     assert records["time_ns"][1] % 10**9 == 1_000
     raw = encode_push(_push("event", "trades", trades[0]), 3, 2)
     (record,) = np.frombuffer(raw, binary_records.MARKET_TRADE_RECORD)

@@ -41,7 +41,7 @@ def test_the_installed_command_knows_its_tools() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "api.cli", "--help"], capture_output=True, text=True, check=True
     )
-    processes = ("serve", "core", "gateway", "demo-maker")
+    processes = ("serve", "core", "back-office", "gateway", "demo-maker")
     tools = ("settle", "registry", "journal", "replay", "snapshot", "backup", "restore")
     for name in (*processes, *tools):
         assert name in result.stdout

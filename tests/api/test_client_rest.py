@@ -294,5 +294,6 @@ def test_the_package_could_be_shipped_alone() -> None:
         "engine.codes",
         "engine.packed_texts",
         "engine.records",
+        "engine.times",
     }
     assert not {"fastapi", "numba", "sqlalchemy", "marketdata"} & set(loaded)

@@ -7,7 +7,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from exchange_driver import Exchange, connect, running_core, running_exchange
+from exchange_driver import (
+    Exchange,
+    connect,
+    running_back_office,
+    running_core,
+    running_exchange,
+)
 from stream_driver import SYMBOL, order, served
 
 from api.app import create_app
@@ -16,13 +22,16 @@ from api.settings import Settings
 USER = "enterprise"
 
 
-async def _log_in(app: Any, stack: AsyncExitStack) -> Exchange:
+async def _begin(app: Any, settings: Settings, stack: AsyncExitStack) -> Exchange:
+    """Back office and gateway for a core that runs, and a user who has logged in."""
+    back_office = await stack.enter_async_context(running_back_office(settings))
+    await stack.enter_async_context(app.router.lifespan_context(app))
     public = await stack.enter_async_context(connect(app))
     login = {"username": USER, "password": "demo"}
     token = (await public.post("/v1/sessions", json=login)).json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
     client = await stack.enter_async_context(connect(app, headers=headers))
-    return Exchange(app, app.state.gateway, public, {USER: client})
+    return Exchange(app, app.state.gateway, back_office, public, {USER: client})
 
 
 async def test_streams_resume_by_sequence(tmp_path: Path) -> None:
@@ -30,12 +39,12 @@ async def test_streams_resume_by_sequence(tmp_path: Path) -> None:
     predecessor; orders that stood still stand, and one repeated under its id is not doubled."""
     async with running_exchange(tmp_path):
         pass  # seeded
-    app = create_app(Settings(data_dir=tmp_path, demo=True, demo_quotes=False))
+    settings = Settings(data_dir=tmp_path, demo=True, demo_quotes=False)
+    app = create_app(settings)
     first = running_core(tmp_path)
     await first.__aenter__()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(app.router.lifespan_context(app))
-        exchange = await _log_in(app, stack)
+        exchange = await _begin(app, settings, stack)
         client = exchange.client(USER)
         connected = await stack.enter_async_context(served(exchange))
         stream = await stack.enter_async_context(connected(USER))

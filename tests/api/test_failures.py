@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exchange_driver import Exchange, connect, running_core, running_exchange
+from exchange_driver import (
+    Exchange,
+    connect,
+    running_back_office,
+    running_core,
+    running_exchange,
+)
 
 from api import edge
 from api.app import create_app
@@ -31,10 +37,15 @@ async def _left_by_its_core(data_dir: Path, username: str) -> AsyncIterator[Any]
     """A gateway of the demo whose core has gone away, and a client of it that has logged in."""
     async with running_exchange(data_dir):
         pass  # seeded
-    app = create_app(Settings(data_dir=data_dir, demo=True))
+    settings = Settings(data_dir=data_dir, demo=True)
+    app = create_app(settings)
     core = running_core(data_dir)
     await core.__aenter__()
-    async with app.router.lifespan_context(app), connect(app) as client:
+    async with (
+        running_back_office(settings),
+        app.router.lifespan_context(app),
+        connect(app) as client,
+    ):
         login = {"username": username, "password": "demo"}
         token = (await client.post("/v1/sessions", json=login)).json()["token"]
         client.headers["Authorization"] = f"Bearer {token}"

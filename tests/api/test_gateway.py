@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from exchange_driver import connect, running_exchange
+from exchange_driver import Exchange, connect, running_exchange
 from fastapi import FastAPI
 
 from api.app import create_app
@@ -28,8 +28,8 @@ def second_gateway(tmp_path: Path) -> FastAPI:
 
 
 async def test_two_gateways_show_the_same(tmp_path: Path) -> None:
-    """An order placed through one is seen, replayed and cancelled through the other; the login
-    holds for both; and the database is written by one of them, until it goes."""
+    """An order placed through one is seen, replayed and cancelled through the other, and the login
+    holds for both."""
     async with running_exchange(tmp_path) as first:
         app = second_gateway(tmp_path)
         async with app.router.lifespan_context(app):
@@ -57,7 +57,7 @@ async def test_a_task_that_dies_ends_the_process(tmp_path: Path) -> None:
         async def die() -> None:
             raise ZeroDivisionError
 
-        gateway._supervise("dying", die())
+        gateway._background.supervise("dying", die())
         async with asyncio.timeout(10):
             await failed.wait()
         await gateway.stop()
@@ -67,8 +67,19 @@ async def test_a_start_that_fails_closes_what_it_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a core the gateway gives up after a while, and says why."""
-    monkeypatch.setattr("api.gateway._CONNECT_SECONDS", 0.0)
+    monkeypatch.setattr("api.background._CONNECT_SECONDS", 0.0)
     app = second_gateway(tmp_path)
     with pytest.raises(Exception, match="core"):
         async with app.router.lifespan_context(app):
             pass
+
+
+async def test_what_memory_forgot_and_the_tables_lack_is_not_said_to_be_missing(
+    exchange: Exchange,
+) -> None:
+    """While the tables lag so far, nobody can say that there is no such order."""
+    client = exchange.client("enterprise")
+    assert (await client.get("/v1/orders/client:none")).status_code == 404
+    exchange.gateway.live_orders.complete_from = exchange.gateway.live_orders.sequence + 10
+    answer = await client.get("/v1/orders/client:none")
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")

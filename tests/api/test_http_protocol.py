@@ -85,6 +85,20 @@ async def test_a_pipelined_request_is_not_charged_for_the_body_before_it(port: i
     assert b"200 OK" in answers
 
 
+async def test_many_pipelined_requests_are_no_long_header(port: int) -> None:
+    """A packet of whole requests that ends within the next one is not taken for one header."""
+    head = GET + b"x-filler: " + b"f" * 500 + b"\r\n"
+    requests = (head + b"\r\n") * (MAX_HEADER_BYTES // 500)
+    status, answers = await _exchange(port, requests + head, b"connection: close\r\n\r\n")
+    assert status == 200
+    assert b"431" not in answers
+
+
+async def test_requests_without_end_are_cut_off(port: int) -> None:
+    """Who sends thousands of requests without reading an answer is closed."""
+    assert await _exchange(port, (GET + b"\r\n") * 10_000) == (0, b"")
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
@@ -101,6 +115,25 @@ async def test_hostile_heads_get_a_problem(port: int, data: bytes, status: int) 
     found, body = await _exchange(port, data)
     assert found == status
     assert json.loads(body)["code"] == "invalid_request"
+
+
+async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client asked for and does not read is kept so long, and no longer."""
+    monkeypatch.setattr(http_protocol, "READ_SECONDS", 0.05)
+    is_gone = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"b" * 50_000_000, "more_body": True})
+        assert (await receive())["type"] == "http.disconnect"
+        is_gone.set()
+
+    async with _served(app) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(GET + b"\r\n")
+        await is_gone.wait()
+        writer.close()
 
 
 async def test_slow_headers_are_cut_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 from exchange_driver import Exchange, connect, running_core
@@ -33,7 +34,7 @@ async def test_figures_of_a_running_exchange(exchange: Exchange) -> None:
     sequence = values["puhui_core_released_sequence"]
     assert sequence > 0
     assert values["puhui_core_applied_sequence"] == sequence
-    assert values["puhui_gateway_sequence"] == sequence
+    assert values[f"puhui_gateway_sequence|gateway={os.getpid()}"] == sequence
     assert values["puhui_database_sequence"] <= sequence
     assert (values["puhui_core_up"], values["puhui_core_has_room"]) == (1, 1)
     batches = {values[f"puhui_core_{step}_seconds_count"] for step in ("matching", "releasing")}

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from exchange_driver import Exchange
 
-from api import answers
+from api import answers, market_answers
+from api.openapi_zh import OPERATIONS_ZH
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -22,9 +23,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
         ("/v1/instruments", answers.Instruments),
         ("/v1/instruments/GD-PHCER", answers.Instrument),
         ("/v1/market/GD-PHCER/book", answers.Book),
-        ("/v1/market/GD-PHCER/trades", dict),
-        ("/v1/market/GD-PHCER/ticker", dict),
-        ("/v1/market/GD-PHCER/candles?interval=5m", dict),
+        ("/v1/market/GD-PHCER/trades", market_answers.Trades),
+        ("/v1/market/GD-PHCER/ticker", market_answers.Ticker),
+        ("/v1/market/GD-PHCER/candles?interval=5m", market_answers.Candles),
     ],
 )
 async def test_the_market_is_public(shared_exchange: Exchange, path: str, kind: Any) -> None:
@@ -121,6 +122,40 @@ async def test_openapi_describes_every_route(shared_exchange: Exchange) -> None:
         found: Any = document
         for part in reference.removeprefix("#/").split("/"):
             found = found[part]
+
+
+async def test_instruments_come_in_pages(shared_exchange: Exchange) -> None:
+    """All at once, or one after the other by cursor."""
+    whole = (await shared_exchange.public.get("/v1/instruments")).json()
+    found, cursor = [], ""
+    while cursor is not None:
+        url = f"/v1/instruments?limit=1{f'&cursor={cursor}' if cursor else ''}"
+        page = (await shared_exchange.public.get(url)).json()
+        found += page["items"]
+        cursor = page["next_cursor"]
+    assert (found, whole["next_cursor"]) == (whole["items"], None)
+    assert len(found) == 3
+
+
+async def test_the_page_of_the_api_speaks_both_languages(shared_exchange: Exchange) -> None:
+    """By the browser's language or by choice; every operation has a Chinese sentence."""
+    document = (await shared_exchange.public.get("/openapi.json")).json()
+    names = {
+        f"{method.upper()} {path}"
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+    assert sorted(names - OPERATIONS_ZH.keys()) == []
+    for headers, query, language, sentence in (
+        ({"Accept-Language": "zh-CN,en;q=0.5"}, "", "zh", "试算委托的占用"),
+        ({"Accept-Language": "zh-CN"}, "?lang=en", "en", "places nothing"),
+        ({}, "?lang=zh", "zh", "试算委托的占用"),
+        ({}, "", "en", "places nothing"),
+    ):
+        answer = await shared_exchange.public.get(f"/docs{query}", headers=headers)
+        assert answer.headers["content-language"] == language
+        assert sentence in answer.text
+        assert "&quot;client_order_id&quot;: &quot;order-1&quot;" in answer.text
 
 
 def references(part: Any) -> list[str]:

@@ -11,7 +11,6 @@ import pytest
 from exchange_driver import Exchange, running_exchange
 
 from api import settlement_answers as answers
-from api import settlement_runs
 from settlement.clearing import Clearing
 
 RUNS = "/v1/operator/settlements"
@@ -171,7 +170,7 @@ async def test_a_date_that_is_none(shared_exchange: Exchange, body: dict[str, An
     assert await shared_exchange.state_hash() == before
 
 
-async def test_a_gateway_that_starts_carries_on(tmp_path: Path) -> None:
+async def test_a_back_office_that_starts_carries_on(tmp_path: Path) -> None:
     """A run that the process before left unfinished is finished by the next one."""
     async with running_exchange(tmp_path) as exchange:
         await trade(exchange)
@@ -185,4 +184,3 @@ async def test_a_gateway_that_starts_carries_on(tmp_path: Path) -> None:
     async with running_exchange(tmp_path) as exchange:
         run = await finished(exchange, run_id)
         assert (run["status"], run["breaks"]) == ("completed", [])
-        settlement_runs.resume(exchange.gateway)  # there is nothing left to resume

@@ -12,7 +12,7 @@ import pytest
 from core_driver import wait_until
 
 from api.settings import Settings
-from api.supervisor import Supervisor
+from api.supervisor import Supervisor, listen
 
 
 class _Exchange:
@@ -66,11 +66,11 @@ def exchange(tmp_path: Path) -> Iterator[_Exchange]:
     running.close()
 
 
-@pytest.mark.parametrize("name", ["core", "gateway"])
+@pytest.mark.parametrize("name", ["core", "back-office", "gateway"])
 def test_a_killed_child_is_started_again(exchange: _Exchange, name: str) -> None:
-    """After kill -9 of either, the exchange answers again, with the other one untouched."""
+    """After kill -9 of any, the exchange answers again, with the others untouched."""
     before = exchange.children()
-    assert set(before) == {"core", "gateway"}
+    assert set(before) == {"core", "back-office", "gateway"}
     assert exchange.engine() == "ready"
     os.kill(before[name], signal.SIGKILL)
     wait_until(lambda: exchange.children().get(name, before[name]) != before[name])
@@ -107,6 +107,8 @@ def test_a_second_exchange_on_the_same_folder_gives_up(exchange: _Exchange, tmp_
 @pytest.mark.parametrize(("demo_quotes", "maker"), [(True, ["demo maker"]), (False, [])])
 def test_a_demo_without_its_maker(tmp_path: Path, demo_quotes: bool, maker: list[str]) -> None:
     """Whoever tries a market maker of his own wants no other one for the same account."""
-    settings = Settings(data_dir=tmp_path, demo=True, demo_quotes=demo_quotes)
-    names = [child.name for child in Supervisor(settings)._children]
-    assert names == ["core", "gateway", *maker]
+    settings = Settings(data_dir=tmp_path, workers=2, demo=True, demo_quotes=demo_quotes)
+    with listen("127.0.0.1", 0) as listener:
+        stages = Supervisor(settings, listener).stages
+    names = [child.name for stage in stages for child in stage]
+    assert names == ["core", "back office", "gateway 1", "gateway 2", *maker]

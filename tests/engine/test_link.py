@@ -55,3 +55,16 @@ def test_an_unknown_kind_is_refused(kind: int) -> None:
     """The other side speaks another protocol."""
     with pytest.raises(LinkError):
         list(FrameReader().feed(HEADER.pack(0, kind, 0, 0)))
+
+
+def test_a_frame_longer_than_what_is_read_at_once() -> None:
+    """It gets a buffer of its own, and those around it come as ever."""
+    long = bytes(range(256)) * 2_000
+    sent = [(FrameKind.GOODBYE, 1, b"a"), (FrameKind.ANSWER, 2, long), (FrameKind.SPACE, 3, b"")]
+    stream = b"".join(frame(*one) for one in sent) * 2
+    reader = FrameReader()
+    received = []
+    for start in range(0, len(stream), 300_000):
+        received.extend(reader.feed(stream[start : start + 300_000]))
+    assert received == sent * 2
+    assert len(reader.room) == len(FrameReader().room)

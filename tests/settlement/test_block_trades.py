@@ -234,5 +234,8 @@ def test_blocks_make_no_price_but_are_settled(market: Exchange) -> None:
         assert figures.fees_fen == (51_000 + 1_200_000) * 4 // 1_000
         rule = ClosingPriceRule(thin_market_quantity=0, source="test")
         assert netting.closing_price(instrument, figures, rule) == (5_100, "vwap")
-        nets = netting.nets(session, unsettled)
+        nets = {
+            (instrument, account): net
+            for instrument, account, net in netting.nets(session, unsettled)
+        }
         assert (nets[1, 1].sold_lots, nets[1, 2].bought_lots) == (210, 200)

@@ -188,7 +188,7 @@ def test_delivery_is_deterministic_and_done_once_per_key(credit_registry):
 @pytest.mark.parametrize(
     ("transfers", "message"),
     [
-        ([(1, 2, 10), (1, 2, 91)], "owes 91 of GD-PHCER and has 90"),
+        ([(1, 2, 10), (1, 2, 91)], "owes 101 of GD-PHCER and has 100"),
         ([(2, 1, 1)], "owes 1 of GD-PHCER and has 0"),
         ([(1, 1, 1)], "1 to 1"),
         ([(1, 2, 0)], "0 lots"),

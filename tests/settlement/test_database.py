@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,36 @@ def test_a_database_in_memory_is_refused(url: str) -> None:
     """Every thread would see another one."""
     with pytest.raises(ValueError, match="file"):
         Database(url)
+
+
+def test_one_at_a_time_over_all_processes(new_database: Callable[[], Database]) -> None:
+    """Whoever holds a name keeps every other connection to the database out, and nobody else."""
+    first = new_database()
+    second = Database(first.url.render_as_string(hide_password=False))
+    entered, may_leave = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def hold() -> None:
+        with first.exclusive("a"):
+            entered.set()
+            may_leave.wait()
+            order.append("first")
+
+    def follow() -> None:
+        with second.exclusive("a"):
+            order.append("second")
+
+    threads = [threading.Thread(target=hold), threading.Thread(target=follow)]
+    try:
+        threads[0].start()
+        entered.wait()
+        threads[1].start()
+        with second.exclusive("b"):
+            order.append("another name")
+        assert order == ["another name"]
+    finally:
+        may_leave.set()
+        for thread in threads:
+            thread.join()
+        second.close()
+    assert order == ["another name", "first", "second"]

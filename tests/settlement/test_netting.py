@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement import netting
 from settlement.market_rules import ClosingPriceRule, shipped
-from settlement.netting import DayFigures, Transfer
-from settlement.tables.clearing import ClearingNet
+from settlement.netting import DayFigures
 from settlement.tables.trading import Instrument
 
 
@@ -52,24 +52,21 @@ def test_the_thin_market_is_the_operators(quantity_lots: int, expected: str) -> 
     assert netting.closing_price(instrument, day, rule)[1] == expected
 
 
-def net(account: int, lots: int) -> ClearingNet:
-    return ClearingNet(account=account, bought_lots=max(lots, 0), sold_lots=max(-lots, 0))
+def net_rows(lots_of: dict[int, int]) -> np.ndarray:
+    """Rows as a delivery plan reads them: account, net lots, cash, fees."""
+    return np.array([(account, lots, 0, 0) for account, lots in sorted(lots_of.items())])
 
 
 def test_pairs_in_the_order_of_account_numbers() -> None:
     """Sellers and buyers are paired off one after the other, always in the same way."""
-    nets = [net(4, 50), net(1, -290), net(3, 400), net(2, -160), net(5, 0)]
-    assert list(netting.transfers(nets)) == [
-        Transfer(1, 3, 290),
-        Transfer(2, 3, 110),
-        Transfer(2, 4, 50),
-    ]
+    nets = net_rows({4: 50, 1: -290, 3: 400, 2: -160, 5: 0})
+    assert netting.transfers(nets).tolist() == [[1, 3, 290], [2, 3, 110], [2, 4, 50]]
     cut = netting.batches(nets, 2)
-    assert [batch.transfers for batch in cut] == [
-        [Transfer(1, 3, 290), Transfer(2, 3, 110)],
-        [Transfer(2, 4, 50)],
+    assert [batch.transfers.tolist() for batch in cut] == [
+        [[1, 3, 290], [2, 3, 110]],
+        [[2, 4, 50]],
     ]
-    assert [batch.accounts for batch in cut] == [[1, 3], [2, 4, 5]]
+    assert [batch.payments[:, 0].tolist() for batch in cut] == [[1, 3], [2, 4, 5]]
 
 
 @given(
@@ -80,18 +77,17 @@ def test_batches_deliver_everything_once(lots: list[int], size: int) -> None:
     """Whatever the nets: all is delivered, every account is paid once and not before its last
     transfer, and no batch is too large."""
     lots = [*lots, -sum(lots)]
-    nets = [net(account, quantity) for account, quantity in enumerate(lots, start=1)]
-    cut = netting.batches(nets, size)
+    cut = netting.batches(net_rows(dict(enumerate(lots, start=1))), size)
     moved: defaultdict[int, int] = defaultdict(int)
     paid: list[int] = []
     for batch in cut:
         assert len(batch.transfers) <= size
-        for transfer in batch.transfers:
-            assert transfer.quantity_lots > 0
-            assert transfer.from_account not in paid
-            assert transfer.to_account not in paid
-            moved[transfer.from_account] -= transfer.quantity_lots
-            moved[transfer.to_account] += transfer.quantity_lots
-        paid += batch.accounts
+        for seller, buyer, quantity in batch.transfers.tolist():
+            assert quantity > 0
+            assert seller not in paid
+            assert buyer not in paid
+            moved[seller] -= quantity
+            moved[buyer] += quantity
+        paid += batch.payments[:, 0].tolist()
     assert sorted(paid) == list(range(1, len(lots) + 1))
     assert [moved[account] for account in range(1, len(lots) + 1)] == lots

@@ -110,7 +110,16 @@ class LinkEnd:
         if self._is_paused:
             self._waiting.append(lambda: self._take(data))
         elif not self._is_closed and self.protocol:
-            self.protocol.data_received(data)
+            self._deliver(data)
+
+    def _deliver(self, data: bytes) -> None:
+        """Write it where the protocol wants it, as much at a time as it has room for."""
+        while data and self.protocol:
+            room = self.protocol.get_buffer(len(data))
+            count = min(len(room), len(data))
+            room[:count] = data[:count]
+            self.protocol.buffer_updated(count)
+            data = data[count:]
 
     def _hang_up(self) -> None:
         if not self._is_closed:

@@ -53,7 +53,30 @@ _NAMELESS = """() => [
     || each.querySelector("img[alt]")))
   .map((each) => each.outerHTML.slice(0, 120))"""
 
+# What a screenshot would show to be broken: panels over each other, words that are cut off, a page
+# that is wider than its window.
+_BROKEN_LAYOUT = """() => {
+  const seen = (selector) =>
+    [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility());
+  const name = (each) => each.outerHTML.slice(0, 120);
+  const found = [];
+  if (document.documentElement.scrollWidth > innerWidth) found.push("wider than the window");
+  const panels = seen(".panel").map((each) => [each, each.getBoundingClientRect()]);
+  for (const [one, left] of panels) for (const [other, right] of panels) {
+    const isNested = one.contains(other) || other.contains(one);
+    const isApart = left.right <= right.left + 1 || right.right <= left.left + 1
+      || left.bottom <= right.top + 1 || right.bottom <= left.top + 1;
+    if (!isNested && !isApart) found.push(`overlap: ${name(one)} ${name(other)}`);
+  }
+  for (const each of seen("button, h1, h2, h3, label, th, .badge, .note")) {
+    if (each.clientWidth && each.scrollWidth > each.clientWidth + 1
+        && !each.closest(".visually-hidden")) found.push(`cut off: ${name(each)}`);
+  }
+  return found;
+}"""
+
 PHONE = {"width": 390, "height": 844}
+TABLET = {"width": 1024, "height": 768}
 DESKTOP = {"width": 1440, "height": 900}
 
 
@@ -71,16 +94,16 @@ class Reader(NamedTuple):
         await self.page.goto(f"{self.url}/#/{path}")
 
     async def is_accessible(self) -> None:
-        """Whatever page it is: everything has a name, contrast is enough in both themes, nothing
-        sticks out sideways on a phone, and no other host was asked."""
+        """Whatever page it is: everything has a name, contrast is enough in both themes, the layout
+        holds on a phone, a tablet and a desk, and no other host was asked."""
         assert await self.page.evaluate(_NAMELESS) == []
         for theme in ("dark", "light"):
             await self.page.emulate_media(color_scheme=theme)
             ratio, where = await self.page.evaluate(_LOWEST_CONTRAST)
             assert ratio >= 4.5, f"{theme}: {where}"
-        await self.page.set_viewport_size(PHONE)
-        assert await self.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        await self.page.set_viewport_size(DESKTOP)
+        for size in (PHONE, TABLET, DESKTOP):
+            await self.page.set_viewport_size(size)
+            assert await self.page.evaluate(_BROKEN_LAYOUT) == [], size
         assert self.hosts <= {urlsplit(self.url).netloc}
 
 

@@ -15,6 +15,7 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.back_office import BackOffice
 from api.gateway import Gateway
 from api.settings import Settings
 from engine.core import Core
@@ -22,6 +23,9 @@ from engine.matching.reference import ReferenceEngine
 from engine.state import EngineLimits
 
 PASSWORD = "demo"
+USERNAMES = (
+    *("enterprise", "organiser", "maker", "compliance", "registry", "operator", "auditor"),
+)
 REQUESTS_PER_SECOND = 10_000
 LIMITS = EngineLimits(
     orders=20_000, accounts=64, positions=256, allowances=32, instruments=8, ladder_levels=1 << 18
@@ -33,6 +37,7 @@ class Exchange(NamedTuple):
 
     app: FastAPI
     gateway: Gateway
+    back_office: BackOffice
     public: httpx.AsyncClient
     clients: dict[str, httpx.AsyncClient]
 
@@ -65,19 +70,35 @@ async def running_core(data_dir: Path) -> AsyncIterator[Core]:
 
 
 @asynccontextmanager
+async def running_back_office(settings: Settings) -> AsyncIterator[BackOffice]:
+    """A back office in this loop, which has seeded the demo."""
+    back_office = BackOffice(settings)
+    try:
+        await back_office.start()
+        yield back_office
+    finally:
+        await back_office.stop()
+
+
+@asynccontextmanager
 async def running_exchange(data_dir: Path, **changes: Any) -> AsyncIterator[Exchange]:
     """An exchange on `data_dir` from its start to its stop."""
     # Tests ask faster than any client may.
     changes = {"requests_per_second": REQUESTS_PER_SECOND, "demo_quotes": False} | changes
     settings = Settings(data_dir=data_dir, demo=True, **changes)
     app = create_app(settings)
-    async with running_core(data_dir), app.router.lifespan_context(app), connect(app) as public:
+    async with (
+        running_core(data_dir),
+        running_back_office(settings) as back_office,
+        app.router.lifespan_context(app),
+        connect(app) as public,
+    ):
         clients: dict[str, httpx.AsyncClient] = {}
-        for username in ("enterprise", "organiser", "maker", "compliance", "operator", "auditor"):
+        for username in USERNAMES:
             body = {"username": username, "password": PASSWORD}
             answer = await public.post("/v1/sessions", json=body)
             token = answer.json()["token"]
             clients[username] = connect(app, headers={"Authorization": f"Bearer {token}"})
-        yield Exchange(app, app.state.gateway, public, clients)
+        yield Exchange(app, app.state.gateway, back_office, public, clients)
         for client in clients.values():
             await client.aclose()

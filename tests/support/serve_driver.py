@@ -23,8 +23,9 @@ _POLL_SECONDS = 0.05
 class RunningExchange:
     """`puhui serve --demo` on a data folder and a port that stay the same over restarts."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, workers: int = 1) -> None:
         self._data_dir = data_dir
+        self._workers = workers
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -36,6 +37,7 @@ class RunningExchange:
             [
                 *(sys.executable, "-m", "api.cli", "serve", "--demo"),
                 *("--data", str(self._data_dir), "--port", str(self.port)),
+                *("--workers", str(self._workers)),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -60,9 +62,17 @@ class RunningExchange:
 
     def kill_core(self) -> None:
         """End the core as a power cut would, and see it gone; the supervisor starts it again."""
-        [core] = [child for child in self._children() if "core" in _arguments(child)]
-        os.kill(core, signal.SIGKILL)
-        wait_until(lambda: core not in self._children(), STOP_SECONDS)
+        [core] = self.processes("core")
+        self.kill(core)
+
+    def processes(self, command: str) -> list[int]:
+        """Those that run a command now."""
+        return [child for child in self._children() if command in _arguments(child)]
+
+    def kill(self, pid: int) -> None:
+        """End a process at once, and see it gone; the supervisor starts another one."""
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: pid not in self._children(), STOP_SECONDS)
 
     def end(self) -> None:
         """Leave nothing behind, however the test ended; the children die with their parent."""
@@ -143,4 +153,7 @@ def _is_ready(client: httpx.Client) -> bool:
 
 
 def _arguments(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except FileNotFoundError:  # it has ended meanwhile
+        return []

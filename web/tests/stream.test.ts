@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
+import type { ProblemError } from "../src/lib/problem.ts";
 import { StreamClient, type Push, type Socket } from "../src/lib/stream.ts";
 
 class FakeSocket implements Socket {
@@ -133,7 +134,7 @@ test("a silent connection is given up", async () => {
   mock.timers.tick(41_000);
   client.watch();
   assert.equal(client.state, "offline");
-  await assert.rejects(client.request("ping"), { code: "unreachable" });
+  await assert.rejects(client.request("ping"), (error: ProblemError) => error.problem.code === "unreachable");
 });
 
 test("leaving a channel unsubscribes when its last reader goes", async () => {

@@ -139,6 +139,27 @@ export interface Auctions {
   next_cursor: string | null;
 }
 
+export interface AuditChain {
+  intact: boolean;
+  first_broken: number | null;
+}
+
+export interface AuditRecord {
+  sequence: number;
+  time: string;
+  actor: string;
+  action: string;
+  subject: Record<string, unknown>;
+  previous_hash: string;
+  hash: string;
+}
+
+export interface AuditRecords {
+  items: (AuditRecord)[];
+  next_cursor: string | null;
+  chain: AuditChain;
+}
+
 export interface Balances {
   account: string;
   sequence: number;
@@ -248,6 +269,12 @@ export interface BlockTradingBody {
   source: string;
 }
 
+export interface BlockedAccount {
+  account: string;
+  blocked: boolean;
+  cancelled?: number;
+}
+
 export interface Book {
   symbol: string;
   sequence: number;
@@ -314,6 +341,22 @@ export interface CancelAfterBody {
 
 export interface Cancelled {
   cancelled: number;
+}
+
+export interface Candle {
+  time: string;
+  open: string;
+  high: string;
+  low: string;
+  close: string;
+  volume: string;
+  turnover: string;
+  trades: number;
+}
+
+export interface Candles {
+  items: (Candle)[];
+  next_cursor: string | null;
 }
 
 export interface Cash {
@@ -644,6 +687,7 @@ export interface Fill {
   quantity: string;
   fee: string;
   liquidity: "maker" | "taker";
+  trade_type: "auction" | "block" | "continuous" | "listed" | "one_way";
   time: string;
   sequence: number;
 }
@@ -654,6 +698,7 @@ export interface FillOfOrder {
   quantity: string;
   fee: string;
   liquidity: "maker" | "taker";
+  trade_type: "auction" | "block" | "continuous" | "listed" | "one_way";
   time: string;
 }
 
@@ -775,7 +820,7 @@ export interface Key {
 export interface KeyBody {
   name: string;
   public_key: string;
-  scopes: ("admin" | "read" | "settle" | "trade")[];
+  scopes: ("admin" | "drop_copy" | "read" | "settle" | "trade")[];
 }
 
 export interface Keys {
@@ -861,6 +906,13 @@ export interface Obligations {
 export interface OffsetBody {
   symbol: string;
   max_price: string;
+}
+
+export interface OpenedAccount {
+  account: string;
+  name: string;
+  username: string;
+  roles: (string)[];
 }
 
 export interface Operation {
@@ -1339,6 +1391,7 @@ export interface StatementTrade {
   quantity: string;
   fee: string;
   liquidity: "maker" | "taker";
+  trade_type: "auction" | "block" | "continuous" | "listed" | "one_way";
   time: string;
   sequence: number;
 }
@@ -1392,9 +1445,57 @@ export interface TakeBody {
   quantity: string;
 }
 
+export interface Ticker {
+  symbol: string;
+  sequence: number;
+  phase: "call_auction" | "closed" | "continuous" | "halted" | "pre_open";
+  ends_at: string | null;
+  halt_reason: string | null;
+  trading_day: string;
+  reference_price: string;
+  lower_limit: string;
+  upper_limit: string;
+  bid: string | null;
+  bid_quantity: string | null;
+  ask: string | null;
+  ask_quantity: string | null;
+  indicative_price: string | null;
+  indicative_quantity: string | null;
+  indicative_surplus: string | null;
+  last: string | null;
+  last_quantity: string | null;
+  last_time: string | null;
+  open: string | null;
+  high: string | null;
+  low: string | null;
+  vwap: string | null;
+  volume: string;
+  turnover: string;
+  trades: number;
+  negotiated_volume: string;
+  negotiated_turnover: string;
+  change: string | null;
+  change_percent: string | null;
+}
+
 export interface Time {
   time: string;
   unix_ms: number;
+}
+
+export interface Trade {
+  trade_id: string;
+  symbol: string;
+  price: string;
+  quantity: string;
+  taker_side: "buy" | "sell";
+  type: "auction" | "block" | "continuous" | "listed" | "one_way";
+  time: string;
+}
+
+export interface Trades {
+  items: (Trade)[];
+  next_cursor: string | null;
 }
 
 export interface TradingCalendar {

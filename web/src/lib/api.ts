@@ -2,9 +2,10 @@
 
 import { language } from "./i18n.svelte.ts";
 import { session } from "./session.svelte.ts";
-import type { ProblemAnswer } from "./api-types.ts";
+import { problemOf, ProblemError, type Problem } from "./problem.ts";
 
-export type Problem = ProblemAnswer;
+export { asProblem, ProblemError, type Problem } from "./problem.ts";
+
 type Query = Record<string, string | number | boolean | null | undefined>;
 
 const UNREACHABLE = {
@@ -16,15 +17,6 @@ const UNREADABLE = {
   zh: "交易所的应答无法识别。",
 };
 
-export class ProblemError extends Error {
-  readonly problem: Problem;
-
-  constructor(problem: Problem) {
-    super(problem.detail);
-    this.problem = problem;
-  }
-}
-
 export interface Sending {
   query?: Query;
   body?: unknown;
@@ -32,10 +24,6 @@ export interface Sending {
   idempotencyKey?: string;
   accept?: string;
   signal?: AbortSignal;
-}
-
-function problemOf(code: string, status: number, detail: string): ProblemError {
-  return new ProblemError({ type: `urn:puhui:problem:${code}`, title: code, status, detail, code });
 }
 
 function address(path: string, query: Query = {}): string {
@@ -103,14 +91,6 @@ export const api = {
   file: async (path: string, accept: string, query: Query = {}) =>
     (await send("GET", path, { accept, query })).blob(),
 };
-
-// What went wrong, whatever was thrown.
-export function asProblem(error: unknown): Problem {
-  if (error instanceof ProblemError) {
-    return error.problem;
-  }
-  return problemOf("page_failed", 0, error instanceof Error ? error.message : String(error)).problem;
-}
 
 // Hand a file to the reader.
 export function download(blob: Blob, name: string): void {

@@ -102,6 +102,11 @@ export function grouped(text: string): string {
   return fraction === undefined ? apart : `${apart}.${fraction}`;
 }
 
+// A bound that is not exact unless it is nothing: "≤1,200", "0".
+export function atMost(text: string | undefined): string {
+  return text === undefined ? "–" : isZero(text) ? "0" : `≤${grouped(text)}`;
+}
+
 // A ratio of 1 as per cent: "0.05" is "5", "0.1234" is "12.34".
 export function percent(ratio: string): string {
   const scale = scaleOf(ratio);

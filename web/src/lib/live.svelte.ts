@@ -1,8 +1,9 @@
 // The page's one stream, its state for everybody to see, and channels for as long as a component
 // is there.
 
+import { untrack } from "svelte";
 import { session } from "./session.svelte.ts";
-import { StreamClient, PING_INTERVAL_MS, type Handler, type StreamState } from "./stream.ts";
+import { StreamClient, PING_INTERVAL_MS, type Handler, type Push, type StreamState } from "./stream.ts";
 import { onceAFrame } from "./frame.ts";
 
 let state = $state<StreamState>("offline");
@@ -21,7 +22,7 @@ const client = new StreamClient(
   },
 );
 
-let isStarted = false;
+let isStarted = $state(false);
 let token: string | null = null;
 
 // Connects when the first page needs it.
@@ -67,15 +68,18 @@ export function follow(
   symbol: () => string | null,
   handler: Handler,
   draw: () => void = () => {},
+  onSubscribed: () => void = () => {},
 ): void {
   $effect(() => {
-    start();
+    const wanted = symbol();
+    untrack(start);
     const frame = onceAFrame(draw);
-    const end = client.subscribe(name, symbol(), (push) => {
-      const taken = handler(push);
+    const taken = (push: Push) => {
+      const isTaken = handler(push);
       frame.request();
-      return taken;
-    });
+      return isTaken;
+    };
+    const end = untrack(() => client.subscribe(name, wanted, taken, onSubscribed));
     return () => {
       end();
       frame.cancel();

@@ -2,7 +2,7 @@
 // every chain of messages. A gap is shown (state "healing") until a new snapshot, or for private
 // channels the replayed past, has closed it.
 
-import type { Problem } from "./api.ts";
+import { problemOf, ProblemError, type Problem } from "./problem.ts";
 
 export type StreamState = "connecting" | "live" | "healing" | "offline" | "shutdown";
 
@@ -30,13 +30,14 @@ interface Channel {
   symbol: string | null;
   isPrivate: boolean;
   handlers: Set<Handler>;
+  onSubscribed: Set<() => void>;
   sequence: number | null; // of the latest message; null: waiting for a snapshot
   isHealing: boolean;
 }
 
 interface Waiting {
   resolve: (result: never) => void;
-  reject: (problem: Problem) => void;
+  reject: (error: ProblemError) => void;
 }
 
 const OPEN = 1;
@@ -106,22 +107,32 @@ export class StreamClient {
     this.connect();
   }
 
-  // Follow a channel; the function that is given back ends it.
-  subscribe(name: string, symbol: string | null, handler: Handler): () => void {
+  // Follow a channel; the function that is given back ends it. `onSubscribed` is called whenever a
+  // private channel has begun: what is asked of REST from then on misses nothing.
+  subscribe(
+    name: string,
+    symbol: string | null,
+    handler: Handler,
+    onSubscribed: () => void = () => {},
+  ): () => void {
     const key = keyOf(name, symbol);
     let channel = this.#channels.get(key);
     if (channel === undefined) {
       const isPrivate = PRIVATE.has(name);
-      channel = { name, symbol, isPrivate, handlers: new Set(), sequence: null, isHealing: false };
+      const [handlers, called] = [new Set<Handler>(), new Set<() => void>()];
+      const state = { sequence: null, isHealing: false };
+      channel = { name, symbol, isPrivate, handlers, onSubscribed: called, ...state };
       this.#channels.set(key, channel);
     }
     const found = channel;
     found.handlers.add(handler);
+    found.onSubscribed.add(onSubscribed);
     if (this.#isReady) {
       this.#askFor([found]); // also for a second reader: he needs a snapshot too
     }
     return () => {
       found.handlers.delete(handler);
+      found.onSubscribed.delete(onSubscribed);
       if (found.handlers.size === 0 && this.#channels.get(key) === found) {
         this.#channels.delete(key);
         if (this.#isReady) {
@@ -132,11 +143,11 @@ export class StreamClient {
     };
   }
 
-  // Ask for something; rejects with a problem.
+  // Ask for something; rejects with a ProblemError.
   request<Result>(op: string, params: unknown = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.#socket?.readyState !== OPEN) {
-        reject(UNREACHABLE);
+        reject(unreachable());
         return;
       }
       const id = this.#nextId++;
@@ -186,7 +197,7 @@ export class StreamClient {
     this.#isReady = false;
     this.#become(this.#isShuttingDown ? "shutdown" : "offline");
     for (const waiting of this.#waiting.values()) {
-      waiting.reject(UNREACHABLE);
+      waiting.reject(unreachable());
     }
     this.#waiting.clear();
     // Half of the wait is random, so that a thousand pages do not come back at one instant.
@@ -229,6 +240,7 @@ export class StreamClient {
       .then(({ sequence }) => {
         channel.sequence ??= sequence;
         this.#healed(channel);
+        channel.onSubscribed.forEach((call) => call());
       })
       .catch(() => {});
   }
@@ -238,7 +250,7 @@ export class StreamClient {
       const waiting = this.#waiting.get(message.id ?? 0);
       this.#waiting.delete(message.id ?? 0);
       if (message.error !== undefined) {
-        waiting?.reject(message.error);
+        waiting?.reject(new ProblemError(message.error));
       } else {
         waiting?.resolve(message.result as never);
       }
@@ -318,13 +330,9 @@ export class StreamClient {
 
 export const PING_INTERVAL_MS = PING_EVERY_MS;
 
-const UNREACHABLE: Problem = {
-  type: "urn:puhui:problem:unreachable",
-  title: "Unreachable",
-  status: 0,
-  detail: "The exchange cannot be reached.",
-  code: "unreachable",
-};
+function unreachable(): ProblemError {
+  return problemOf("unreachable", 0, "The exchange cannot be reached. 无法连接交易所。");
+}
 
 function keyOf(name: string, symbol: string | null): string {
   return `${name} ${symbol ?? ""}`;

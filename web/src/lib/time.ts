@@ -18,6 +18,11 @@ export function moment(iso: string): string {
   return `${day(iso)} ${clock(iso)}`;
 }
 
+// The time of day for today, else the date too.
+export function brief(iso: string): string {
+  return day(iso) === day(new Date().toISOString()) ? clock(iso) : moment(iso);
+}
+
 // Seconds as "1:02:03" or "2:03".
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
