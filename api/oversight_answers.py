@@ -168,8 +168,8 @@ class ReplayStep(Answer):
     sequence: int
     time: str
     events: list[ReplayEvent]
-    bids: list[tuple[str, str, int]]
-    asks: list[tuple[str, str, int]]
+    bids: list[list[str | int]]
+    asks: list[list[str | int]]
 
 
 class BookReplay(Answer):

@@ -54,7 +54,7 @@ async def wash(exchange: Exchange, quantity: str = "120") -> None:
 
 async def search(exchange: Exchange) -> dict[str, Any]:
     """Search the present day, as soon as the database has the latest trades."""
-    intake = exchange.gateway._intake
+    intake = exchange.back_office._intake
     assert intake is not None
     await asyncio.to_thread(intake.flush)
     answer = await exchange.client("operator").post("/v1/operator/surveillance", json={})
