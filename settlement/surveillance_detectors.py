@@ -6,6 +6,7 @@ person to look, never a verdict. Trades come in the order of their ids.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -27,6 +28,9 @@ NAMED_IDS = 200
 # A normal distribution's standard deviation is this many times its median absolute deviation.
 _DEVIATION_MILLI = 1_483
 _WINDOWS = 4_096
+# Plain integers: a comparison with a member of an IntEnum costs as much as the rest of the work.
+_NEGOTIATED = (int(TradeType.BLOCK), int(TradeType.ONE_WAY))
+_OTHER_SIDE = {int(Side.BUY): int(Side.SELL), int(Side.SELL): int(Side.BUY)}
 
 
 class TradeFact(NamedTuple):
@@ -45,13 +49,12 @@ class TradeFact(NamedTuple):
 
     @property
     def makes_prices(self) -> bool:
-        return self.trade_type not in (TradeType.BLOCK, TradeType.ONE_WAY)
+        return self.trade_type not in _NEGOTIATED
 
     def sides(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Account, order and side of the maker and of the taker."""
-        maker_side = Side.SELL if self.taker_side == Side.BUY else Side.BUY
         return (
-            (self.maker_account, self.maker_order_id, int(maker_side)),
+            (self.maker_account, self.maker_order_id, _OTHER_SIDE[self.taker_side]),
             (self.taker_account, self.taker_order_id, self.taker_side),
         )
 
@@ -129,7 +132,7 @@ def spoofing(
         if not trade.makes_prices:
             continue
         for account, order_id, side in trade.sides():
-            key = owner_of(account), int(Side.BUY if side == Side.SELL else Side.SELL)
+            key = owner_of(account), _OTHER_SIDE[side]
             beside = books[key].at(trade.time_ns) if key in books else []
             if not beside:
                 continue
@@ -241,13 +244,13 @@ class _Standing:
 
     def __init__(self, orders: list[CancelledOrder], longest_ns: int) -> None:
         self._orders = sorted(orders, key=lambda order: order.created_time_ns)
-        self._created = np.array([order.created_time_ns for order in self._orders], np.int64)
+        self._created = [order.created_time_ns for order in self._orders]
         self._longest_ns = longest_ns
 
     def at(self, time_ns: int) -> list[CancelledOrder]:
         """Those that stood at this time."""
-        start = int(np.searchsorted(self._created, time_ns - self._longest_ns))
-        end = int(np.searchsorted(self._created, time_ns, side="right"))
+        start = bisect_left(self._created, time_ns - self._longest_ns)
+        end = bisect_right(self._created, time_ns)
         return [order for order in self._orders[start:end] if order.cancelled_time_ns >= time_ns]
 
 

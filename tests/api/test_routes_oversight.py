@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from exchange_driver import Exchange
+from exchange_driver import Exchange, running_exchange
 
 from api import market_rule_answers
 from api import oversight_answers as answers
 from engine.event_log import EVENTS_FOLDER
+from settlement import surveillance
 from settlement.market_rules import shipped
 
 RULE = {"holding_quantity": "100", "trade_quantity": "50", "source": "test"}
@@ -107,6 +109,52 @@ async def test_a_log_that_is_gone_is_said(exchange: Exchange) -> None:
     )
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert "archive" in answer.json()["detail"]
+
+
+async def settle(exchange: Exchange) -> str:
+    """Settle the present day; the test's own time limit ends the wait for a run that hangs."""
+    operator = exchange.client("operator")
+    day: str = (await operator.get("/v1/market/GD-PHCER/ticker")).json()["trading_day"]
+    run = (await operator.post("/v1/operator/settlements", json={"date": day})).json()
+    while True:
+        answer = await operator.get(f"/v1/operator/settlements/{run['run_id']}")
+        if answer.json()["status"] == "completed":
+            return day
+        await asyncio.sleep(0.02)
+
+
+async def first_alerts(exchange: Exchange) -> list[dict[str, Any]]:
+    """The alerts, as soon as there are any."""
+    while True:
+        answer = await exchange.client("auditor").get("/v1/operator/alerts")
+        found: list[dict[str, Any]] = answer.json()["items"]
+        if found:
+            return found
+        await asyncio.sleep(0.02)
+
+
+async def test_a_settled_day_is_searched(exchange: Exchange) -> None:
+    """The back office does so behind the settlement; its figures are then disclosed."""
+    await wash(exchange)
+    day = await settle(exchange)
+    [alert] = await first_alerts(exchange)
+    assert (alert["kind"], alert["date"]) == ("wash_trades", day)
+    answer = await exchange.public.get("/v1/disclosure/statistics")
+    assert [item["quantity"] for item in answer.json()["items"]] == ["120", "0", "0"]
+
+
+async def test_a_missed_search_is_made_up_for(tmp_path: Path) -> None:
+    """A settled day that was not searched is, when the back office starts again."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(surveillance, "search_settled", lambda _: [])
+        async with running_exchange(tmp_path) as exchange:
+            await wash(exchange)
+            await settle(exchange)
+            answer = await exchange.client("auditor").get("/v1/operator/alerts")
+            assert answer.json()["items"] == []
+    async with running_exchange(tmp_path) as exchange:
+        [alert] = await first_alerts(exchange)
+        assert alert["kind"] == "wash_trades"
 
 
 async def test_complaints(exchange: Exchange) -> None:
