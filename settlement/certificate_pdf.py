@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -25,18 +26,41 @@ def certificate_pdf(content: dict[str, Any]) -> bytes:
     """`content` is what settlement.certificates.certificate gives."""
     is_surrender = content["kind"] == "surrender"
     chinese, english = _SURRENDER_TITLE if is_surrender else _RETIREMENT_TITLE
+    title = f"{english} {content['certificate_id']}"
+    document = begin_paper(title, content["retired_at"])
+    _draw_code(document, content["verify_path"])
+    draw_heading(document, chinese, english)
+    draw_fields(document, _fields(content))
+    document.ln(4)
+    serials = [
+        f"{part['start']}  –  {part['end']}   ({part['quantity']} t)" for part in content["serials"]
+    ]
+    draw_list(document, "永久注销的序列号  Serial numbers, retired for good", serials)
+    return bytes(document.output())
+
+
+def begin_paper(title: str, made_at: str) -> FPDF:
+    """An empty page with the embedded font; the same content gives the same bytes."""
     document = FPDF(format="A4")
-    document.set_creation_date(datetime.fromisoformat(content["retired_at"]).astimezone(UTC))
-    document.set_title(f"{english} {content['certificate_id']}")
+    document.set_creation_date(datetime.fromisoformat(made_at).astimezone(UTC))
+    document.set_title(title)
     document.add_font(_FONT, fname=sans_path())
     document.set_auto_page_break(True, margin=20)
     document.add_page()
-    _draw_code(document, content["verify_path"])
+    return document
+
+
+def draw_heading(document: FPDF, chinese: str, english: str) -> None:
+    """What the paper is, in both languages, and whose."""
     _line(document, 20, 12, chinese)
     _line(document, 14, 8, english)
     _line(document, 10, 8, "碳普惠登记系统  Puhui carbon-inclusion registry")
     document.ln(14)
-    for label, value in _fields(content):
+
+
+def draw_fields(document: FPDF, fields: Iterable[tuple[str, str]]) -> None:
+    """Labels on the left, values on the right."""
+    for label, value in fields:
         document.set_font(_FONT, size=9)
         top = document.get_y()
         document.multi_cell(_LABEL_MILLIMETRES, 5.5, label, align="L")
@@ -44,13 +68,14 @@ def certificate_pdf(content: dict[str, Any]) -> bytes:
         document.set_font(_FONT, size=11)
         document.multi_cell(0, 5.5, _printable(value), align="L", new_x="LMARGIN", new_y="NEXT")
         document.ln(2)
-    document.ln(4)
-    _line(document, 10, 7, "永久注销的序列号  Serial numbers, retired for good")
+
+
+def draw_list(document: FPDF, heading: str, lines: Iterable[str]) -> None:
+    """A heading and small lines below it."""
+    _line(document, 10, 7, heading)
     document.set_font(_FONT, size=8)
-    for part in content["serials"]:
-        line = f"{part['start']}  –  {part['end']}   ({part['quantity']} t)"
+    for line in lines:
         document.multi_cell(0, 5, _printable(line), new_x="LMARGIN", new_y="NEXT")
-    return bytes(document.output())
 
 
 def _fields(content: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The tables, one module for each area; importing this package registers all of them."""
 
 from settlement.tables import (
+    carbon,
     clearing,
     compliance,
     events,
@@ -10,12 +11,14 @@ from settlement.tables import (
     negotiated,
     oversight,
     registry,
+    registry_work,
     trading,
 )
 from settlement.tables.base import Base
 
 __all__ = [
     "Base",
+    "carbon",
     "clearing",
     "compliance",
     "events",
@@ -25,5 +28,6 @@ __all__ = [
     "negotiated",
     "oversight",
     "registry",
+    "registry_work",
     "trading",
 ]

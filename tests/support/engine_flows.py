@@ -40,6 +40,7 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.records import ADMIN_COMMAND
+from engine.units import MAX_TRADING_DAY
 
 ACCOUNTS = (1, 2, 3, 4)
 INSTRUMENTS = (1, 2)
@@ -308,12 +309,12 @@ class FlowMaker:
         return define(random.randrange(1, 7), reference_price_ticks=random.choice((50, 200)))
 
     def _roll_day(self, random: Random, instrument: int) -> np.ndarray:
-        centre = self._centres[instrument]
+        centre, day = self._centres[instrument], self._days[instrument]
         return make_command(
             CommandKind.ROLL_DAY,
             instrument=instrument,
             reference_price_ticks=centre + random.choice((-7, -2, 0, 0, 3, 9, 900)),
-            trading_day=min(self._days[instrument] + random.choice((0, 1, 1, 1, 3)), 2**31 - 1),
+            trading_day=min(day + random.choice((0, 1, 1, 1, 3)), MAX_TRADING_DAY),
         )
 
     def _target(self, random: Random) -> dict[str, int]:
