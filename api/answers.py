@@ -331,11 +331,6 @@ class Book(Answer):
     checksum: int
 
 
-class StateHash(Answer):
-    sequence: int
-    state_hash: str
-
-
 class CashRequest(Answer):
     request_id: str
     account: str
@@ -378,7 +373,6 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/instruments"): Instruments,
     ("GET", "/v1/instruments/{symbol}"): Instrument,
     ("GET", "/v1/market/{symbol}/book"): Book,
-    ("GET", "/v1/operator/state-hash"): StateHash,
     ("POST", "/v1/operator/instruments"): Instrument,
     ("POST", "/v1/operator/block-rules"): Instrument,
     ("PUT", "/v1/operator/instruments/{symbol}/volatility"): Instrument,
