@@ -16,6 +16,7 @@ from api.event_answers import EVENT_ANSWERS
 from api.market_answers import MARKET_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.negotiation_answers import NEGOTIATION_ANSWERS
+from api.oversight_answers import OVERSIGHT_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
 from api.registry_work_answers import REGISTRY_WORK_ANSWERS
 from api.settlement_answers import SETTLEMENT_ANSWERS
@@ -330,11 +331,6 @@ class Book(Answer):
     checksum: int
 
 
-class StateHash(Answer):
-    sequence: int
-    state_hash: str
-
-
 class CashRequest(Answer):
     request_id: str
     account: str
@@ -377,7 +373,6 @@ ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/instruments"): Instruments,
     ("GET", "/v1/instruments/{symbol}"): Instrument,
     ("GET", "/v1/market/{symbol}/book"): Book,
-    ("GET", "/v1/operator/state-hash"): StateHash,
     ("POST", "/v1/operator/instruments"): Instrument,
     ("POST", "/v1/operator/block-rules"): Instrument,
     ("PUT", "/v1/operator/instruments/{symbol}/volatility"): Instrument,
@@ -396,4 +391,5 @@ ANSWERS: dict[tuple[str, str], type] = {
     **MARKET_RULE_ANSWERS,
     **EVENT_ANSWERS,
     **CARBON_ANSWERS,
+    **OVERSIGHT_ANSWERS,
 }

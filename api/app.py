@@ -20,7 +20,9 @@ from api.routes import (
     auctions,
     block_trades,
     carbon,
+    complaints,
     compliance,
+    disclosure,
     events,
     fills,
     keys,
@@ -35,6 +37,7 @@ from api.routes import (
     registry_work,
     sessions,
     settlements,
+    surveillance,
 )
 from api.settings import Settings
 
@@ -57,6 +60,9 @@ _ROUTES = (
     compliance,
     events,
     settlements,
+    disclosure,
+    complaints,
+    surveillance,
     limits,
     accounts,
     operator,

@@ -119,6 +119,11 @@ class AuditRecords(Answer):
     chain: AuditChain
 
 
+class StateHash(Answer):
+    sequence: int
+    state_hash: str
+
+
 MARKET_ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/market/{symbol}/trades"): Trades,
     ("GET", "/v1/market/{symbol}/ticker"): Ticker,
@@ -127,4 +132,5 @@ MARKET_ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/operator/kill"): BlockedAccount,
     ("POST", "/v1/operator/unblock"): BlockedAccount,
     ("GET", "/v1/operator/audit"): AuditRecords,
+    ("GET", "/v1/operator/state-hash"): StateHash,
 }

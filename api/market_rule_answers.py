@@ -65,7 +65,16 @@ class MarketRule(Answer):
     """A version of a rule; `rule` is null where the shipped one was taken up again."""
 
     version: str
-    kind: Literal["day", "sessions", "closing_price", "block_trading", "quoting"]
+    kind: Literal[
+        "day",
+        "sessions",
+        "closing_price",
+        "block_trading",
+        "quoting",
+        "disclosure",
+        "complaints",
+        "surveillance",
+    ]
     key: str
     rule: dict[str, Any] | None
     status: Literal["pending", "in_force", "rejected"]

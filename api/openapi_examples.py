@@ -198,6 +198,45 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "InstrumentBody": {"symbol": "BJ-PHCER", "reference_price": "60.00", "price_limit": "0.1"},
     "VolatilityBody": {"limit": "0.05", "interruption_seconds": 120},
     "AccountNameBody": {"account": "maker"},
+    "ComplaintBody": {
+        "subject": "Price of a fill 成交价格",
+        "text": "The price was not the one that I saw.",
+        "reference_kind": "trade",
+        "reference_id": "1",
+    },
+    "AnswerBody": {"text": "Checked: the order traded at its limit. 已核查。"},
+    "SearchBody": {"date": "2026-11-20"},
+    "AlertBody": {"state": "closed", "reason": "A transfer within the group 集团内划转"},
+    "OwnerBody": {"owner": "Green Group 绿色集团", "reason": "Business register 工商登记"},
+    "DisclosureBody": {
+        "holding_quantity": "10000",
+        "trade_quantity": "10000",
+        "source": "decision of 2026-11-20",
+    },
+    "ComplaintsBody": {"answer_days": 15, "source": "decision of 2026-11-20"},
+    "SurveillanceBody": {
+        "wash_trades": {"minimum_quantity": 100},
+        "spoofing": {
+            "maximum_seconds": 60,
+            "minimum_orders": 2,
+            "minimum_quantity": 500,
+            "size_factor_milli": 3000,
+        },
+        "marking_the_close": {
+            "seconds": 300,
+            "minimum_quantity": 100,
+            "minimum_share_ppm": 500000,
+            "minimum_move_ppm": 10000,
+        },
+        "unusual_trades": {
+            "sample": 50,
+            "price_factor_milli": 6000,
+            "minimum_move_ppm": 20000,
+            "quantity_factor_milli": 10000,
+            "minimum_quantity": 1000,
+        },
+        "source": "decision of 2026-11-20",
+    },
 }
 
 PATH_EXAMPLES: dict[str, str] = {

@@ -11,6 +11,9 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
+import structlog
+
+from settlement import surveillance
 from settlement.clearing import Clearing, unfinished_run
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from settlement.database import Database
     from settlement.ports import EnginePort
+
+_LOGGER = structlog.get_logger()
 
 
 def begin(exchange: Gateway, trading_day: int) -> str:
@@ -44,17 +49,29 @@ class SettlementRuns:
             return
         with self._database.read() as session:
             run_id = unfinished_run(session, also_failed=self._also_failed)
+            # After a settlement its day is searched at once; only a new start finds any left over.
+            is_due = self._also_failed and bool(surveillance.due_days(session))
         self._also_failed = False
-        if run_id is None:
+        if run_id is None and not is_due:
             return
 
         def run() -> None:
             # What stops a run is in its record and in the log.
             with contextlib.suppress(Exception):
-                self._clearing.run(run_id)
+                if run_id is None or self._clearing.run(run_id):
+                    self._watch()
 
         self._thread = threading.Thread(target=run, name=f"settlement-{run_id}", daemon=True)
         self._thread.start()
+
+    def _watch(self) -> None:
+        """Search the settled days that were not searched yet; the settlement is done by then."""
+        try:
+            for found in surveillance.search_settled(self._database):
+                _LOGGER.info("surveillance_done", **found._asdict())
+        except Exception:
+            # The next settlement or start searches the day again, as an operator may.
+            _LOGGER.exception("surveillance_stopped")
 
 
 def _clearing(database: Database, port: EnginePort, settings: Settings) -> Clearing:

@@ -26,10 +26,20 @@ from engine.times import day_number
 from engine.units import MAX_PRICE_TICKS, MAX_QUANTITY_LOTS, ONE_MILLION
 from settlement.errors import Refused
 from settlement.identity import audit
+from settlement.oversight_rules import ComplaintsRule, DisclosureRule, SurveillanceRule
 from settlement.tables.market_rules import MarketRule
 
 EVERYWHERE = "*"
-Kind = Literal["day", "sessions", "closing_price", "block_trading", "quoting"]
+Kind = Literal[
+    "day",
+    "sessions",
+    "closing_price",
+    "block_trading",
+    "quoting",
+    "disclosure",
+    "complaints",
+    "surveillance",
+]
 
 
 class _Strict(BaseModel):
@@ -134,6 +144,9 @@ class Shipped(_Strict):
     closing_price: ClosingPriceRule
     block_trading: BlockTradingRule
     quoting: QuotingRule
+    disclosure: DisclosureRule
+    complaints: ComplaintsRule
+    surveillance: SurveillanceRule
 
     @property
     def zone(self) -> ZoneInfo:
@@ -144,13 +157,16 @@ class Shipped(_Strict):
         return next((one for one in self.holidays if one.first <= day <= one.last), None)
 
 
-Rule = TypeVar("Rule", bound=_Strict)
-_TYPES: dict[Kind, type[_Strict]] = {
+Rule = TypeVar("Rule", bound=BaseModel)
+_TYPES: dict[Kind, type[BaseModel]] = {
     "day": DayRule,
     "sessions": SessionsRule,
     "closing_price": ClosingPriceRule,
     "block_trading": BlockTradingRule,
     "quoting": QuotingRule,
+    "disclosure": DisclosureRule,
+    "complaints": ComplaintsRule,
+    "surveillance": SurveillanceRule,
 }
 
 
@@ -199,6 +215,24 @@ def quoting_rules(session: Session) -> Callable[[str], QuotingRule]:
     """A look-up of what market makers owe in the instrument of a symbol."""
     found = _in_force(session, "quoting", QuotingRule.model_validate_json)
     return lambda symbol: found.get(symbol) or found.get(EVERYWHERE) or shipped().quoting
+
+
+def disclosure_rules(session: Session) -> Callable[[str], DisclosureRule]:
+    """A look-up of what is disclosed of the instrument of a symbol."""
+    found = _in_force(session, "disclosure", DisclosureRule.model_validate_json)
+    return lambda symbol: found.get(symbol) or found.get(EVERYWHERE) or shipped().disclosure
+
+
+def complaints_rule(session: Session) -> ComplaintsRule:
+    """How soon complaints are to be answered."""
+    found = _in_force(session, "complaints", ComplaintsRule.model_validate_json)
+    return found.get(EVERYWHERE) or shipped().complaints
+
+
+def surveillance_rules(session: Session) -> Callable[[str], SurveillanceRule]:
+    """A look-up of the detectors' parameters for the instrument of a symbol."""
+    found = _in_force(session, "surveillance", SurveillanceRule.model_validate_json)
+    return lambda symbol: found.get(symbol) or found.get(EVERYWHERE) or shipped().surveillance
 
 
 def _in_force(session: Session, kind: Kind, read: Callable[[str], Rule]) -> dict[str, Rule]:

@@ -49,6 +49,19 @@ export interface AccountNameBody {
   account: string;
 }
 
+export interface AccountOwner {
+  account: string;
+  owner: string;
+  reason: string;
+  changed_by: string;
+  changed_at: string;
+}
+
+export interface AccountOwners {
+  items: (AccountOwner)[];
+  next_cursor: string | null;
+}
+
 export interface AccountUser {
   username: string;
   roles: ("auditor" | "compliance" | "event_organiser" | "market_maker" | "operator" | "registry" | "settlement" | "trader")[];
@@ -105,6 +118,11 @@ export interface AggregationBody {
   serial_prefix: string;
 }
 
+export interface AlertBody {
+  state: "closed" | "in_review" | "open";
+  reason?: string | null;
+}
+
 export interface AllSetAside {
   items: (SetAside)[];
   next_cursor: string | null;
@@ -113,6 +131,10 @@ export interface AllSetAside {
 export interface AmendBody {
   price?: string | null;
   quantity?: string | null;
+}
+
+export interface AnswerBody {
+  text: string;
 }
 
 export interface Auction {
@@ -322,6 +344,15 @@ export interface Book {
   checksum: number;
 }
 
+export interface BookReplay {
+  alert_id: string;
+  symbol: string;
+  begins_at: string;
+  ends_at: string;
+  items: (ReplayStep)[];
+  next_cursor: string | null;
+}
+
 export interface Break {
   kind: "engine_ledger" | "ledger_custody" | "unbalanced";
   account: string;
@@ -526,6 +557,40 @@ export interface ClosingPriceBody {
   source: string;
 }
 
+export interface Complaint {
+  complaint_id: string;
+  account: string;
+  filed_by: string;
+  subject: string;
+  text: string;
+  reference_kind: "certificate" | "order" | "trade" | null;
+  reference_id: string | null;
+  state: "answered" | "in_review" | "open" | "withdrawn";
+  answer: string | null;
+  filed_at: string;
+  answer_until: string;
+  overdue: boolean;
+  handled_by: string | null;
+  changed_at: string;
+}
+
+export interface ComplaintBody {
+  subject: string;
+  text: string;
+  reference_kind?: "certificate" | "order" | "trade" | null;
+  reference_id?: string | null;
+}
+
+export interface Complaints {
+  items: (Complaint)[];
+  next_cursor: string | null;
+}
+
+export interface ComplaintsBody {
+  answer_days: number;
+  source: string;
+}
+
 export interface ComplianceAlert {
   kind: "application_deadline" | "deadline" | "held_above_limit" | "overdue";
   level: "notice" | "urgent" | "warning";
@@ -622,6 +687,15 @@ export interface Credit {
   type: string;
 }
 
+export interface CreditTotals {
+  symbol: string | null;
+  issued: string;
+  retired: string;
+  cancelled: string;
+  exported: string;
+  outstanding: string;
+}
+
 export interface Credits {
   available: string;
   held: string;
@@ -653,6 +727,30 @@ export interface CustodyBody {
 export interface DayBody {
   is_trading: boolean;
   note: string;
+}
+
+export interface DayStatistics {
+  date: string;
+  symbol: string;
+  previous_close: string;
+  close: string;
+  trades: number;
+  quantity: string;
+  amount: string;
+  negotiated_quantity: string;
+  negotiated_amount: string;
+}
+
+export interface DisclosedTotals {
+  credits: (CreditTotals)[];
+  retirements: (RetirementTotals)[];
+  surrenders: (SurrenderTotals)[];
+}
+
+export interface DisclosureBody {
+  holding_quantity: string;
+  trade_quantity: string;
+  source: string;
 }
 
 export interface Eligibility {
@@ -978,6 +1076,37 @@ export interface LabelsBody {
   labels: (string)[];
 }
 
+export interface LargeHolding {
+  symbol: string;
+  holder: string;
+  accounts: number;
+  quantity: string;
+  share: string;
+  threshold: string;
+}
+
+export interface LargeHoldings {
+  items: (LargeHolding)[];
+  next_cursor: string | null;
+}
+
+export interface LargeTrade {
+  trade_id: string;
+  symbol: string;
+  price: string;
+  quantity: string;
+  amount: string;
+  type: "auction" | "block" | "continuous" | "listed" | "one_way";
+  time: string;
+  threshold: string;
+}
+
+export interface LargeTrades {
+  date: string | null;
+  items: (LargeTrade)[];
+  next_cursor: string | null;
+}
+
 export interface LimitOfPart {
   name: string;
   name_zh: string;
@@ -1006,7 +1135,7 @@ export interface Listings {
 
 export interface MarketRule {
   version: string;
-  kind: "block_trading" | "closing_price" | "day" | "quoting" | "sessions";
+  kind: "block_trading" | "closing_price" | "complaints" | "day" | "disclosure" | "quoting" | "sessions" | "surveillance";
   key: string;
   rule: Record<string, unknown> | null;
   status: "in_force" | "pending" | "rejected";
@@ -1018,6 +1147,11 @@ export interface MarketRule {
 
 export interface MarketRules {
   items: (MarketRule)[];
+  next_cursor: string | null;
+}
+
+export interface MarketStatistics {
+  items: (DayStatistics)[];
   next_cursor: string | null;
 }
 
@@ -1191,6 +1325,11 @@ export interface OwnLimits {
   open_orders: number;
   blocked: boolean;
   requests: Record<string, RateLimitNow>;
+}
+
+export interface OwnerBody {
+  owner: string;
+  reason: string;
 }
 
 export interface PartOfOffset {
@@ -1469,6 +1608,26 @@ export interface Regions {
   next_cursor: string | null;
 }
 
+export interface ReplayEvent {
+  kind: "accepted" | "amended" | "cancelled" | "trade" | "triggered";
+  trade_id: string | null;
+  order_ids: (string)[];
+  accounts: (string)[];
+  side: "buy" | "sell";
+  price: string;
+  quantity: string;
+  reason: string | null;
+  evidence: boolean;
+}
+
+export interface ReplayStep {
+  sequence: number;
+  time: string;
+  events: (ReplayEvent)[];
+  bids: ((string | number)[])[];
+  asks: ((string | number)[])[];
+}
+
 export interface ReportBody {
   reason: string;
   allowances_surrendered?: string | null;
@@ -1506,6 +1665,12 @@ export interface RetirementOperation {
   serials: (SerialRange)[];
   created_at: string;
   dry_run?: boolean;
+}
+
+export interface RetirementTotals {
+  kind: "imported" | "retirement" | "surrender";
+  quantity: string;
+  certificates: number;
 }
 
 export interface Retirements {
@@ -1550,6 +1715,10 @@ export interface SchemeLimits {
 export interface Schemes {
   items: (Scheme)[];
   next_cursor: string | null;
+}
+
+export interface SearchBody {
+  date?: string | null;
 }
 
 export interface SerialMovement {
@@ -1783,9 +1952,58 @@ export interface SurrenderBody {
   batch_id?: string | null;
 }
 
+export interface SurrenderTotals {
+  scheme: string;
+  year: number;
+  quantity: string;
+  certificates: number;
+}
+
 export interface Surrenders {
   items: (Surrender)[];
   next_cursor: string | null;
+}
+
+export interface SurveillanceAlert {
+  alert_id: string;
+  kind: "marking_the_close" | "spoofing" | "unusual_price" | "unusual_quantity" | "wash_trades";
+  symbol: string;
+  date: string;
+  summary: string;
+  summary_zh: string;
+  accounts: (string)[];
+  trade_ids: (string)[];
+  order_ids: (string)[];
+  figures: Record<string, string>;
+  rule: Record<string, unknown>;
+  begins_at: string;
+  ends_at: string;
+  state: "closed" | "in_review" | "open";
+  reason: string | null;
+  raised_at: string;
+  changed_by: string | null;
+  changed_at: string;
+}
+
+export interface SurveillanceAlerts {
+  items: (SurveillanceAlert)[];
+  next_cursor: string | null;
+}
+
+export interface SurveillanceBody {
+  wash_trades: Record<string, number>;
+  spoofing: Record<string, number>;
+  marking_the_close: Record<string, number>;
+  unusual_trades: Record<string, number>;
+  source: string;
+}
+
+export interface SurveillanceSearch {
+  date: string;
+  final: boolean;
+  trades: number;
+  findings: number;
+  raised: number;
 }
 
 export interface TakeBody {
