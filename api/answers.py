@@ -45,6 +45,7 @@ class FillOfOrder(Answer):
     quantity: str
     fee: str
     liquidity: Literal["maker", "taker"]
+    trade_type: Literal["continuous", "auction", "block", "one_way", "listed"]
     time: str
 
 
@@ -59,6 +60,7 @@ class Fill(Answer):
     quantity: str
     fee: str
     liquidity: Literal["maker", "taker"]
+    trade_type: Literal["continuous", "auction", "block", "one_way", "listed"]
     time: str
     sequence: int
 

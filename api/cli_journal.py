@@ -52,10 +52,12 @@ def stats(data: DataDir = None) -> None:
     """Count commands by kind, and say how large the groups were that shared a sync."""
     kinds: Counter[int] = Counter()
     batches = 0
-    with _opened(data) as journal:
+    with _opened(data) as journal, progress(MofNCompleteColumn()) as bar:
+        task = bar.add_task("Counting", total=journal.last_sequence)
         for batch in journal.batches():
             batches += 1
             kinds.update(batch["kind"].tolist())
+            bar.update(task, completed=int(batch[-1]["sequence"]))
     commands = kinds.total()
     typer.echo(f"{commands} commands in {batches} batches, {commands / max(batches, 1):.1f} each")
     for kind, count in kinds.most_common():

@@ -13,11 +13,12 @@ from api.core_client import CoreClient, CoreUnavailable
 from engine.archive import archive_below
 from engine.archivist import covered_sequence
 from engine.event_log import EVENTS_FOLDER, SUFFIX
-from engine.journal import JOURNAL_FOLDER, Journal, open_segments, read_entries
-from engine.journal_format import FIRST_CHAIN, Batch, JournalError
+from engine.journal import JOURNAL_FOLDER, Journal, open_segments, read_entries, read_marks
+from engine.journal_format import FIRST_CHAIN, Batch, JournalError, StateDivergedError
 from engine.link import SOCKET_NAME
 from engine.recorded_events import RecordedEvents
-from engine.replay import following, marks_of, replay, restore
+from engine.replay import following, named_by_reference, replay, restore
+from engine.segments import first_sequence_of
 from engine.snapshot import SNAPSHOTS_FOLDER
 from engine.state import EngineLimits
 from engine.storage import DISK
@@ -114,9 +115,14 @@ def replayed(
             recorded.compare(events)
         on_progress(engine.sequence)
 
-    marks = marks_of(read_entries(segments, max(begin, 1), until), begin)
+    marks = read_marks(segments, begin + 1)
     entries = read_entries(segments, max(begin, 1), until)
-    replay(_until(following(entries, begin, chain), until), engine, take, marks)
+    try:
+        replay(_until(following(entries, begin, chain), until), engine, take, marks)
+    except StateDivergedError as error:
+        first = first_sequence_of(segments.paths()[0])
+        read = lambda: read_entries(segments, first, until)  # noqa: E731
+        raise named_by_reference(error, read, Engine, limits) from error
     if engine.sequence != until:
         raise JournalError(f"there is no command {until}: the last is {engine.sequence}")
     return engine

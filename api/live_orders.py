@@ -171,7 +171,7 @@ class LiveOrders:
     ) -> None:
         sequence, time_ns, _, instrument, _, _, _, trade_id, maker_id, taker_id = values[:10]
         price, quantity, maker_remaining, taker_remaining, maker_fee, taker_fee = values[10:16]
-        maker_account, taker_account, taker_side = values[16:19]
+        maker_account, taker_account, taker_side, _, _, trade_type = values[16:22]
         if sequence <= self.sequence:
             return
         for order_id, account, side, fee, remaining, is_maker in (
@@ -180,7 +180,7 @@ class LiveOrders:
         ):
             fill = Fill(
                 sequence, time_ns, trade_id, order_id, account, instrument, side, price, quantity,
-                fee, is_maker,
+                fee, is_maker, trade_type,
             )  # fmt: skip
             view = self._orders[order_id]
             view.add_fill(fill, remaining)

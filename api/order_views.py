@@ -18,6 +18,7 @@ from engine.codes import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    TradeType,
 )
 from engine.decimals import format_fen, format_price
 from engine.packed_texts import unpack_client_id
@@ -145,6 +146,7 @@ _TYPES = {int(kind): kind.name.lower() for kind in OrderType}
 _TIMES_IN_FORCE = {int(time): time.name.lower() for time in TimeInForce}
 _PREVENTIONS = {int(value): value.name.lower() for value in SelfTradePrevention}
 _PURPOSES = {int(purpose): purpose.name.lower() for purpose in Purpose}
+_TRADE_TYPES = {int(kind): kind.name.lower() for kind in TradeType}
 _REASONS = {int(reason): reason.name.lower() for reason in Reason}
 
 
@@ -209,6 +211,7 @@ def render_fill(fill: Fill, terms: InstrumentTerms) -> dict[str, Any]:
         "quantity": str(fill.quantity_lots),
         "fee": format_fen(fill.fee_fen),
         "liquidity": "maker" if fill.is_maker else "taker",
+        "trade_type": _TRADE_TYPES[fill.trade_type],
         "time": format_time(fill.time_ns),
     }
 

@@ -119,6 +119,7 @@ class StatementTrade(Answer):
     quantity: str
     fee: str
     liquidity: Literal["maker", "taker"]
+    trade_type: Literal["continuous", "auction", "block", "one_way", "listed"]
     time: str
     sequence: int
 

@@ -35,7 +35,7 @@ from engine.compiled import direct_call, entry_point, inlined, int64
 from engine.matching.arrays import EngineArrays
 from engine.matching.batch import apply_batch
 from engine.matching.engine import WARM_ORDERS, Engine
-from engine.orderbook.arrays import commit
+from engine.orderbook.arrays import aligned_zeros, commit
 from engine.orderbook.bits import prefetch
 from engine.records import ORDER_COMMAND
 from engine.state import EngineLimits
@@ -44,7 +44,7 @@ BATCH_MESSAGES = 256
 # So many messages are sent by one call of the compiled loop.
 _CALL_MESSAGES = 1 << 12
 # So many messages ahead of the one in hand, what is kept of its order id is asked for.
-_AHEAD = 16
+_AHEAD = 48
 _CHUNK_BYTES = 1 << 27
 _FIRST_OIDS = 1 << 20
 _MAX_OID = 2**28
@@ -162,6 +162,8 @@ def _write_commands(
     use is a client id of its own: the order id, and how often it has been used.
     """
     messages, oids = workload.messages, workload.oids
+    for row in range(min(_AHEAD, stop - start)):
+        prefetch(oids, int64(messages[start + row]["oid"]))
     for row in range(stop - start):
         message = messages[start + row]
         if start + row + _AHEAD < stop:
@@ -209,10 +211,10 @@ class Harness:
         self._engine = Engine()
         self._engine.warm_up()
         self._first_sequence = open_market(self._engine) + 1
-        self._oids = np.zeros(_FIRST_OIDS, OID)
+        self._oids = aligned_zeros(_FIRST_OIDS, OID)
         self._report = ReportArrays(
-            text=np.zeros(_CHUNK_BYTES, np.uint8),
-            oids=np.zeros(EngineLimits().orders, np.int64),
+            text=aligned_zeros(_CHUNK_BYTES, np.uint8),
+            oids=aligned_zeros(EngineLimits().orders, np.int64),
             numerals=numerals(),
         )
         # As the engine's own pools: memory that is sure to be needed is there before the start.

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.compiled import inlined, int64, kernel
 from engine.orderbook.arrays import aligned_zeros
-from engine.orderbook.bits import mix
+from engine.orderbook.bits import fold
 from engine.state import EngineLimits
 from engine.state_records import ACCOUNT_STATE, ALLOWANCE_STATE, POSITION_STATE
 
@@ -25,6 +25,8 @@ ROWS_USED = np.dtype(
     align=True,
 )
 _KEY_SHIFT = 32
+# Odd, and neither few nor regular bits; as a signed integer, so that kernels stay in int64.
+_KEY_FACTOR = 0x9E3779B97F4A7C15 - 2**64
 
 
 class BalanceArrays(NamedTuple):
@@ -76,7 +78,7 @@ def find_position(balances: BalanceArrays, account: int, instrument: int) -> Any
 @inlined
 def _position_place(balances: BalanceArrays, account: int, instrument: int) -> Any:
     last = len(balances.position_index) - 1
-    place = mix((account << _KEY_SHIFT) ^ instrument) & last
+    place = fold((account << _KEY_SHIFT) ^ instrument, _KEY_FACTOR) & last
     while True:
         row = balances.position_index[place]
         if row == 0:
@@ -136,7 +138,7 @@ def find_allowance(balances: BalanceArrays, account: int, scheme: int) -> Any:
 @inlined
 def _allowance_place(balances: BalanceArrays, account: int, scheme: int) -> Any:
     last = len(balances.allowance_index) - 1
-    place = mix((account << _KEY_SHIFT) ^ scheme) & last
+    place = fold((account << _KEY_SHIFT) ^ scheme, _KEY_FACTOR) & last
     while True:
         row = balances.allowance_index[place]
         if row == 0:

@@ -21,7 +21,8 @@ import numpy as np
 import structlog
 
 from engine import queries
-from engine.codes import CommandKind, OrderFlag
+from engine.codes import OrderFlag
+from engine.due import DueTimes
 from engine.event_log import EVENTS_FOLDER, EventLog
 from engine.group_commit import GroupCommit
 from engine.journal import JOURNAL_FOLDER, Journal
@@ -35,7 +36,7 @@ from engine.link import (
     listening_socket,
 )
 from engine.link_table import LinkTable, cancel_of_gateway
-from engine.pending import MAX_BATCH_COMMANDS, Part, Pending, own_part
+from engine.pending import MAX_BATCH_COMMANDS, Part, Pending
 from engine.queries import MatchingEngine
 from engine.records import EVENT
 from engine.replay import recover
@@ -46,7 +47,6 @@ from engine.space_watch import SpaceWatch
 from engine.state import EngineLimits
 from engine.status import Durations, status_row
 from engine.storage import DISK, SIZES, Sizes, Storage
-from engine.units import NEVER_NS
 
 # One batch that is being synced and one behind it, so that the disk never waits for the core.
 MAX_BATCHES_IN_FLIGHT = 2
@@ -54,16 +54,15 @@ MAX_BATCHES_IN_FLIGHT = 2
 LONE_COMMANDS = 256
 # When more commands than this wait, the core stops reading from its gateways until half are done.
 MAX_PENDING_COMMANDS = 16 * MAX_BATCH_COMMANDS
-# The loop's clock and the wall clock drift apart, so a distant time is looked at now and then.
-MAX_WAIT_SECONDS = 60.0
 _log = structlog.get_logger("core")
 
 
 class _InFlight(NamedTuple):
-    """A batch that was matched and is not yet known to be durable."""
+    """A batch that was matched and is not yet known to be durable; its events, ready to leave."""
 
     last_sequence: int
-    whole_frame: bytes  # what subscribers are sent; the engine's events are soon overwritten
+    events: np.ndarray  # in the frame: the engine's own are soon overwritten
+    whole_frame: bytes  # what subscribers are sent
     taken_ns: int
     answers: list[tuple[ServerLink, int, bytes]]
 
@@ -128,10 +127,9 @@ class Core:
         self._is_paused = False
         self._is_stopping = False
         self._links = LinkTable()
-        self._awaited_ns = NEVER_NS
-        self._timer: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
+        self._due = DueTimes(self._engine, clock, self._take_due)
         self._space = SpaceWatch(self._journal.has_room, self._event_log.has_room, self._links)
         self._commit = make_commit(self._journal, self._synced_in_thread, self._failed_in_thread)
         self._due_mark: SnapshotHeader | None = None
@@ -159,13 +157,13 @@ class Core:
         """Do what fell due while there was no core."""
         self._space.look()
         self._cancel_orphans()
-        self._take_due()
+        self._due.look()
         await self._idle.wait()
 
     async def stop(self) -> None:
         """Finish what has arrived, say goodbye, close. After a failure, only close."""
         self._is_stopping = True
-        self._cancel_timer()
+        self._due.stop()
         if self._snapshots:
             await self._snapshots.stop()
         self._space.stop()
@@ -202,50 +200,12 @@ class Core:
         if (flags & OrderFlag.CANCEL_ON_DISCONNECT).any():
             self._take_own(cancel_of_gateway(0))
 
-    # --- What has its time: orders that expire, interruptions that end ---
-
-    @property
-    def _next_due_ns(self) -> int:
-        """Nothing is due before this time."""
-        return min(self._engine.next_expiry_ns, self._engine.next_interruption_end_ns)
-
-    def _due(self, time_ns: int) -> list[Part]:
-        """The core's own commands for this time: an expired order is in no auction that ends."""
-        engine = self._engine
-        due = []
-        if engine.next_expiry_ns <= time_ns:
-            due.append(own_part(CommandKind.EXPIRE_ORDERS))
-        if engine.next_interruption_end_ns <= time_ns:
-            due.append(own_part(CommandKind.END_INTERRUPTIONS))
-        return due
-
-    def _take_due(self) -> None:
-        """Do what is due; nobody else may have sent a command for a long time."""
-        self._cancel_timer()
-        if self._next_due_ns == NEVER_NS:
-            return
-        due = self._due(max(self._time_ns, self._clock()))
-        for part in due:
+    def _take_due(self) -> bool:
+        """Take up what is due by now; whether there was anything."""
+        parts = self._due.parts(max(self._time_ns, self._clock()))
+        for part in parts:
             self._pend(part)
-        if not due:
-            self._await_due()
-
-    def _await_due(self) -> None:
-        """See to it that the next time is noticed even if no command comes."""
-        due_ns = self._next_due_ns
-        if due_ns == self._awaited_ns or self._is_stopping:
-            return
-        self._cancel_timer()
-        if due_ns != NEVER_NS:
-            self._awaited_ns = due_ns
-            seconds = max(due_ns - self._clock(), 0) / 1e9
-            self._timer = self._loop.call_later(min(seconds, MAX_WAIT_SECONDS), self._take_due)
-
-    def _cancel_timer(self) -> None:
-        self._awaited_ns = NEVER_NS
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        return bool(parts)
 
     # --- What links ask (engine.server_link.LinkOwner) ---
 
@@ -337,13 +297,8 @@ class Core:
                 is_lone = not (self._in_flight or self._pending) and len(batch) <= LONE_COMMANDS
                 if not is_lone:
                     self._commit.put(batch)
-                taken_ns = time.perf_counter_ns()
-                events = self._engine.apply(batch).data
-                self._matching.note(time.perf_counter_ns() - taken_ns)
-                last_sequence = int(batch[-1]["sequence"])
-                whole_frame = frame(FrameKind.EVENTS, last_sequence, events)
-                self._in_flight.append(_InFlight(last_sequence, whole_frame, taken_ns, []))
-                self._await_due()
+                self._in_flight.append(self._match(batch))
+                self._due.note()
                 if is_lone:
                     self._release(self._journal.append(batch))
             self._space.look()
@@ -360,11 +315,21 @@ class Core:
         Ahead of them what is due: no command of that time may still meet an order that expired.
         """
         self._time_ns = max(self._time_ns, self._clock())
-        for part in reversed(self._due(self._time_ns)):
+        for part in reversed(self._due.parts(self._time_ns)):
             self._pending.append_first(part)
         batch = self._pending.take(self._next_sequence, self._time_ns)
         self._next_sequence += len(batch)
         return batch
+
+    def _match(self, batch: np.ndarray) -> _InFlight:
+        """Run the engine, and make ready what leaves when the batch is synced."""
+        taken_ns = time.perf_counter_ns()
+        events = self._engine.apply(batch)
+        self._matching.note(time.perf_counter_ns() - taken_ns)
+        last_sequence = int(batch[-1]["sequence"])
+        whole_frame = frame(FrameKind.EVENTS, last_sequence, events.data)
+        events = np.frombuffer(whole_frame, EVENT, offset=HEADER.size)
+        return _InFlight(last_sequence, events, whole_frame, taken_ns, [])
 
     def _synced_in_thread(self, sequence: int) -> None:
         self._loop.call_soon_threadsafe(self._release, sequence)
@@ -377,12 +342,11 @@ class Core:
         try:
             while self._in_flight and self._in_flight[0].last_sequence <= durable_sequence:
                 batch = self._in_flight.popleft()
-                events = np.frombuffer(batch.whole_frame, EVENT, offset=HEADER.size)
                 for link in self._links:
-                    link.release(events, batch.whole_frame)
+                    link.release(batch.events, batch.whole_frame)
                 for link, tag, answer in batch.answers:
                     link.send_answer(tag, answer)
-                self._event_log.append(events)
+                self._event_log.append(batch.events)
                 self._releasing.note(time.perf_counter_ns() - batch.taken_ns)
             if not self._in_flight:
                 self._write_mark()

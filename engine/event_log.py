@@ -189,13 +189,17 @@ class EventLog:
         """How many bytes of `data` the older log has already; it is cut where it differs."""
         assert self._file
         old = self._file.read(min(len(data), self._old_end - self._end), self._end)
-        if old == bytes(data[: len(old)]):  # a memoryview would be compared byte by byte
+        differs = np.frombuffer(old, np.uint8) != np.frombuffer(data[: len(old)], np.uint8)
+        place = int(differs.argmax())
+        if not differs[place]:
             self._end += len(old)
             return len(old)
-        place = next(n for n, (a, b) in enumerate(zip(old, data, strict=False)) if a != b)
         begin = place - (self._end + place) % RECORD_BYTES
         self.first_difference = self.first_difference or _first_sequence(data[max(begin, 0) :])
-        _log.warning("event log: it differs from the replay, and is written anew from here")
+        _log.warning(
+            "event log: it differs from the replay, and is written anew from here",
+            sequence=self.first_difference,
+        )
         self._cut()
         return 0
 

@@ -18,6 +18,7 @@ import structlog
 from engine.archive import ARCHIVE_FOLDER
 from engine.journal_format import (
     FIRST_CHAIN,
+    HEADER_BYTES,
     MARK_BYTES,
     SEGMENT_HEADER_BYTES,
     Batch,
@@ -32,6 +33,7 @@ from engine.journal_format import (
     encode_batch,
     encode_mark,
     length_without_zeros,
+    marks_in,
 )
 from engine.segments import Segments, first_sequence_of
 from engine.state import EngineLimits
@@ -125,11 +127,9 @@ class Journal:
         entries = self.read_entries(first_sequence)
         return (entry.records for entry in entries if isinstance(entry, Batch))
 
-    def read_marks(self, first_sequence: int = 1) -> Iterator[Mark]:
-        """Every mark that was made behind a command from `first_sequence` on; the hash in it may be
-        that of an earlier one. Raises JournalDamagedError."""
-        entries = self.read_entries(first_sequence)
-        return (entry for entry in entries if isinstance(entry, Mark))
+    def read_marks(self, first_sequence: int = 1) -> dict[int, str]:
+        """As the function does, in this journal."""
+        return read_marks(self._segments, first_sequence)
 
     def read_entries(self, first_sequence: int = 1) -> Iterator[Batch | Mark]:
         """Batches as `read` gives them and, where they were made, the marks between them."""
@@ -193,7 +193,8 @@ class Journal:
     def _cut(self, path: Path, rest: memoryview, flaw: Flaw) -> None:
         """Take off an unfinished entry, which was never acknowledged.
 
-        It is overwritten with zeros, not cut off: on a full disk its room might not come back.
+        It is overwritten with zeros, not cut off: on a full disk its room might not come back. Its
+        header goes last: so whatever stops this in between, the next start finds it torn again.
         """
         assert self._file
         _log.warning(
@@ -204,8 +205,10 @@ class Journal:
             why=flaw.what,
         )
         zeros = bytes(length_without_zeros(rest))
-        if self._file.write([zeros], self._end) != len(zeros):
-            raise JournalFailedError(f"{path}: the torn tail could not be cut")
+        header, behind = zeros[:HEADER_BYTES], zeros[HEADER_BYTES:]
+        for part, offset in ((behind, self._end + HEADER_BYTES), (header, self._end)):
+            if self._file.write([part], offset) != len(part):
+                raise JournalFailedError(f"{path}: the torn tail could not be cut")
         self._file.sync()
 
     def _sync_again(self, entry: bytes, offset: int) -> None:
@@ -295,6 +298,22 @@ def read_entries(
                 return
     if expected <= last_sequence:
         raise JournalDamagedError(f"{paths[-1].parent}: commands from {expected} on are missing")
+
+
+def read_marks(segments: Segments, first_sequence: int = 1) -> dict[int, str]:
+    """The state hashes that were noted behind a command from `first_sequence` on, by the command
+    that each is the state after: it may be an earlier one.
+
+    The journal around them is not checked. Raises JournalDamagedError where a segment's header is.
+    """
+    paths = segments.paths()
+    start = bisect_right(paths, first_sequence, key=first_sequence_of) - 1
+    return {
+        mark.sequence: mark.state_hash
+        for path in paths[max(start, 0) :]
+        for last_sequence, mark in marks_in(segments.map(path)[1])
+        if last_sequence >= first_sequence
+    }
 
 
 def open_segments(folder: Path, storage: Storage = DISK) -> tuple[Segments, EngineLimits]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import astuple
 from hashlib import sha256
 from typing import NamedTuple
@@ -47,6 +48,7 @@ _BATCH = struct.Struct("<8sqqI32xI")
 # chain, checksum of header and records and chain, magic
 _FOOTER = struct.Struct(f"<{CHAIN_BYTES}sI20x8s")
 BATCH_OVERHEAD_BYTES = _BATCH.size + _FOOTER.size
+HEADER_BYTES = _BATCH.size
 assert _BATCH.size == _FOOTER.size == BATCH_ALIGNMENT_BYTES
 MARK_BYTES = BATCH_OVERHEAD_BYTES + RECORD_BYTES
 # state hash, sequence of the command that it is the state after
@@ -60,6 +62,7 @@ class JournalError(Exception):
     ├── JournalDamagedError   bytes that were once synced have changed or are missing
     ├── JournalInUseError     another core holds it
     ├── ReplayDivergedError   its commands do not give again what they gave the first time
+    │   └── StateDivergedError   not the state of a mark
     └── JournalFailedError    a write or sync failed; the process must end and recover from disk
     """
 
@@ -74,6 +77,17 @@ class JournalInUseError(JournalError):
 
 class ReplayDivergedError(JournalError):
     pass
+
+
+class StateDivergedError(ReplayDivergedError):
+    """The state after command `sequence` is not the one noted then; that after `agreed`, an earlier
+    one or 0, was right. `which` says what more is known of the first command that differs."""
+
+    def __init__(self, agreed: int, sequence: int, which: str = "") -> None:
+        which = which or f"the first command that differs is one of {agreed + 1} to {sequence}"
+        super().__init__(f"the state after command {sequence} is not the one noted then; {which}")
+        self.agreed = agreed
+        self.sequence = sequence
 
 
 class JournalFailedError(JournalError):
@@ -174,8 +188,11 @@ def _encode_footer(header: bytes, body: memoryview | bytes, chain: bytes) -> byt
     digest.update(header)
     digest.update(body)
     new_chain = digest.digest()
-    checksum = zlib.crc32(new_chain, zlib.crc32(body, zlib.crc32(header)))
-    return _FOOTER.pack(new_chain, checksum, _END_MAGIC)
+    return _FOOTER.pack(new_chain, _checksum(header, body, new_chain), _END_MAGIC)
+
+
+def _checksum(header: bytes, body: memoryview | bytes, chain: bytes) -> int:
+    return zlib.crc32(chain, zlib.crc32(body, zlib.crc32(header)))
 
 
 def decode_entry(
@@ -207,6 +224,24 @@ def decode_entry(
     return Batch(records, chain_of(footer), offset + size)
 
 
+def marks_in(data: memoryview) -> Iterator[tuple[int, Mark]]:
+    """The marks of a segment, each with the last command before it, found by the headers alone.
+
+    Each is sound in itself; only who reads the entries knows whether what lies around it is.
+    """
+    offset = SEGMENT_HEADER_BYTES
+    while _is_header(header := bytes(data[offset : offset + HEADER_BYTES])):
+        magic, last_sequence, _, count, _ = _BATCH.unpack(header)
+        begin, offset = offset + HEADER_BYTES, offset + batch_bytes(count)
+        if magic != _MARK_MAGIC or offset > len(data):
+            continue
+        body, footer = data[begin : offset - _FOOTER.size], data[offset - _FOOTER.size : offset]
+        chain, checksum, end_magic = _FOOTER.unpack(footer)
+        if (checksum, end_magic) == (_checksum(header, body, chain), _END_MAGIC):
+            state_hash, marked = _MARK.unpack_from(body)
+            yield last_sequence, Mark(marked, state_hash.hex(), chain, offset)
+
+
 def _is_header(header: bytes) -> bool:
     if len(header) < _BATCH.size:
         return False
@@ -217,9 +252,10 @@ def _is_header(header: bytes) -> bool:
 
 
 def _judge_header(rest: memoryview, length: int) -> Flaw:
-    """A header lies in one sector, so it is missing, cut off in a shortened file, or damaged."""
-    if length < _BATCH.size:
-        return Flaw("its header is cut off", is_torn=True)
+    """A header lies in one sector, so it is missing, cut off in a shortened file, or damaged; or a
+    start that was taking it off had come so far: then nothing is left behind it."""
+    if length <= _BATCH.size:
+        return Flaw("a part of its header, and nothing behind it", is_torn=True)
     if any(rest[: _BATCH.size]):
         return Flaw("its header fails its checksum", is_torn=False)
     for start in range(0, length, BATCH_ALIGNMENT_BYTES):

@@ -53,13 +53,14 @@ class QueryKind(IntEnum):
 
 # What the core takes on a full disk: these, and all administration.
 _WITHOUT_SPACE = (CommandKind.CANCEL_ORDER, CommandKind.CANCEL_ALL, CommandKind.EXPIRE_ORDERS)
+# For each number that a command's kind can be; a lone order waits for this.
+_NEEDS_SPACE = np.arange(1 << 8) < CommandKind.DEFINE_INSTRUMENT
+_NEEDS_SPACE[list(_WITHOUT_SPACE)] = False
 
 
 def needs_space(commands: np.ndarray) -> bool:
     """Whether there is any among them that the core does not take on a full disk."""
-    kinds = commands["kind"]
-    is_order = (kinds < CommandKind.DEFINE_INSTRUMENT) & ~np.isin(kinds, _WITHOUT_SPACE)
-    return bool(is_order.any())
+    return bool(_NEEDS_SPACE[commands["kind"]].any())
 
 
 class LinkError(Exception):

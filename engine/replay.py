@@ -19,6 +19,7 @@ import structlog
 from rich.console import Console
 from rich.progress import Progress
 
+from engine.divergence import MakeEngine, first_differing
 from engine.event_log import EventLog
 from engine.journal import Journal
 from engine.journal_format import (
@@ -26,7 +27,7 @@ from engine.journal_format import (
     Batch,
     JournalDamagedError,
     Mark,
-    ReplayDivergedError,
+    StateDivergedError,
 )
 from engine.queries import MatchingEngine
 from engine.records import COMMAND
@@ -48,7 +49,6 @@ GROUP_COMMANDS = 4096
 _GROUPS_AHEAD = 16
 _log = structlog.get_logger("core")
 
-MakeEngine = Callable[[EngineLimits], MatchingEngine]
 TakeEvents = Callable[[np.ndarray], None]
 Entry = Batch | Mark
 # State hashes by the sequence of the command that they are the state after.
@@ -75,7 +75,7 @@ def recover(
     newest = newest_header(snapshots, storage)
     # A mark is made with a snapshot, so there is none behind the newest one.
     has_marks = newest is None or newest.sequence != sequence
-    marks = marks_of(journal.read_entries(sequence + 1), sequence) if has_marks else {}
+    marks = journal.read_marks(sequence + 1) if has_marks else {}
     began = time.monotonic()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -89,10 +89,13 @@ def recover(
         try:
             batches = following(entries, sequence, chain)
             replay(batches, engine, take, marks, read_ahead=read_ahead)
-        except ReplayDivergedError as error:
+        except StateDivergedError as error:
             first = event_log.first_difference
-            which = f"command {first} is the first" if first else "no command is known"
-            raise ReplayDivergedError(f"{error}; {which} whose events are others now") from error
+            if first:
+                which = f"command {first} is the first whose events are others now"
+                raise StateDivergedError(error.agreed, error.sequence, which) from error
+            read = lambda: journal.read_entries(journal.first_sequence)  # noqa: E731
+            raise named_by_reference(error, read, make_engine, journal.limits) from error
     event_log.trim()
     assert engine.sequence == last_sequence
     _log.info(
@@ -146,12 +149,6 @@ def restore(
     return None
 
 
-def marks_of(entries: Iterator[Entry], sequence: int) -> Marks:
-    """The state hashes noted of commands after `sequence`. Raises JournalDamagedError."""
-    marks = (entry for entry in entries if isinstance(entry, Mark))
-    return {mark.sequence: mark.state_hash for mark in marks if mark.sequence > sequence}
-
-
 def following(entries: Iterator[Entry], sequence: int, chain: bytes) -> Iterator[Batch]:
     """The batches after `sequence`, of entries from the one that holds it (or from the first).
 
@@ -186,17 +183,48 @@ def replay(
     With `read_ahead` another thread reads and checks the journal, which then costs the engine no
     time. Raises ReplayDivergedError where the state is not the one that was noted.
     """
-    chain, marks = FIRST_CHAIN, marks or {}
+    chain, marks, agreed = FIRST_CHAIN, marks or {}, engine.sequence
     groups = _groups(batches, marks)
     for group in _ahead(groups) if read_ahead else groups:
         take(engine.apply(group.commands))
         chain = group.chain
-        noted = marks.get(engine.sequence)
-        if noted and state_hash(engine.export()) != noted:
-            raise ReplayDivergedError(
-                f"the state after command {engine.sequence} is not the one noted then"
-            )
+        if noted := marks.get(engine.sequence):
+            if state_hash(engine.export()) != noted:
+                raise StateDivergedError(agreed, engine.sequence)
+            agreed = engine.sequence
     return chain
+
+
+def named_by_reference(
+    error: StateDivergedError,
+    read: Callable[[], Iterator[Entry]],
+    make_engine: MakeEngine,
+    limits: EngineLimits,
+) -> StateDivergedError:
+    """The error with the first differing command, if the reference engine can tell it: it begins
+    with command 1, and needs a minute for a million commands. `read` gives the journal's entries.
+    """
+    agreed, sequence = error.agreed, error.sequence
+
+    def groups() -> Iterator[np.ndarray]:
+        entries = (entry for entry in read() if isinstance(entry, Batch))
+        for group in _groups(entries, {agreed: "", sequence: ""}):
+            yield group.commands
+            if int(group.commands[-1]["sequence"]) >= sequence:
+                return
+
+    if int(next(groups())[0]["sequence"]) != 1:
+        return error
+    _log.error("core: asking the reference engine which command it is", why=str(error))
+    first = first_differing(groups, make_engine, limits, agreed)
+    if first:
+        which = f"command {first} is the first that this engine does otherwise than the reference"
+    else:
+        which = (
+            f"the first command that differs is one of {agreed + 1} to {sequence}, and the"
+            " reference engine does as this one does: another version noted the state"
+        )
+    return StateDivergedError(agreed, sequence, which)
 
 
 class _Group(NamedTuple):

@@ -40,6 +40,7 @@ class Fill(NamedTuple):
     quantity_lots: int
     fee_fen: int
     is_maker: bool
+    trade_type: int
 
 
 def instruments(session: Session) -> list[Instrument]:
@@ -191,6 +192,7 @@ def fill_of(trade: Trade, is_maker: bool) -> Fill:
         quantity_lots=trade.quantity_lots,
         fee_fen=trade.maker_fee_fen if is_maker else trade.taker_fee_fen,
         is_maker=is_maker,
+        trade_type=trade.trade_type,
     )
 
 

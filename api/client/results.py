@@ -46,6 +46,7 @@ class Fill:
     quantity: Decimal
     fee: Decimal
     liquidity: str
+    trade_type: str
     time: datetime
     order_id: str | None = None
     symbol: str | None = None

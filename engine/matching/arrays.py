@@ -47,7 +47,7 @@ EVENTS_PER_STOP = 6
 # A hidden slice follows on a trade that filled the one before it.
 EVENTS_PER_SLICE = 2
 # A power of two, more than the batch loop looks ahead.
-FIRST_ROWS = 64
+NOTES = 128
 
 # One row: how far the engine has come.
 PROGRESS = np.dtype(
@@ -61,6 +61,17 @@ PROGRESS = np.dtype(
         ("anchor_sequence", "<i8"),
         ("anchor_instrument", "<i8"),
         ("anchor_ticks", "<i8"),
+    ],
+    align=True,
+)
+
+# What the batch loop found out about a command ahead of it: see `identity`.
+NOTE = np.dtype(
+    [
+        ("place", "<i8"),  # where the search for its client id is
+        ("record", "<i8"),  # number of what may be known of that id; 0: nothing
+        ("slot", "<i8"),  # of the order that it may be about
+        ("reserved", "<i8"),
     ],
     align=True,
 )
@@ -100,14 +111,13 @@ class EngineArrays(NamedTuple):
     instruments: np.ndarray  # INSTRUMENT_STATE, by number
     counters: np.ndarray  # COUNTERS_STATE, one row
     progress: np.ndarray  # PROGRESS, one row
-    # int64, by row of the batch modulo FIRST_ROWS: where the search for its client id begins.
-    first_rows: np.ndarray
+    notes: np.ndarray  # NOTE, by row of the batch modulo NOTES
     commands: CommandArrays
     events: EventArrays
 
 
 # Of the batch in hand: no part of the state.
-_BUFFERS = ("first_rows", "commands", "events")
+_BUFFERS = ("notes", "commands", "events")
 
 
 def state_arrays(arrays: EngineArrays) -> dict[str, np.ndarray]:
@@ -195,7 +205,7 @@ def allocate_engine(limits: EngineLimits, seeds: np.ndarray) -> EngineArrays:
         instruments=aligned_zeros(limits.instruments, INSTRUMENT_STATE),
         counters=aligned_zeros(1, COUNTERS_STATE),
         progress=aligned_zeros(1, PROGRESS),
-        first_rows=aligned_zeros(FIRST_ROWS, np.int64),
+        notes=aligned_zeros(NOTES, NOTE),
         commands=command_views(aligned_zeros(0, COMMAND)),
         events=event_views(aligned_zeros(0, EVENT)),
     )

@@ -36,7 +36,7 @@ _TINY = EngineLimits(
     orders=1, accounts=1, positions=1, allowances=1, instruments=1, ladder_levels=64
 )
 # What the arrays are to the compiler, whatever their sizes.
-_ENGINE_ARRAYS = cast(Any, typeof)(allocate_engine(_TINY, np.zeros(2, np.int64)))
+_ENGINE_ARRAYS = cast(Any, typeof)(allocate_engine(_TINY, np.zeros(0, np.int64)))
 # An array has seven words (owner and parent, counts, address, shape and stride).
 _DESCRIPTOR_WORDS = 7
 
@@ -129,7 +129,7 @@ def _store_instruction(_typing_context: Any, arrays: Any, _address: Any) -> Any:
 
 def descriptor_words() -> int:
     """How many int64 the descriptors take."""
-    return _DESCRIPTOR_WORDS * _count_arrays(allocate_engine(_TINY, np.zeros(2, np.int64)))
+    return _DESCRIPTOR_WORDS * _count_arrays(allocate_engine(_TINY, np.zeros(0, np.int64)))
 
 
 # The arrays whose descriptors lie at an address that `describe` gave.

@@ -21,7 +21,7 @@ from engine.matching.arrays import (
 from engine.matching.batch import apply_batch
 from engine.matching.descriptors import describe, descriptor_words
 from engine.orderbook.arrays import aligned_zeros, commit, power_of_two
-from engine.orderbook.client_ids import ClientIdGrowth, move_client_ids
+from engine.orderbook.client_ids import SEEDS, ClientIdGrowth, move_client_ids
 from engine.orderbook.export import open_orders
 from engine.records import COMMAND, EVENT, RAW
 from engine.state import EngineLimits, EngineState
@@ -47,7 +47,7 @@ class Engine:
 
     def __init__(self, limits: EngineLimits | None = None) -> None:
         # Where client ids lie in their table is nobody's business: see orderbook/client_ids.py.
-        seeds = np.frombuffer(secrets.token_bytes(16), np.int64).copy()
+        seeds = np.frombuffer(secrets.token_bytes(8 * SEEDS), np.int64).copy()
         self._client_id_growth = ClientIdGrowth()
         self._room_commands = -1  # so many more are sure to find room
         self._descriptors = np.zeros(descriptor_words(), np.int64)
@@ -67,13 +67,14 @@ class Engine:
         client_ids = self._arrays.client_ids
         if len(client_ids.entries) < 2 * WARM_CLIENT_IDS:
             client_ids = self._client_id_growth.room_for(client_ids, 0, WARM_CLIENT_IDS)
-        move_client_ids(client_ids, len(client_ids.old_entries))
+        move_client_ids(client_ids, len(client_ids.old_records))
         self._use(self._arrays._replace(client_ids=client_ids))
         self._commit_busy_day()
 
     def _commit_busy_day(self) -> None:
         book, balances = self._arrays.book, self._arrays.balances
         commit(self._arrays.client_ids.entries)
+        commit(self._arrays.client_ids.records)
         for pool in (book.orders, book.details, book.account_links, book.free_slots):
             commit(pool[:WARM_ORDERS])
         for rows in (balances.accounts, balances.positions):

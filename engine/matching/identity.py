@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from engine.accounts import is_open_account
-from engine.codes import Code, Side, Target
+from engine.codes import Code, Target
 from engine.compiled import inlined, int64, kernel
-from engine.matching.arrays import FIRST_ROWS, EngineArrays
+from engine.matching.arrays import NOTES, EngineArrays
 from engine.orderbook.account_lists import join_account
 from engine.orderbook.bits import prefetch
 from engine.orderbook.client_ids import (
-    BLOCK_ENTRIES,
     find_client_id,
-    find_from,
-    first_row,
-    next_row,
+    first_entry,
+    first_place,
+    look_at_line,
+    next_place,
     write_client_id,
 )
 from engine.orderbook.ladder import ladder_index
@@ -39,68 +39,54 @@ def is_defined(arrays: EngineArrays, instrument: int) -> Any:
 
 @inlined
 def fetch_client_id(arrays: EngineArrays, row: int) -> None:
-    """Note where the search for the command's client id begins, and have it come from memory."""
+    """Note where the search for the command's client id begins, and have that line come."""
     command = arrays.commands.headers[row]
+    table = arrays.client_ids
     high, low = command["client_id_high"], command["client_id_low"]
-    if high != 0 or low != 0:
-        table = arrays.client_ids
-        place = first_row(table.entries, table.seeds, int64(command["account"]), high, low)
-        arrays.first_rows[row & (FIRST_ROWS - 1)] = place
-        prefetch(table.entries, place)
+    place = first_place(table.entries, table.seeds, int64(command["account"]), high, low)
+    arrays.notes[row & (NOTES - 1)]["place"] = place
+    prefetch(table.entries, first_entry(place))
 
 
 @inlined
-def fetch_next_entry(arrays: EngineArrays, row: int) -> None:
-    """Where another id is found there, take a step of the search; few need more than one more."""
-    command = arrays.commands.headers[row]
-    high, low = command["client_id_high"], command["client_id_low"]
-    if high != 0 or low != 0:
-        entries = arrays.client_ids.entries
-        place = arrays.first_rows[row & (FIRST_ROWS - 1)]
-        entry = entries[place]
-        is_other = int64((entry["client_id_low"] ^ low) | (entry["client_id_high"] ^ high) != 0)
-        is_other &= int64(entry["value"] != 0)
-        place += is_other * (next_row(entries, place) - place)
-        arrays.first_rows[row & (FIRST_ROWS - 1)] = place
-        prefetch(entries, place)
-        prefetch(entries, place + is_other * BLOCK_ENTRIES)
+def fetch_record(arrays: EngineArrays, row: int) -> None:
+    """Have what is known of the id come, or the next line where that one is full of others."""
+    table = arrays.client_ids
+    note = arrays.notes[row & (NOTES - 1)]
+    place = note["place"]
+    number, goes_on = look_at_line(table.entries, place)
+    if goes_on:
+        place = next_place(table.entries, place)
+        note["place"] = place
+        prefetch(table.entries, first_entry(place))
+    note["record"] = number
+    prefetch(table.records, number)
 
 
 @inlined
 def fetch_order(arrays: EngineArrays, row: int) -> None:
-    """Search to the end; have the order it leads to, and the level of the command's price, come."""
+    """Have the order that the command is about, and the level of its price, come."""
     command = arrays.commands.orders[row]
-    order_id = command["order_id"]
-    high, low = command["client_id_high"], command["client_id_low"]
-    if high != 0 or low != 0:
-        table = arrays.client_ids
-        first = arrays.first_rows[row & (FIRST_ROWS - 1)]
-        place = find_from(table.entries, first, int64(command["account"]), high, low)
-        arrays.first_rows[row & (FIRST_ROWS - 1)] = place
-        order_id = table.entries[place]["value"]
-    slot = order_id & _SLOT_MASK
-    prefetch(arrays.book.orders, slot)
-    prefetch(arrays.book.details, slot)
-    prefetch(arrays.book.account_links, slot)
-    instrument, side = int64(command["instrument"]), int64(command["side"])
-    if is_defined(arrays, instrument) and side <= Side.SELL:
-        book = arrays.book
-        # Nothing was checked yet: a price of any size shall not leave int64.
-        price_ticks = command["price_ticks"] & MAX_PRICE_TICKS
-        index = ladder_index(book, instrument, side, price_ticks)
-        prefetch(book.levels, book.sides[2 * instrument + side]["first_level"] + index)
+    note = arrays.notes[row & (NOTES - 1)]
+    book = arrays.book
+    slot = (command["order_id"] | arrays.client_ids.records[note["record"]]["value"]) & _SLOT_MASK
+    note["slot"] = slot
+    prefetch(book.orders, slot)
+    prefetch(book.details, slot)
+    prefetch(book.account_links, slot)
+    # Nothing was checked yet: row 0 for what there is not, and no price shall leave int64.
+    side_row = 2 * int64(command["instrument"]) + int64(command["side"])
+    side_row *= int64(0 <= side_row < len(book.sides))
+    price_ticks = command["price_ticks"] & MAX_PRICE_TICKS
+    index = ladder_index(book, side_row >> 1, side_row & 1, price_ticks)
+    prefetch(book.levels, book.sides[side_row]["first_level"] + index)
 
 
 @inlined
 def fetch_neighbours(arrays: EngineArrays, row: int) -> None:
     """Have the neighbours of that order in its queue come from memory."""
-    command = arrays.commands.orders[row]
-    order_id = command["order_id"]
-    if command["client_id_high"] != 0 or command["client_id_low"] != 0:
-        place = arrays.first_rows[row & (FIRST_ROWS - 1)]
-        order_id = arrays.client_ids.entries[place]["value"]
     orders = arrays.book.orders
-    slot = order_id & _SLOT_MASK
+    slot = arrays.notes[row & (NOTES - 1)]["slot"]
     if slot < len(orders):
         prefetch(orders, int64(orders[slot]["next"]))
         prefetch(orders, int64(orders[slot]["previous"]))
@@ -116,8 +102,8 @@ def look_up_client_id(arrays: EngineArrays, row: int) -> Any:
     high, low = command["client_id_high"], command["client_id_low"]
     if high == 0 and low == 0:
         return int64(-1), int64(0)
-    first = arrays.first_rows[row & (FIRST_ROWS - 1)]
-    return find_client_id(arrays.client_ids, first, int64(command["account"]), high, low)
+    place = arrays.notes[row & (NOTES - 1)]["place"]
+    return find_client_id(arrays.client_ids, place, int64(command["account"]), high, low)
 
 
 look_up_client_id_apart = kernel(look_up_client_id)
@@ -129,15 +115,18 @@ def register_client_id(arrays: EngineArrays, row: int, entry: int, value: int) -
     if entry < 0:
         return
     command = arrays.commands.headers[row]
+    counters = arrays.counters[0]
+    counters["client_ids"] += 1
     write_client_id(
         arrays.client_ids,
         entry,
+        arrays.notes[row & (NOTES - 1)]["place"],
+        counters["client_ids"],
         int64(command["account"]),
         command["client_id_high"],
         command["client_id_low"],
         value,
     )
-    arrays.counters[0]["client_ids"] += 1
 
 
 @inlined

@@ -40,12 +40,27 @@ def _anchor(arrays: EngineArrays, number: int) -> Any:
     return progress["anchor_ticks"]
 
 
+@inlined
+def _band(arrays: EngineArrays, number: int) -> Any:
+    """The lowest and the highest price at which orders trade without an interruption."""
+    volatility_ppm = int64(arrays.instruments[number]["volatility_ppm"])
+    return price_limits(_anchor(arrays, number), volatility_ppm)
+
+
+@kernel
+def is_in_band(arrays: EngineArrays, number: int, price_ticks: int) -> Any:
+    """Whether an order may trade at this price now without an interruption."""
+    if arrays.instruments[number]["volatility_ppm"] == 0:
+        return True
+    lower_ticks, upper_ticks = _band(arrays, number)
+    return lower_ticks <= price_ticks <= upper_ticks
+
+
 @kernel
 def _reach_in_band(arrays: EngineArrays, number: int, side: int, reach: int) -> Any:
     """The same, with an interruption ahead: matching itself knows nothing of it."""
-    book, instrument = arrays.book, arrays.instruments[number]
-    anchor_ticks = _anchor(arrays, number)
-    lower_ticks, upper_ticks = price_limits(anchor_ticks, int64(instrument["volatility_ppm"]))
+    book = arrays.book
+    lower_ticks, upper_ticks = _band(arrays, number)
     if side == Side.BUY:
         near = ladder_index(book, number, 1 - side, lower_ticks)
         far = ladder_index(book, number, 1 - side, upper_ticks)

@@ -30,6 +30,7 @@ from engine.matching.identity import (
     look_up_client_id_apart,
     register_client_id,
 )
+from engine.matching.interruptions import is_in_band
 from engine.matching.lifecycle import cancel_apart, leave_filled_apart
 from engine.orderbook.queues import give_slot_back, open_lots, shrink_in_queue
 from engine.risk import fee_of, price_limits
@@ -114,6 +115,8 @@ def check_listed(
         ahead_ticks = -ahead_ticks
     if ahead_ticks > 0 or quantity_lots > maker["remaining_lots"]:
         return int64(Code.CONFLICT)
+    if not is_in_band(arrays, number, int64(maker["price_ticks"])):
+        return int64(Code.PRICE_OUTSIDE_LIMITS)
     return int64(Code.OK)
 
 

@@ -15,6 +15,7 @@ from engine.units import MAX_LADDER_LEVELS
 
 CACHE_LINE_BYTES = 64
 PAGE_BYTES = 4_096
+HUGE_PAGE_BYTES = 1 << 21
 WORD_BITS = 64
 # A ladder has at most 2^18 levels: 4,096 words of leaves, 64 words above them, one word on top.
 MIDDLE_WORDS = MAX_LADDER_LEVELS // (WORD_BITS * WORD_BITS)
@@ -152,10 +153,15 @@ class BookArrays(NamedTuple):
 
 
 def aligned_zeros(count: int, dtype: np.dtype | type) -> np.ndarray:
-    """Zeros that begin at a cache line, uncommitted until they are touched."""
+    """Zeros that begin at a cache line, uncommitted until they are touched.
+
+    Large ones begin at a huge page, for the operating system gives such pages only whole, and what
+    is used most of a pool lies at its beginning.
+    """
     size_bytes = count * np.dtype(dtype).itemsize
-    raw = np.zeros(size_bytes + CACHE_LINE_BYTES, np.uint8)
-    start = -raw.ctypes.data % CACHE_LINE_BYTES
+    alignment = CACHE_LINE_BYTES if size_bytes < HUGE_PAGE_BYTES else HUGE_PAGE_BYTES
+    raw = np.zeros(size_bytes + alignment, np.uint8)
+    start = -raw.ctypes.data % alignment
     return raw[start : start + size_bytes].view(dtype)
 
 

@@ -49,6 +49,7 @@ async def test_an_auction_from_its_call_to_its_trades(exchange: Exchange) -> Non
     assert (sold["status"], sold["average_price"]) == ("filled", "50.50")
     [fill] = (await seller.get("/v1/fills")).json()["items"]
     assert (fill["side"], fill["quantity"], fill["liquidity"]) == ("sell", "20", "taker")
+    assert (fill["trade_type"], sold["fills"][0]["trade_type"]) == ("auction", "auction")
     [fill] = (await buyer.get("/v1/fills")).json()["items"]
     assert (fill["side"], fill["quantity"], fill["liquidity"]) == ("buy", "20", "maker")
 

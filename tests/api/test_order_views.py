@@ -16,6 +16,7 @@ from engine.codes import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    TradeType,
 )
 from engine.packed_texts import pack_client_id
 from settlement.history import Fill
@@ -64,6 +65,7 @@ def make_fill(price_ticks: int, quantity_lots: int, trade_id: int = 1) -> Fill:
         quantity_lots=quantity_lots,
         fee_fen=251,
         is_maker=False,
+        trade_type=TradeType.LISTED,
     )
 
 
@@ -112,6 +114,7 @@ def test_a_fill_within_its_order_and_alone() -> None:
         "quantity": "40",
         "fee": "2.51",
         "liquidity": "taker",
+        "trade_type": "listed",
         "time": "2026-11-18T11:06:41.000001Z",
     }
     assert shown["fills"] == [fill]

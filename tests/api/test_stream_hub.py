@@ -111,7 +111,7 @@ def make_view(order_id: int, account: int, sequence: int) -> OrderView:
 
 
 def make_fill(account: int, sequence: int, trade_id: int) -> Fill:
-    return Fill(sequence, 0, trade_id, 5, account, 1, Side.BUY, 5_000, 1, 0, True)
+    return Fill(sequence, 0, trade_id, 5, account, 1, Side.BUY, 5_000, 1, 0, True, 0)
 
 
 async def received(listener: Subscriber) -> list[Any]:

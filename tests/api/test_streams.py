@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 from exchange_driver import Exchange
-from stream_driver import SYMBOL, Connect, checksum, order, quote, quoted
+from stream_driver import SYMBOL, Connect, checksum, order, quote, quoted, served
 from websockets.exceptions import ConnectionClosed
 
 from api.live_orders import Changes
@@ -187,3 +187,22 @@ async def test_unsubscribing_is_silence(exchange: Exchange, stream: Connect) -> 
         assert client.pushes == []
         refused = await client.ask("resync", channels=[book])
         assert refused["error"]["code"] == "conflict"
+
+
+async def test_a_peer_that_is_gone_without_a_word_is_cut_off(exchange: Exchange) -> None:
+    """As a machine without power: the connection stands, and no ping is answered. It takes no room
+    for ever, and the quotes that were to go with it go."""
+    streams, core = exchange.gateway.streams, exchange.gateway.core
+    open_orders = len((await core.market()).orders)
+    async with (
+        served(exchange, ws_ping_interval=0.2, ws_ping_timeout=1.0) as connected,
+        connected("maker", ping_interval=None, close_timeout=0) as dead,
+    ):
+        await dead.ask("quote.set", **quote())
+        assert len((await core.market()).orders) == open_orders + 2
+        dead.websocket.transport.pause_reading()
+        async with asyncio.timeout(30):
+            while streams.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            while len((await core.market()).orders) > open_orders:
+                pass

@@ -158,7 +158,7 @@ async def test_a_gap_is_seen_and_healed(quoted, exchange, reader):
     await expect(page.get_by_role("button", name="Use price 49.90")).to_be_visible()
     for price in ("49.50", "49.40"):
         await enter(exchange, "organiser", price=price)
-    await expect(page.get_by_role("status")).to_contain_text("Gaps healed: 1")
+    await expect(page.get_by_test_id("connection")).to_contain_text("Gaps healed: 1")
     assert len(lost) == 1
     prices = [row[0] for row in await ladder(page, "bids")]
     assert prices == ["49.90", "49.50", "49.40"]
@@ -177,13 +177,13 @@ async def test_a_lost_connection_comes_back(quoted, exchange, reader):
 
     await page.route_web_socket(re.compile("/v1/stream$"), relay)
     await window.open(f"trade/{SYMBOL}")
-    await expect(page.get_by_role("status")).to_have_text("Live")
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
     await expect(page.get_by_role("button", name="Use price 49.90")).to_be_visible()
     await sockets[0].close(code=1012, reason="server_shutdown")
     await expect(page.get_by_test_id("book-state")).to_contain_text("Not current")
     await enter(exchange, "enterprise", price="49.30", quantity="7")
     await expect(page.get_by_role("button", name="Cancel: 7 t at 49.30")).to_be_visible()
-    await expect(page.get_by_role("status")).to_have_text("Live")
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
 
 
 async def test_the_auction_shows_what_it_would_come_to(exchange, reader, quoted):
@@ -198,6 +198,17 @@ async def test_the_auction_shows_what_it_would_come_to(exchange, reader, quoted)
     middle = page.get_by_test_id("ladder").locator(".indicative")
     await expect(middle).to_contain_text("Indicative price: 50.")
     await expect(middle).to_contain_text("20 t would trade; surplus 10 t")
+
+
+async def test_a_halt_is_told_at_once(quoted, exchange, reader):
+    """An operator's halt reaches every page, with his reason, whatever instrument it shows."""
+    page = (window := await reader(language="zh")).page
+    await window.open(f"trade/{SYMBOL}")
+    await expect(page.get_by_test_id("connection")).to_have_text("实时")
+    operator = exchange.client("operator")
+    halt = {"symbol": "XM-CER", "phase": "halted", "reason": "registry is down"}
+    assert (await operator.post("/v1/operator/sessions", json=halt)).status_code == 200
+    await expect(page.locator(".toasts")).to_contain_text("XM-CER：已停牌。registry is down")
 
 
 async def test_the_charts_are_drawn(quoted, exchange, reader):
@@ -230,7 +241,7 @@ async def test_a_hundred_changes_a_second_are_all_followed(quoted, exchange, rea
     book = (await exchange.public.get(f"/v1/market/{SYMBOL}/book?depth=11")).json()
     prices = page.locator("[data-testid=ladder] .bids .price")
     await expect(prices).to_have_text([level[0] for level in book["bids"]])
-    await expect(page.get_by_role("status")).to_have_text("Live")
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
     drawn = await page.evaluate("window.drawn")
     assert 0 < drawn["most in a frame"] <= 1, drawn
 

@@ -73,7 +73,7 @@ def test_what_is_not_of_the_state_is_left_out() -> None:
     """Buffers of the batch in hand are nobody's state; everything else is, wherever it lies."""
     names = set(Engine(ROOMY_LIMITS).memory())
     assert {"book.orders", "balances.used", "client_ids.seeds", "progress"} <= names
-    assert not {name for name in names if name.startswith(("commands", "events", "first_rows"))}
+    assert not {name for name in names if name.startswith(("commands", "events", "notes"))}
 
 
 def test_a_table_that_has_grown_comes_back_as_large(tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ def test_a_run_that_fails_says_why_and_can_be_carried_on(
         with pytest.raises(ZeroDivisionError):
             market.settle(tmp_path)
     with market.database.read() as session:
-        run_id = clearing.unfinished_run(session)
+        run_id = clearing.unfinished_run(session, also_failed=True)
         assert run_id is not None
         run = clearing.report(session, run_id).run
     assert (run.status, run.step, run.error) == (

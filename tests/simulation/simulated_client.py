@@ -136,7 +136,8 @@ class Trader:
             try:
                 order, is_repeated = await task
             except asyncio.CancelledError:
-                if not task.cancelled():
+                this = asyncio.current_task()
+                if not task.cancelled() or (this and this.cancelling()):
                     raise
             except CoreError:
                 await asyncio.sleep(_PATIENCE_SECONDS)
@@ -205,7 +206,8 @@ class Feeder:
                 sent += len(commands)
                 self._opening = []
             except asyncio.CancelledError:
-                if not task.cancelled():
+                this = asyncio.current_task()
+                if not task.cancelled() or (this and this.cancelling()):
                     raise
             except CoreError:
                 await asyncio.sleep(_PATIENCE_SECONDS)

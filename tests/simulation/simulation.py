@@ -343,7 +343,7 @@ def _bury(core: Core) -> None:
     """Let nothing of a dead process move again."""
     if not core.failed.done():
         core.failed.cancel()
-    core._cancel_timer()
+    core._due.stop()
     core._space.stop()
     for link in core._links:
         if link._catching_up:

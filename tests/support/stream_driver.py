@@ -68,11 +68,14 @@ Connect = Callable[..., Any]
 
 
 @asynccontextmanager
-async def serving(exchange: Exchange) -> AsyncIterator[int]:
-    """The exchange on a port of its own, which is given, with the limits of a real gateway."""
+async def serving(exchange: Exchange, **options: Any) -> AsyncIterator[int]:
+    """The exchange on a port of its own, which is given, with the limits of a real gateway but for
+    those among the options, which are uvicorn's."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = server_config(exchange.app, exchange.gateway.settings)
     config.lifespan = "off"
+    for name, value in options.items():
+        setattr(config, name, value)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
@@ -84,9 +87,9 @@ async def serving(exchange: Exchange) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def served(exchange: Exchange) -> AsyncIterator[Connect]:
+async def served(exchange: Exchange, **server_options: Any) -> AsyncIterator[Connect]:
     """The exchange on a port of its own; gives what connects to its stream."""
-    async with serving(exchange) as port:
+    async with serving(exchange, **server_options) as port:
         url = f"ws://127.0.0.1:{port}/v1/stream"
 
         @asynccontextmanager

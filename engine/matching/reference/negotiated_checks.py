@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.codes import Code, InstrumentFlag, OrderType, Phase, Resting
+from engine.matching.reference import phases
 from engine.matching.reference.book import Order
 from engine.matching.reference.risk import notional_fen
 from engine.matching.reference.state import Instrument, Market, price_limits, refuse_if
@@ -43,3 +44,5 @@ def check_listed(market: Market, order: Order, wanted_id: int) -> None:
     is_reached = order.reaches(maker.price_ticks)
     is_enough = order.remaining_lots <= maker.shown_lots
     refuse_if(not is_reached or not is_enough, Code.CONFLICT)
+    is_in_band = maker.price_ticks in phases.band(market, order.instrument)
+    refuse_if(not is_in_band, Code.PRICE_OUTSIDE_LIMITS)

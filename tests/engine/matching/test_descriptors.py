@@ -39,7 +39,7 @@ def _count_up(address: int) -> None:
 
 
 def _arrays(commands: int) -> EngineArrays:
-    arrays = allocate_engine(LIMITS, np.zeros(2, np.int64))
+    arrays = allocate_engine(LIMITS, np.zeros(3, np.int64))
     return arrays._replace(commands=command_views(aligned_zeros(commands, COMMAND)))
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from engine.matching.arrays import allocate_engine
-from engine.orderbook.client_ids import ENTRY, ClientIdGrowth, allocate_client_ids
+from engine.orderbook.client_ids import ClientIdGrowth, allocate_client_ids
 from engine.state import EngineLimits
 
 PAGE = Path(__file__).parents[3] / "docs" / "adr" / "0004-pools-reserved-at-full-size.md"
-SEEDS = np.zeros(2, np.int64)
+SEEDS = np.zeros(3, np.int64)
 COUNT = 1 << 12
 # Powers of two, where the indexes have the most places for each row.
 LIMITS = EngineLimits(
@@ -59,9 +59,10 @@ def test_a_client_id_takes_what_the_page_says() -> None:
     used = COUNT // 2
     assert growth.room_for(table, used, 0) is table
     grown = growth.room_for(table, used, used)  # at once
-    assert grown.entries.nbytes / used == _stated()["client id"]
-    assert grown.old_entries.nbytes == grown.entries.nbytes // 2
-    assert ENTRY.itemsize * COUNT == table.entries.nbytes
+    row = grown.records.itemsize  # of the number 0, which no id has
+    taken = grown.entries.nbytes + grown.records.nbytes - row
+    assert taken / used == _stated()["client id"]
+    assert 2 * (grown.old_entries.nbytes + grown.old_records.nbytes - row) == taken
 
 
 def test_the_page_names_every_pool() -> None:

@@ -8,18 +8,19 @@ import pytest
 
 from engine.orderbook import client_ids as module
 from engine.orderbook.client_ids import (
+    MARK_BITS,
     MOVED_PER_COMMAND,
     ClientIdArrays,
     ClientIdGrowth,
     allocate_client_ids,
     find_client_id,
-    first_row,
+    first_place,
     move_client_ids,
     write_client_id,
 )
 from engine.packed_texts import pack_client_id
 
-SEEDS = np.array([123_456_789, -987_654_321], np.int64)
+SEEDS = np.array([0x1F3A_86C5_0D27_9B41, -987_654_321_987_654_321, 5 << 57 | 1234567], np.int64)
 COUNT = 3_000
 
 # What clients do, and what hostile ones may try: (account, high, low) of the n-th id.
@@ -36,7 +37,8 @@ PATTERNS = {
 
 def _find(table: ClientIdArrays, key: tuple[int, int, int]) -> tuple[int, int]:
     """The row of an id and what it stands for."""
-    row, value = find_client_id(table, first_row(table.entries, table.seeds, *key), *key)
+    place = first_place(table.entries, table.seeds, *key)
+    row, value = find_client_id(table, place, *key)
     return int(row), int(value)
 
 
@@ -44,7 +46,8 @@ def _enter(table: ClientIdArrays, keys: Iterable[tuple[int, int, int]], first: i
     for value, key in enumerate(keys, start=first):
         row, known = _find(table, key)
         assert known == 0
-        write_client_id(table, row, *key, value)
+        place = first_place(table.entries, table.seeds, *key)
+        write_client_id(table, row, place, value, *key, value)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -55,7 +58,7 @@ def test_each_id_is_found_and_no_other(pattern: str) -> None:
     _enter(small, keys)
     grown = ClientIdGrowth().room_for(small, COUNT, 2 * COUNT)
     assert len(grown.entries) == 32_768
-    for rows_to_move in (0, 3_000, 8_192):
+    for rows_to_move in (0, 2_000, 8_192):
         move_client_ids(grown, rows_to_move)
         for table in (small, grown):
             for value, key in enumerate(keys, start=1):
@@ -79,8 +82,9 @@ def test_ids_come_while_the_table_grows(pattern: str) -> None:
         _enter(table, keys[start : start + 50], start + 1)
         known = keys[: start + 50 : 7]
         assert [_find(table, key)[1] for key in known] == list(range(1, start + 51, 7))
-    move_client_ids(table, len(table.old_entries))
-    assert np.count_nonzero(table.entries["value"]) == COUNT
+    move_client_ids(table, len(table.old_records))
+    assert np.count_nonzero(table.entries) == COUNT
+    assert table.records["value"][: COUNT + 1].tolist() == list(range(COUNT + 1))
 
 
 def test_growth_is_done_before_the_next_is_due() -> None:
@@ -89,7 +93,7 @@ def test_growth_is_done_before_the_next_is_due() -> None:
     for used in range(0, 40_000, 32):
         grown = growth.room_for(table, used, 32)
         has_grown = len(grown.entries) > len(table.entries)
-        assert not has_grown or table.moved[0] == len(table.old_entries)
+        assert not has_grown or table.moved[0] == len(table.old_records)
         move_client_ids(grown, 32 * MOVED_PER_COMMAND)
         table = grown
         assert 4 * (used + 32) <= 3 * len(table.entries)
@@ -131,18 +135,46 @@ def test_nobody_waits_for_the_next_table_before_three_quarters(
     assert grown.old_entries is table.entries
 
 
-def test_a_full_lane_overflows_into_others() -> None:
+def test_a_full_line_leads_on_to_the_next() -> None:
     """A search visits the whole table in the end, so it ends even in a nearly full one."""
     table = allocate_client_ids(SEEDS, 64)
-    keys = [(1, 0, 16 * number + 3) for number in range(1, 61)]
+    keys = [(1, 0, 16 * number + 3) for number in range(1, 49)]
     _enter(table, keys)
     for value, key in enumerate(keys, start=1):
         assert _find(table, key)[1] == value
+    full = (table.entries.reshape(-1, 8) != 0).all(axis=1)
+    assert full.any()
+    assert not full.all()
 
 
-def test_neighbouring_ids_share_a_block() -> None:
-    """Sixteen ids that count upwards lie in the same 512 bytes, each in an entry of its own."""
+def test_another_id_with_the_same_mark_is_not_taken_for_it() -> None:
+    """A mark only says where to look: with one mark for all, each id is still found by itself."""
+    table = allocate_client_ids(SEEDS, 64)
+    keys = [(1, 0, 16 * number + 3) for number in range(1, 33)]
+    place = 5
+    for number, key in enumerate(keys, start=1):
+        entry, known = find_client_id(table, place, *key)
+        assert known == 0
+        write_client_id(table, entry, place, number, *key, 100 + number)
+    assert [find_client_id(table, place, *key)[1] for key in keys] == list(range(101, 133))
+    assert find_client_id(table, place, 2, 0, 19)[1] == 0
+
+
+def test_neighbouring_ids_share_a_line() -> None:
+    """Four ids that count upwards lie in the same 64 bytes; hundreds of them in as many lines."""
     table = allocate_client_ids(SEEDS, 65_536)
-    rows = [_find(table, (1, 0, 1_600 + number))[0] for number in range(16)]
-    assert len(set(rows)) == 16
-    assert {row // 16 for row in rows} == {rows[0] // 16}
+    lines = [first_place(table.entries, SEEDS, 1, 0, low) >> MARK_BITS for low in range(1_600)]
+    assert lines[::4] == lines[1::4] == lines[2::4] == lines[3::4]
+    assert len(set(lines)) > 380
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_ids_spread_over_the_table(pattern: str) -> None:
+    """With half of the entries in use few ids lie in another line than the one they begin at."""
+    table = allocate_client_ids(SEEDS, 8_192)
+    keys = [PATTERNS[pattern](number) for number in range(4_096)]
+    _enter(table, keys)
+    first_lines = [first_place(table.entries, SEEDS, *key) >> MARK_BITS for key in keys]
+    lines = [_find(table, key)[0] // 8 for key in keys]
+    strays = sum(line != first for line, first in zip(lines, first_lines, strict=True))
+    assert strays < len(keys) // 5

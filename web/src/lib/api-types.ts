@@ -687,6 +687,7 @@ export interface Fill {
   quantity: string;
   fee: string;
   liquidity: "maker" | "taker";
+  trade_type: "auction" | "block" | "continuous" | "listed" | "one_way";
   time: string;
   sequence: number;
 }
@@ -697,6 +698,7 @@ export interface FillOfOrder {
   quantity: string;
   fee: string;
   liquidity: "maker" | "taker";
+  trade_type: "auction" | "block" | "continuous" | "listed" | "one_way";
   time: string;
 }
 
@@ -1389,6 +1391,7 @@ export interface StatementTrade {
   quantity: string;
   fee: string;
   liquidity: "maker" | "taker";
+  trade_type: "auction" | "block" | "continuous" | "listed" | "one_way";
   time: string;
   sequence: number;
 }
