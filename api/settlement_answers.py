@@ -61,6 +61,25 @@ class Break(Answer):
     custody: str
 
 
+class QueuedBreak(Break):
+    """`pending`: the adjustment that `resolved_by` asked for waits for a second person."""
+
+    break_id: str
+    run_id: str
+    status: Literal["open", "pending", "resolved"]
+    assigned_to: str | None
+    reason: str | None
+    resolved_by: str | None
+    resolved_at: str | None
+    decided_by: str | None
+    decided_at: str | None
+
+
+class QueuedBreaks(Answer):
+    items: list[QueuedBreak]
+    next_cursor: str | None
+
+
 class SettlementRun(Answer):
     """A run that failed goes on when the day's settlement is asked for again."""
 
@@ -94,6 +113,7 @@ class CashLine(Answer):
     opening: str
     deposited: str
     withdrawn: str
+    adjusted: str
     bought: str
     sold: str
     fees: str
@@ -104,6 +124,7 @@ class CreditsLine(Answer):
     opening: str
     deposited: str
     withdrawn: str
+    adjusted: str
     bought: str
     sold: str
     closing: str
@@ -157,5 +178,10 @@ SETTLEMENT_ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/operator/settlements/{run_id}"): SettlementRun,
     ("GET", "/v1/operator/settlements/{run_id}/statements"): Statements,
     ("GET", "/v1/operator/reconciliation"): Reconciliation,
+    ("GET", "/v1/operator/breaks"): QueuedBreaks,
+    **{
+        ("POST", f"/v1/operator/breaks/{{break_id}}/{action}"): QueuedBreak
+        for action in ("assign", "resolve", "approve", "reject")
+    },
     ("GET", "/v1/statements"): Statements,
 }

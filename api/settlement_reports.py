@@ -29,6 +29,7 @@ _AMOUNTS = {
     "opening": Column("期初", "Opening", True),
     "deposited": Column("转入", "Deposited", True),
     "withdrawn": Column("转出", "Withdrawn", True),
+    "adjusted": Column("调整", "Adjusted", True),
     "bought": Column("买入", "Bought", True),
     "sold": Column("卖出", "Sold", True),
     "fees": Column("手续费", "Fees", True),

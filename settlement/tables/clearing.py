@@ -80,7 +80,10 @@ class Statement(Base):
 
 
 class ReconciliationBreak(Base):
-    """A balance on which the engine, the ledger and custody did not agree at the end of a run."""
+    """A balance on which the engine, the ledger and custody did not agree at the end of a run.
+
+    Status: open, pending (an adjustment waits for a second person), resolved.
+    """
 
     __tablename__ = "reconciliation_breaks"
 
@@ -92,3 +95,13 @@ class ReconciliationBreak(Base):
     engine: Mapped[int]
     ledger: Mapped[int]
     custody: Mapped[int]
+    status: Mapped[str] = mapped_column(
+        String(16), default="open", server_default="open", index=True
+    )
+    assigned_to: Mapped[str | None] = mapped_column(String(32))
+    reason: Mapped[str | None] = mapped_column(String(200))
+    resolved_by: Mapped[str | None] = mapped_column(String(32))
+    resolved_time_ns: Mapped[int | None]
+    # Who approved or rejected an adjustment last.
+    decided_by: Mapped[str | None] = mapped_column(String(32))
+    decided_time_ns: Mapped[int | None]

@@ -116,7 +116,7 @@ async def test_statements(exchange: Exchange) -> None:
     assert table.headers["content-type"].startswith("text/csv")
     lines = table.text.splitlines()
     assert lines[0].startswith("date,account,asset,opening")
-    assert f"{day},enterprise,GD-PHCER,0,0,0,10,0,,10,50.00" in lines
+    assert f"{day},enterprise,GD-PHCER,0,0,0,0,10,0,,10,50.00" in lines
 
 
 async def test_reports(exchange: Exchange) -> None:
@@ -142,7 +142,7 @@ async def test_reports(exchange: Exchange) -> None:
             assert first.content == second.content
     report = (await auditor.get(f"{RUNS}/{run['run_id']}/report?format=csv")).text
     assert "成交额（元）Turnover (CNY),1002.00" in report
-    assert f"{day},enterprise,GD-PHCER,0,0,0,10,0,,10,50.00" in report
+    assert f"{day},enterprise,GD-PHCER,0,0,0,0,10,0,,10,50.00" in report
     own = (await enterprise.get(f"/v1/statements?date={day}&format=csv")).text
     assert "GD-PHCER,买入 buy,50.10,10," in own
     assert "organiser" not in own

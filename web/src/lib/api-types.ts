@@ -80,6 +80,10 @@ export interface AmendBody {
   quantity?: string | null;
 }
 
+export interface AssignBody {
+  assignee: string;
+}
+
 export interface Auction {
   auction_id: string;
   symbol: string;
@@ -379,6 +383,7 @@ export interface CashLine {
   opening: string;
   deposited: string;
   withdrawn: string;
+  adjusted: string;
   bought: string;
   sold: string;
   fees: string;
@@ -542,6 +547,7 @@ export interface CreditsLine {
   opening: string;
   deposited: string;
   withdrawn: string;
+  adjusted: string;
   bought: string;
   sold: string;
   closing: string;
@@ -1106,6 +1112,29 @@ export interface Quantities {
   exported: string;
 }
 
+export interface QueuedBreak {
+  kind: "engine_ledger" | "ledger_custody" | "unbalanced";
+  account: string;
+  asset: string;
+  engine: string;
+  ledger: string;
+  custody: string;
+  break_id: string;
+  run_id: string;
+  status: "open" | "pending" | "resolved";
+  assigned_to: string | null;
+  reason: string | null;
+  resolved_by: string | null;
+  resolved_at: string | null;
+  decided_by: string | null;
+  decided_at: string | null;
+}
+
+export interface QueuedBreaks {
+  items: (QueuedBreak)[];
+  next_cursor: string | null;
+}
+
 export interface Quote {
   symbol: string;
   bid: Order | null;
@@ -1176,6 +1205,11 @@ export interface ReportBody {
   reason: string;
   allowances_surrendered?: string | null;
   penalised?: boolean | null;
+}
+
+export interface ResolveBody {
+  reason: string;
+  adjust?: boolean;
 }
 
 export interface ResumeBody {
