@@ -21,6 +21,9 @@ MAX_LADDER_LEVELS = 2**18
 # How many times its display quantity an iceberg may have open: what bounds one command's events.
 MAX_SLICES = 100
 
+# 9999-12-31 in days since 1970-01-01: the last day that a date of ten characters can name.
+MAX_TRADING_DAY = 2_932_896
+
 # Later than every expiry and every end: there is none.
 NEVER_NS = 2**63 - 1
 

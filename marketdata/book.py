@@ -27,13 +27,21 @@ LevelChange = tuple[int, tuple[int, int]]
 class BookSide:
     """The levels of one side, best first, and what has changed since the last `take_changes`."""
 
-    __slots__ = ("_before", "_levels", "sign", "tick_fen")
+    __slots__ = ("_before", "_hidden", "_levels", "sign", "tick_fen")
 
     def __init__(self, side: Side, tick_fen: int) -> None:
         self.sign = 1 if side == Side.SELL else -1
         self.tick_fen = tick_fen
         self._levels: SortedDict[int, list[int]] = SortedDict()  # rank -> [quantity_lots, orders]
         self._before: dict[int, tuple[int, int]] = {}
+        # Lots that icebergs hide, by rank: nobody sees them, but a call auction counts them.
+        self._hidden: dict[int, int] = {}
+
+    def hide(self, rank: int, quantity_lots: int) -> None:
+        """Change what a level hides by so many lots, which may be negative."""
+        hidden_lots = self._hidden.pop(rank, 0) + quantity_lots
+        if hidden_lots:
+            self._hidden[rank] = hidden_lots
 
     def add(self, rank: int, quantity_lots: int, orders: int) -> None:
         """Change a level by so many lots and orders; both may be negative."""
@@ -73,12 +81,13 @@ class BookSide:
         return rank * self.sign, level[0]
 
     def reached_from(self, price_ticks: int) -> Iterator[tuple[int, int]]:
-        """Price and quantity of the levels that an opposite order at this price reaches."""
+        """Price and quantity, shown and hidden, of the levels that an opposite order at this price
+        reaches."""
         reach = price_ticks * self.sign
         for rank, level in self._levels.items():
             if rank > reach:
                 return
-            yield rank * self.sign, level[0]
+            yield rank * self.sign, level[0] + self._hidden.get(rank, 0)
 
     def depth(self, levels: int | None) -> list[LevelView]:
         """The best levels, or all of them."""

@@ -54,6 +54,11 @@ class OpenOrder:
         self.shown_lots = 0
         self.display_lots = display_lots  # an iceberg's; 0: all is shown
 
+    @property
+    def hidden_lots(self) -> int:
+        """What the order has open beside what the book shows of it."""
+        return self.remaining_lots - self.shown_lots
+
 
 class OpenOrders:
     """All open orders of the books by their ids, and the stops that wait outside them."""
@@ -114,12 +119,16 @@ class OpenOrders:
         order.shown_lots = shown_lots or min(remaining_lots, display_lots or remaining_lots)
         self._orders[order_id] = order
         book_side.add(rank, order.shown_lots, 1)
+        if display_lots:
+            book_side.hide(rank, order.hidden_lots)
         if instrument.listing is not None:
             instrument.listing.enter(order_id, side, price_ticks, order.shown_lots)
 
     def _leave(self, order_id: int) -> None:
         order = self._orders.pop(order_id)
         order.side.add(order.rank, -order.shown_lots, -1)
+        if order.display_lots:
+            order.side.hide(order.rank, -order.hidden_lots)
         listing = self._instruments[order.number].listing
         if listing is not None:
             listing.leave(order_id)
@@ -128,6 +137,8 @@ class OpenOrders:
         """Let an order have so much open, and show so much of it, where it stands."""
         order = self._orders[order_id]
         order.side.add(order.rank, shown_lots - order.shown_lots, 0)
+        if order.display_lots:
+            order.side.hide(order.rank, remaining_lots - shown_lots - order.hidden_lots)
         order.remaining_lots = remaining_lots
         order.shown_lots = shown_lots
         listing = self._instruments[order.number].listing

@@ -23,6 +23,7 @@ from engine.units import (
     MAX_QUANTITY_LOTS,
     MAX_TICK_FEN,
     MAX_TOTAL_CREDITS_LOTS,
+    MAX_TRADING_DAY,
     ONE_MILLION,
 )
 
@@ -65,7 +66,9 @@ def _is_well_formed(command: Any, pool_size: int) -> Any:
         return False
     if not 1 <= command["maximum_holding_lots"] <= MAX_TOTAL_CREDITS_LOTS:
         return False
-    return command["trading_day"] >= 0 and command["flags"] & ~_FLAGS == 0
+    if not 0 <= command["trading_day"] <= MAX_TRADING_DAY:
+        return False
+    return command["flags"] & ~_FLAGS == 0
 
 
 @kernel
@@ -154,7 +157,8 @@ def roll_day(arrays: EngineArrays, row: int) -> None:
     command = arrays.commands.admin[row]
     number = int64(command["instrument"])
     reference_ticks = command["reference_price_ticks"]
-    if not 1 <= reference_ticks <= MAX_PRICE_TICKS:
+    is_in_bounds = 1 <= reference_ticks <= MAX_PRICE_TICKS
+    if not is_in_bounds or command["trading_day"] > MAX_TRADING_DAY:
         refuse(arrays, row, Code.INVALID_REQUEST, 0)
         return
     if not is_defined(arrays, number):

@@ -49,8 +49,9 @@ def test_passwords_are_hashed_and_checked(database: Database) -> None:
             assert identity.check_password(session, username, password) is None
 
 
-def test_sessions_begin_and_end(database: Database) -> None:
-    """A token is found by its hash until it is ended; expired ones are cleared away."""
+def test_sessions_begin_and_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is found by its hash; one that ended is found as ended for a while, for the other
+    gateways to learn of it, and is cleared away then."""
     write(database, make_user)
     token, expires_time_ns = write(
         database, lambda session: identity.create_session(session, 1, 3_600)
@@ -64,11 +65,15 @@ def test_sessions_begin_and_end(database: Database) -> None:
         assert identity.find_session(session, token) is None
     write(database, lambda session: identity.end_session(session, hashed))
     with database.read() as session:
-        assert identity.find_session(session, hashed) is None
+        login = identity.find_session(session, hashed)
+        assert login is not None
+        assert login.expires_time_ns <= time.time_ns()
+    monkeypatch.setattr(identity, "ENDED_KEPT_NS", 0)
     stale, _ = write(database, lambda session: identity.create_session(session, 1, 0))
     write(database, lambda session: identity.create_session(session, 1, 3_600))
     with database.read() as session:
         assert identity.find_session(session, identity.hash_token(stale)) is None
+        assert identity.find_session(session, hashed) is None
 
 
 def test_keys_are_revoked_by_their_owner(database: Database) -> None:

@@ -40,6 +40,7 @@ from engine.codes import (
     TimeInForce,
 )
 from engine.records import ADMIN_COMMAND
+from engine.units import MAX_TRADING_DAY
 
 ACCOUNTS = (1, 2, 3, 4)
 INSTRUMENTS = (1, 2)
@@ -313,7 +314,9 @@ class FlowMaker:
             CommandKind.ROLL_DAY,
             instrument=instrument,
             reference_price_ticks=centre + random.choice((-7, -2, 0, 0, 3, 9, 900)),
-            trading_day=min(self._days[instrument] + random.choice((0, 1, 1, 1, 3)), 2**31 - 1),
+            trading_day=min(
+                self._days[instrument] + random.choice((0, 1, 1, 1, 3)), MAX_TRADING_DAY
+            ),
         )
 
     def _target(self, random: Random) -> dict[str, int]:

@@ -25,6 +25,7 @@ from engine.units import (
     MAX_TICK_FEN,
     MAX_TOTAL_CASH_FEN,
     MAX_TOTAL_CREDITS_LOTS,
+    MAX_TRADING_DAY,
     ONE_MILLION,
 )
 
@@ -137,6 +138,7 @@ def roll_day(market: Market, command: Command) -> None:
     """ROLL_DAY: new limits, locked credits become available, orders outside the limits go."""
     price = command.reference_price_ticks
     refuse_if(not 1 <= price <= MAX_PRICE_TICKS, Code.INVALID_REQUEST)
+    refuse_if(command.trading_day > MAX_TRADING_DAY, Code.INVALID_REQUEST)
     instrument = market.instrument(command.instrument)
     refuse_if(instrument.phase != Phase.CLOSED, Code.CONFLICT)
     refuse_if(command.trading_day <= instrument.trading_day, Code.CONFLICT)
@@ -246,7 +248,7 @@ def _is_well_defined(command: Command) -> bool:
         and command.ladder_levels in _LADDER_SIZES
         and 1 <= command.maximum_order_lots <= MAX_QUANTITY_LOTS
         and 1 <= command.maximum_holding_lots <= MAX_TOTAL_CREDITS_LOTS
-        and command.trading_day >= 0
+        and 0 <= command.trading_day <= MAX_TRADING_DAY
         and command.flags & ~_FLAGS == 0
     )
     return is_in_bounds and limits_fit(
