@@ -53,7 +53,7 @@ class ClosingPrice(Answer):
 class Break(Answer):
     """A balance that does not agree; CNY as money, credits in t. Sides not compared are 0."""
 
-    kind: Literal["engine_ledger", "ledger_custody", "unbalanced"]
+    kind: Literal["engine_ledger", "ledger_custody", "delivery", "unbalanced"]
     account: str
     asset: str
     engine: str

@@ -73,6 +73,7 @@ _WORDS = {
     "previous_close": "前收盘价 previous close",
     "engine_ledger": "引擎与账簿 engine and ledger",
     "ledger_custody": "账簿与托管 ledger and custody",
+    "delivery": "未能交收，转入次日 not delivered, carried over",
     "unbalanced": "账簿不平 unbalanced ledger",
     "buy": "买入 buy",
     "sell": "卖出 sell",

@@ -92,9 +92,10 @@ def _post(session: Session, break_id: int, actor: str, present: list[Break]) -> 
     if unfinished_run(session, also_failed=True) is not None:
         raise Refused("conflict", "A settlement run is not finished; adjust after it.")
     amount, key = missing_in_ledger(found), (found.kind, found.account, found.asset)
-    if (*key, amount) not in (
-        (one.kind, one.account, one.asset, missing_in_ledger(one)) for one in present
-    ):
+    differences = {
+        (str(one.kind), one.account, one.asset): missing_in_ledger(one) for one in present
+    }
+    if differences.get(key) != amount:
         raise Refused("conflict", "The difference is not the same any more.")
     # Against where cash and credits come from: the bank, the registry.
     source = Kind.BANK if found.asset == CASH else Kind.REGISTRY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, ForeignKey, String, Text
+from sqlalchemy import Boolean, ForeignKey, String, Text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from settlement.tables.base import Base
@@ -38,7 +38,8 @@ class ClearingPrice(Base):
 
     run_id: Mapped[str] = mapped_column(ForeignKey("clearing_runs.run_id"), primary_key=True)
     instrument: Mapped[int] = mapped_column(ForeignKey("instruments.number"), primary_key=True)
-    # The run settles the instrument's trades after this sequence, up to its closing_sequence.
+    # The run settles the instrument's trades after this sequence, up to its closing_sequence,
+    # unless a seller's blocks were short: then it is the closing_sequence, and a later run does.
     after_sequence: Mapped[int]
     previous_price_ticks: Mapped[int]
     closing_price_ticks: Mapped[int]
@@ -50,6 +51,7 @@ class ClearingPrice(Base):
     # Block trades and one-way auctions, which the figures above leave out but for the fees.
     negotiated_lots: Mapped[int] = mapped_column(default=0, server_default="0")
     negotiated_fen: Mapped[int] = mapped_column(default=0, server_default="0")
+    is_delivered: Mapped[bool] = mapped_column(default=True, server_default=true())
 
 
 class ClearingNet(Base):

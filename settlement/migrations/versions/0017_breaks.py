@@ -1,4 +1,4 @@
-"""Breaks as a queue: who has them, and how they were resolved."""
+"""Breaks as a queue: who has them, how they were resolved; deliveries that are carried over."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ _COLUMNS = (
 
 
 def upgrade() -> None:
+    op.add_column(
+        "clearing_prices",
+        sa.Column("is_delivered", sa.Boolean(), nullable=False, server_default=sa.true()),
+    )
     op.add_column(_TABLE, sa.Column("status", sa.String(16), nullable=False, server_default="open"))
     for name, kind in _COLUMNS:
         op.add_column(_TABLE, sa.Column(name, kind, nullable=True))
@@ -35,3 +39,4 @@ def downgrade() -> None:
     for name, _ in reversed(_COLUMNS):
         op.drop_column(_TABLE, name)
     op.drop_column(_TABLE, "status")
+    op.drop_column("clearing_prices", "is_delivered")
