@@ -218,6 +218,7 @@ _SENTENCES: dict[str, str] = {
     "The base is too large.": "基数过大。",
     "The deadline for this year has passed.": "该年度的截止时间已过。",
     "The scheme's quota is used up.": "该机制的总额度已用完。",
+    "The run does not wait for an approval.": "该清算批次并未在等待批准。",
     "There is no such break.": "没有该差异。",
     "There is no such operator.": "没有该清算或运营人员。",
     "The break is {}.": "该差异的状态为 {}，不能如此处理。",

@@ -65,7 +65,7 @@ class MarketRule(Answer):
     """A version of a rule; `rule` is null where the shipped one was taken up again."""
 
     version: str
-    kind: Literal["day", "sessions", "closing_price", "block_trading", "quoting"]
+    kind: Literal["day", "sessions", "closing_price", "block_trading", "quoting", "settlement"]
     key: str
     rule: dict[str, Any] | None
     status: Literal["pending", "in_force", "rejected"]
@@ -125,6 +125,7 @@ _CHANGED = (
     "/v1/operator/closing-prices/{symbol}",
     "/v1/operator/block-trading/{symbol}",
     "/v1/operator/obligations/{symbol}",
+    "/v1/operator/settlement-rules/{symbol}",
 )
 MARKET_RULE_ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/calendar"): TradingCalendar,

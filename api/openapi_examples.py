@@ -63,6 +63,11 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
         "price_limit": "0.3",
         "source": "decision of 2026-11-20",
     },
+    "SettlementRuleBody": {
+        "block_order": "oldest_vintage",
+        "needs_approval": True,
+        "source": "decision of 2026-11-20",
+    },
     "QuotingBody": {
         "minimum_share": "0.8",
         "minimum_quantity": "100",

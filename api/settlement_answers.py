@@ -86,7 +86,7 @@ class SettlementRun(Answer):
     run_id: str
     date: str
     next_date: str
-    status: Literal["running", "completed", "failed"]
+    status: Literal["running", "waiting", "completed", "failed"]
     progress: SettlementProgress
     totals: SettlementTotals
     prices: list[ClosingPrice]
@@ -99,7 +99,7 @@ class SettlementRun(Answer):
 class SettlementRunInShort(Answer):
     run_id: str
     date: str
-    status: Literal["running", "completed", "failed"]
+    status: Literal["running", "waiting", "completed", "failed"]
     started_at: str
     finished_at: str | None
 
@@ -176,6 +176,7 @@ SETTLEMENT_ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/operator/settlements"): SettlementBegun,
     ("GET", "/v1/operator/settlements"): SettlementRuns,
     ("GET", "/v1/operator/settlements/{run_id}"): SettlementRun,
+    ("POST", "/v1/operator/settlements/{run_id}/approve"): SettlementRunInShort,
     ("GET", "/v1/operator/settlements/{run_id}/statements"): Statements,
     ("GET", "/v1/operator/reconciliation"): Reconciliation,
     ("GET", "/v1/operator/breaks"): QueuedBreaks,

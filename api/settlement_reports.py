@@ -67,6 +67,7 @@ _TRADES = {
 }
 _WORDS = {
     "running": "进行中 running",
+    "waiting": "待批准交收 delivery waits for approval",
     "completed": "已完成 completed",
     "failed": "已中断 stopped",
     "vwap": "加权均价 weighted average",

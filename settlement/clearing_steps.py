@@ -41,6 +41,10 @@ class ClearingError(Exception):
     """The run cannot go on until somebody has looked; it can be carried on afterwards."""
 
 
+class NeedsApproval(Exception):  # noqa: N818 - the run waits, nothing failed
+    """The rules want an operator to approve the delivery first."""
+
+
 class Desk(NamedTuple):
     """What a run works with."""
 
@@ -107,6 +111,8 @@ def deliver(desk: Desk, run: ClearingRun, step: str) -> None:
     An instrument of which a seller's blocks are short is left to the next run, whole, with a break.
     """
     with desk.database.read() as session:
+        if run.approved_by is None and delivery.needs_approval(session, run.run_id):
+            raise NeedsApproval
         planned = delivery.plan(session, run.run_id)
     if sum(map(len, planned.values())) != run.batches:
         # Another release began this run and cut it otherwise; what it posted has other keys.

@@ -12,6 +12,7 @@ from engine.times import format_day
 from settlement import bulk, custody, netting
 from settlement.block_delivery import Shortage
 from settlement.ledger import CASH, Kind, Leg, Posting, holder, is_posted, post
+from settlement.market_rules import settlement_rules
 from settlement.netting import Batch
 from settlement.reconciliation import BreakKind
 from settlement.tables.clearing import (
@@ -39,6 +40,15 @@ def plan(session: Session, run_id: str) -> dict[int, list[Batch]]:
     }
 
 
+def needs_approval(session: Session, run_id: str) -> bool:
+    """Whether the rule of an instrument that is to be delivered asks for an operator's approval."""
+    rule_of = settlement_rules(session)
+    query = select(Instrument.symbol).where(
+        Instrument.number.in_(select(ClearingNet.instrument).where(ClearingNet.run_id == run_id))
+    )
+    return any(rule_of(symbol).needs_approval for symbol in session.scalars(query))
+
+
 def deliver_batch(
     session: Session, run_id: str, instrument: int, planned: Sequence[Batch], index: int
 ) -> None:
@@ -53,7 +63,8 @@ def deliver_batch(
         return
     batch = planned[index]
     if len(batch.transfers):
-        custody.deliver(session, terms.symbol, batch.transfers, key)
+        block_order = settlement_rules(session)(terms.symbol).block_order
+        custody.deliver(session, terms.symbol, batch.transfers, key, block_order)
     posting = Posting(
         key=key,
         kind="settlement",

@@ -29,7 +29,7 @@ from settlement.identity import audit
 from settlement.tables.market_rules import MarketRule
 
 EVERYWHERE = "*"
-Kind = Literal["day", "sessions", "closing_price", "block_trading", "quoting"]
+Kind = Literal["day", "sessions", "closing_price", "block_trading", "quoting", "settlement"]
 
 
 class _Strict(BaseModel):
@@ -114,6 +114,14 @@ class BlockTradingRule(_Strict):
     source: str
 
 
+class SettlementRule(_Strict):
+    """Which of a seller's blocks go first, and whether an operator has to approve the delivery."""
+
+    block_order: Literal["oldest_vintage", "newest_vintage", "oldest_issue"]
+    needs_approval: bool
+    source: str
+
+
 class QuotingRule(_Strict):
     """What a market maker's two-sided quote owes; 0 leaves that measure of the spread free."""
 
@@ -134,6 +142,7 @@ class Shipped(_Strict):
     closing_price: ClosingPriceRule
     block_trading: BlockTradingRule
     quoting: QuotingRule
+    settlement: SettlementRule
 
     @property
     def zone(self) -> ZoneInfo:
@@ -151,6 +160,7 @@ _TYPES: dict[Kind, type[_Strict]] = {
     "closing_price": ClosingPriceRule,
     "block_trading": BlockTradingRule,
     "quoting": QuotingRule,
+    "settlement": SettlementRule,
 }
 
 
@@ -199,6 +209,12 @@ def quoting_rules(session: Session) -> Callable[[str], QuotingRule]:
     """A look-up of what market makers owe in the instrument of a symbol."""
     found = _in_force(session, "quoting", QuotingRule.model_validate_json)
     return lambda symbol: found.get(symbol) or found.get(EVERYWHERE) or shipped().quoting
+
+
+def settlement_rules(session: Session) -> Callable[[str], SettlementRule]:
+    """A look-up of how the credits of a symbol are delivered."""
+    found = _in_force(session, "settlement", SettlementRule.model_validate_json)
+    return lambda symbol: found.get(symbol) or found.get(EVERYWHERE) or shipped().settlement
 
 
 def _in_force(session: Session, kind: Kind, read: Callable[[str], Rule]) -> dict[str, Rule]:

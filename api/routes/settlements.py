@@ -18,6 +18,7 @@ from api import settlement_views as views
 from api.auth import Caller, caller, require_role
 from api.errors import Problem
 from api.gateway import Gateway, gateway
+from api.operator_actions import write
 from api.schemas import Body, Page, page
 from api.strict_json import json_body
 from engine.times import day_number
@@ -93,6 +94,17 @@ async def show_run(
         return views.render_run(report, identity.account_codes(session))
 
     return await _read(exchange, read)
+
+
+@router.post("/operator/settlements/{run_id}/approve")
+async def approve_delivery(
+    run_id: str,
+    known: Annotated[Caller, Depends(_settler)],
+    exchange: Annotated[Gateway, Depends(gateway)],
+) -> dict[str, Any]:
+    """Let a run deliver that waits for it, as the settlement rule wants."""
+    run = await write(exchange, lambda session: clearing.approve(session, run_id, known.username))
+    return views.render_run_in_short(run)
 
 
 @router.get("/operator/settlements/{run_id}/statements", response_model=None)

@@ -12,7 +12,10 @@ RUN_ID_LENGTH = 36
 
 
 class ClearingRun(Base):
-    """One trading day's end; `step` is the last one that is done."""
+    """One trading day's end; `step` is the last one that is done.
+
+    Status: running, waiting (for an operator to approve the delivery), failed, completed.
+    """
 
     __tablename__ = "clearing_runs"
 
@@ -29,6 +32,7 @@ class ClearingRun(Base):
     closing_sequence: Mapped[int] = mapped_column(default=0)
     batches: Mapped[int] = mapped_column(default=0)  # of the delivery; posted ones are counted
     error: Mapped[str | None] = mapped_column(Text)
+    approved_by: Mapped[str | None] = mapped_column(String(32))  # the delivery, where it has to be
 
 
 class ClearingPrice(Base):

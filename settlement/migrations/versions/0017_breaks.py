@@ -24,6 +24,7 @@ _COLUMNS = (
 
 
 def upgrade() -> None:
+    op.add_column("clearing_runs", sa.Column("approved_by", sa.String(32), nullable=True))
     op.add_column(
         "clearing_prices",
         sa.Column("is_delivered", sa.Boolean(), nullable=False, server_default=sa.true()),
@@ -40,3 +41,4 @@ def downgrade() -> None:
         op.drop_column(_TABLE, name)
     op.drop_column(_TABLE, "status")
     op.drop_column("clearing_prices", "is_delivered")
+    op.drop_column("clearing_runs", "approved_by")

@@ -288,7 +288,7 @@ export interface Book {
 }
 
 export interface Break {
-  kind: "engine_ledger" | "ledger_custody" | "unbalanced";
+  kind: "delivery" | "engine_ledger" | "ledger_custody" | "unbalanced";
   account: string;
   asset: string;
   engine: string;
@@ -861,7 +861,7 @@ export interface Listings {
 
 export interface MarketRule {
   version: string;
-  kind: "block_trading" | "closing_price" | "day" | "quoting" | "sessions";
+  kind: "block_trading" | "closing_price" | "day" | "quoting" | "sessions" | "settlement";
   key: string;
   rule: Record<string, unknown> | null;
   status: "in_force" | "pending" | "rejected";
@@ -1113,7 +1113,7 @@ export interface Quantities {
 }
 
 export interface QueuedBreak {
-  kind: "engine_ledger" | "ledger_custody" | "unbalanced";
+  kind: "delivery" | "engine_ledger" | "ledger_custody" | "unbalanced";
   account: string;
   asset: string;
   engine: string;
@@ -1325,11 +1325,17 @@ export interface SettlementProgress {
   percent: number;
 }
 
+export interface SettlementRuleBody {
+  block_order: "newest_vintage" | "oldest_issue" | "oldest_vintage";
+  needs_approval: boolean;
+  source: string;
+}
+
 export interface SettlementRun {
   run_id: string;
   date: string;
   next_date: string;
-  status: "completed" | "failed" | "running";
+  status: "completed" | "failed" | "running" | "waiting";
   progress: SettlementProgress;
   totals: SettlementTotals;
   prices: (ClosingPrice)[];
@@ -1342,7 +1348,7 @@ export interface SettlementRun {
 export interface SettlementRunInShort {
   run_id: string;
   date: string;
-  status: "completed" | "failed" | "running";
+  status: "completed" | "failed" | "running" | "waiting";
   started_at: string;
   finished_at: string | null;
 }
