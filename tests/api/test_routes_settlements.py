@@ -119,6 +119,29 @@ async def test_statements(exchange: Exchange) -> None:
     assert f"{day},enterprise,GD-PHCER,0,0,0,0,10,0,,10,50.00" in lines
 
 
+async def test_a_delivery_waits_for_an_operator(exchange: Exchange) -> None:
+    """Where the rule wants it the run waits, once the day is netted, for somebody's approval."""
+    operator = exchange.client("operator")
+    await trade(exchange)
+    day = await trading_day(exchange)
+    rule = {"block_order": "oldest_issue", "needs_approval": True, "source": "Notice 7"}
+    path = "/v1/operator/settlement-rules/GD-PHCER"
+    assert (await operator.put(path, json=rule)).json()["kind"] == "settlement"
+    wrong = await operator.put(path, json=rule | {"block_order": "any"})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_request")
+    run_id = (await operator.post(RUNS, json={"date": day})).json()["run_id"]
+    run = await finished(exchange, run_id)
+    msgspec.convert(run, answers.SettlementRun)
+    assert (run["status"], run["progress"]["step"]) == ("waiting", "deliver")
+    refused = await exchange.client("enterprise").post(f"{RUNS}/{run_id}/approve")
+    assert refused.status_code == 403
+    approved = await operator.post(f"{RUNS}/{run_id}/approve")
+    assert approved.json()["status"] == "running"
+    assert (await finished(exchange, run_id))["status"] == "completed"
+    again = await operator.post(f"{RUNS}/{run_id}/approve")
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+
+
 async def test_reports(exchange: Exchange) -> None:
     """A run's report and an account's statement as files: the same bytes whenever asked."""
     await trade(exchange)
