@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from api.account_answers import ACCOUNT_ANSWERS
+from api.carbon_answers import CARBON_ANSWERS
 from api.compliance_answers import COMPLIANCE_ANSWERS
 from api.event_answers import EVENT_ANSWERS
 from api.market_answers import MARKET_ANSWERS
 from api.market_rule_answers import MARKET_RULE_ANSWERS
 from api.negotiation_answers import NEGOTIATION_ANSWERS
 from api.registry_answers import REGISTRY_ANSWERS
+from api.registry_work_answers import REGISTRY_WORK_ANSWERS
 from api.settlement_answers import SETTLEMENT_ANSWERS
 
 
@@ -388,8 +390,10 @@ ANSWERS: dict[tuple[str, str], type] = {
     **ACCOUNT_ANSWERS,
     **NEGOTIATION_ANSWERS,
     **REGISTRY_ANSWERS,
+    **REGISTRY_WORK_ANSWERS,
     **COMPLIANCE_ANSWERS,
     **SETTLEMENT_ANSWERS,
     **MARKET_RULE_ANSWERS,
     **EVENT_ANSWERS,
+    **CARBON_ANSWERS,
 }

@@ -27,7 +27,7 @@ from api.core_client import CoreClient, CoreError
 from api.settings import Settings
 from api.settlement_runs import SettlementRuns
 from api.sync_core import SyncCore
-from settlement import block_trades, compliance, one_way_auctions, operations
+from settlement import block_trades, compliance, one_way_auctions, operations, outside_registry
 from settlement.database import Database
 from settlement.intake import Intake, IntakeBehindError, intake_lease
 from settlement.market_phases import Scheduler
@@ -88,6 +88,7 @@ class BackOffice:
             "operations": partial(operations.resume_pending, database, core),
             "obligations": partial(compliance.resume_obligations, database, core),
             "block_trades": partial(block_trades.resume_pending, database, core),
+            "exports": partial(outside_registry.settle_exports, database, core, self._registries()),
         }
         # A thread for each, so that none waits for another.
         self._threads = ThreadPoolExecutor(len(timed) + len(others), "duty")
@@ -104,6 +105,12 @@ class BackOffice:
             await asyncio.to_thread(self._intake.close)
         await asyncio.to_thread(self.database.close)
         self._lease.release()
+
+    def _registries(self) -> dict[str, outside_registry.OutsideRegistry]:
+        return {
+            name: outside_registry.HttpRegistry(url)
+            for name, url in self.settings.outside_registries.items()
+        }
 
     async def _start_intake(self) -> None:
         """The intake has a link of its own: one that falls behind is dropped, and taken up again

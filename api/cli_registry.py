@@ -62,3 +62,28 @@ def import_(
     for fault in counts.faults:
         typer.echo(f"line {fault.line}: {fault.reason}", err=True)
     raise typer.Exit(1 if counts.faults else 0)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Written in the shape that import reads.")],
+    data: DataDir = None,
+    database_url: Annotated[
+        str | None, typer.Option("--database-url", help="Instead of the data folder's SQLite.")
+    ] = None,
+) -> None:
+    """Write what was imported, as it stands now: every serial block and retirement."""
+    from settlement import exporter
+    from settlement.database import Database
+
+    settings = settings_of(data_dir=data, database_url=database_url)
+    database = Database(settings.database)
+    try:
+        database.migrate()
+        count = exporter.export_file(database, file)
+    except OSError as error:
+        typer.echo(f"puhui: {error}", err=True)
+        raise typer.Exit(2) from error
+    finally:
+        database.close()
+    typer.echo(f"{count:,} serial blocks")

@@ -34,6 +34,7 @@ class Project(Answer):
     type: str
     symbol: str | None
     labels: list[str]
+    stage: Literal["listed", "validated", "registered", "closed"]
     created_at: str
 
 
@@ -70,6 +71,8 @@ class Batch(Answer):
     quantity: str
     serial_prefix: str
     serials: SerialSpan
+    report_id: str | None
+    origin: str | None
     issued_at: str
 
 
@@ -88,6 +91,9 @@ class Quantities(Answer):
     retired: str
     cancelled: str
     exported: str
+    offered: str
+    blocked: str
+    pending_export: str
 
 
 class BatchInFull(Batch):
@@ -95,7 +101,10 @@ class BatchInFull(Batch):
 
 
 class Holding(Answer):
-    """A block of the account; a frozen one is in the hands of an unfinished operation."""
+    """A block of the account; a frozen one is in the hands of an unfinished operation.
+
+    `set_aside_id` is the pledge, transfer to be accepted, freeze or export that keeps it.
+    """
 
     block_id: str
     batch_id: str
@@ -107,9 +116,10 @@ class Holding(Answer):
     vintage: int
     quantity: str
     serials: SerialSpan
-    status: Literal["held", "custody", "pledged", "frozen"]
+    status: Literal["held", "custody", "pledged", "frozen", "offered", "blocked", "pending_export"]
     parent_block_id: str | None
     pledge_id: str | None
+    set_aside_id: str | None
 
 
 class Holdings(Answer):
@@ -122,7 +132,25 @@ class Operation(Answer):
 
     operation_id: str | None
     kind: Literal[
-        "deposit", "withdrawal", "transfer", "pledge", "release", "retirement", "surrender"
+        "deposit",
+        "withdrawal",
+        "transfer",
+        "transfer_request",
+        "transfer_accept",
+        "transfer_reject",
+        "transfer_cancel",
+        "pledge",
+        "release",
+        "freeze",
+        "unfreeze",
+        "freeze_cancel",
+        "cancellation",
+        "export",
+        "export_confirm",
+        "export_return",
+        "reimport",
+        "retirement",
+        "surrender",
     ]
     status: Literal["pending", "reverting", "completed", "refused"]
     symbol: str | None
@@ -131,6 +159,9 @@ class Operation(Answer):
     created_at: str
     code: str | msgspec.UnsetType = msgspec.UNSET
     pledge_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    transfer_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    freeze_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    export_id: str | msgspec.UnsetType | None = msgspec.UNSET
     dry_run: bool | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -73,6 +73,7 @@ class ProjectBody(Body):
     symbol: str | None = None
     project_id: str | None = None
     labels: list[str] | None = None
+    stage: Literal["listed", "validated", "registered"] = "registered"
 
 
 class LabelsBody(Body):
@@ -90,6 +91,8 @@ class IssueBody(Body):
     serial_prefix: str
     # The first day on which the reductions were made; 1 January of the vintage if it is not given.
     first_day: str | None = None
+    # The verified monitoring report that it is issued for.
+    report_id: str | None = None
 
 
 class CustodyBody(Body):
@@ -101,12 +104,13 @@ class CustodyBody(Body):
 
 
 class TransferBody(Body):
-    """POST /v1/registry/transfers."""
+    """POST /v1/registry/transfers; one that needs acceptance moves when the receiver takes it."""
 
     to_account: str
     quantity: str
     batch_id: str
     kind: Literal["gift", "transfer"]
+    needs_acceptance: bool = False
 
 
 class PledgeBody(Body):

@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     session_hours: int = Field(default=12, ge=1, le=168)
     # Deposits and withdrawals above it need a second operator.
     cash_approval_limit_fen: int = Field(default=100_000_000, ge=0)
+    # Other registries that take exports over HTTP, by their names; see docs/registry.md.
+    outside_registries: dict[str, str] = {}
     # Journal and events before the kept snapshots go into folders `archive`, once they are in the
     # database too; else they stay where they are.
     archive_old_segments: bool = False

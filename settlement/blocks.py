@@ -50,15 +50,15 @@ def take_all(block: Block, wanted: int) -> int:
     return min(block.quantity, wanted)
 
 
-def create(session: Session, batch: Batch) -> Block:
-    """The whole of a new batch as one block of the project's account."""
+def create(session: Session, batch: Batch, holder: int | None = None) -> Block:
+    """The whole of a new batch as one block of `holder`'s, or else of the project's account."""
     block = Block(
         batch_number=batch.number,
         batch=batch,
         start_number=batch.first_number,
         end_number=batch.last_number,
         quantity=batch.quantity,
-        holder_account=batch.project.account,
+        holder_account=batch.project.account if holder is None else holder,
         status=Status.HELD,
     )
     session.add(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,16 +20,38 @@ def certificate_pdf(content: dict[str, Any]) -> bytes:
     """`content` is what settlement.certificates.certificate gives."""
     is_surrender = content["kind"] == "surrender"
     chinese, english = _SURRENDER_TITLE if is_surrender else _RETIREMENT_TITLE
-    retired = datetime.fromisoformat(content["retired_at"]).astimezone(UTC)
-    document = Document(f"{english} {content['certificate_id']}", retired)
+    title = f"{english} {content['certificate_id']}"
+    document = begin_paper(title, content["retired_at"])
+    _draw_code(document, content["verify_path"])
+    draw_heading(document, chinese, english)
+    draw_fields(document, _fields(content))
+    document.ln(4)
+    serials = [
+        f"{part['start']}  –  {part['end']}   ({part['quantity']} t)" for part in content["serials"]
+    ]
+    draw_list(document, "永久注销的序列号  Serial numbers, retired for good", serials)
+    return bytes(document.output())
+
+
+def begin_paper(title: str, made_at: str) -> Document:
+    """An empty page with the embedded font; the same content gives the same bytes."""
+    document = Document(title, datetime.fromisoformat(made_at).astimezone(UTC))
     document.set_auto_page_break(True, margin=20)
     document.add_page()
-    _draw_code(document, content["verify_path"])
+    return document
+
+
+def draw_heading(document: Document, chinese: str, english: str) -> None:
+    """What the paper is, in both languages, and whose."""
     document.line_of(20, 12, chinese)
     document.line_of(14, 8, english)
     document.line_of(10, 8, "碳普惠登记系统  Puhui carbon-inclusion registry")
     document.ln(14)
-    for label, value in _fields(content):
+
+
+def draw_fields(document: Document, fields: Iterable[tuple[str, str]]) -> None:
+    """Labels on the left, values on the right."""
+    for label, value in fields:
         document.set_font(FONT, size=9)
         top = document.get_y()
         document.multi_cell(_LABEL_MILLIMETRES, 5.5, label, align="L")
@@ -36,13 +59,14 @@ def certificate_pdf(content: dict[str, Any]) -> bytes:
         document.set_font(FONT, size=11)
         document.multi_cell(0, 5.5, printable(value), align="L", new_x="LMARGIN", new_y="NEXT")
         document.ln(2)
-    document.ln(4)
-    document.line_of(10, 7, "永久注销的序列号  Serial numbers, retired for good")
+
+
+def draw_list(document: Document, heading: str, lines: Iterable[str]) -> None:
+    """A heading and small lines below it."""
+    document.line_of(10, 7, heading)
     document.set_font(FONT, size=8)
-    for part in content["serials"]:
-        line = f"{part['start']}  –  {part['end']}   ({part['quantity']} t)"
+    for line in lines:
         document.multi_cell(0, 5, printable(line), new_x="LMARGIN", new_y="NEXT")
-    return bytes(document.output())
 
 
 def _fields(content: dict[str, Any]) -> list[tuple[str, str]]:

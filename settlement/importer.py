@@ -21,7 +21,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.times import nanoseconds, utc_moment
+from engine.times import day_number, nanoseconds, utc_moment
 from engine.units import EXCHANGE_ACCOUNT
 from settlement import blocks, certificates, registry
 from settlement.blocks import Status
@@ -38,10 +38,10 @@ from settlement.tables.registry import (
 )
 
 ROWS_AT_ONCE = 50
-_SPACE = "VCS"
+SPACE = "VCS"
 _SERIAL = re.compile(r"([0-9]{1,18})-([0-9]{1,14})-([0-9]{1,14})-(VCS-VCU-[0-9A-Za-z-]{1,120})")
 _QUANTITY = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})*|[0-9]+")
-_COLUMNS = (
+COLUMNS = (
     "Issuance Date",
     "Vintage Start",
     "ID",
@@ -67,6 +67,7 @@ class Row(NamedTuple):
 
     issued_time_ns: int
     vintage: int
+    first_day: int
     project_id: str
     name: str
     region: str
@@ -84,7 +85,7 @@ class Row(NamedTuple):
 
     @property
     def batch_id(self) -> str:
-        return f"{_SPACE}-{self.issue}-{self.first_number}"
+        return f"{SPACE}-{self.issue}-{self.first_number}"
 
     @property
     def serial(self) -> str:
@@ -147,10 +148,12 @@ def parse(fields: dict[str, str]) -> Row:
     if quantity != length or quantity < 1:
         raise ValueError(f"quantity {quantity}, but a serial block of {length}")
     retired = fields["Retirement/Cancellation Date"]
+    vintage = utc_moment(_date_ns(fields["Vintage Start"])).date()
     return Row(
         issued_time_ns=_date_ns(fields["Issuance Date"]),
-        vintage=utc_moment(_date_ns(fields["Vintage Start"])).year,
-        project_id=f"{_SPACE}-{_text(fields, 'ID', 40)}",
+        vintage=vintage.year,
+        first_day=day_number(vintage),
+        project_id=f"{SPACE}-{_text(fields, 'ID', 40)}",
         name=_text(fields, "Name", NAME_LENGTH),
         region=_text(fields, "Country/Area", 64),
         type=_text(fields, "Project Type", NAME_LENGTH),
@@ -187,7 +190,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="", strict=True)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise ImportFileError(f"{path} has no column {missing[0]!r}")
             for fields in reader:
@@ -221,9 +224,10 @@ def _import_row(session: Session, row: Row, account: int, counts: Counts) -> Non
                 quantity=row.quantity,
                 serial_prefix=row.issue,
                 batch_id=row.batch_id,
-                number_space=_SPACE,
+                number_space=SPACE,
                 serial_template=f"{row.issue}-{{number}}-{row.suffix}",
                 first_number=row.first_number,
+                first_day=row.first_day,
                 issued_time_ns=row.issued_time_ns,
             ),
         )

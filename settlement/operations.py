@@ -60,7 +60,17 @@ class Plan:
     steps: tuple[Step, ...] = ()
     # What a certificate shall say, where the credits are retired.
     certificate: dict[str, Any] | None = None
+    # Whom it concerns besides the account that asks.
+    counterparty: int | None = None
 
+
+# By these names answers repeat the id of an operation that another one will end.
+_ID_NAMES = {
+    "pledge": "pledge_id",
+    "transfer_request": "transfer_id",
+    "freeze": "freeze_id",
+    "export": "export_id",
+}
 
 Prepare = Callable[[Session, Request], Plan]
 
@@ -113,7 +123,7 @@ def rehearse(
         if steps:  # otherwise it is finished already
             _finish(session, operation.operation_id)
         answer = describe(session, operation)
-        hidden = ("operation_id", "certificate_id", "pledge_id", "verify_path")
+        hidden = ("operation_id", "certificate_id", "verify_path", *_ID_NAMES.values())
         answer |= {name: None for name in hidden if name in answer}
         raise _DryRunDone(answer | {"dry_run": True}, operation.account, steps)
 
@@ -175,8 +185,8 @@ def describe(session: Session, operation: Operation) -> dict[str, Any]:
     }
     if operation.refused_code is not None:
         answer["code"] = refusal(Code(operation.refused_code)).code
-    if operation.kind == "pledge":
-        answer["pledge_id"] = operation.operation_id
+    if operation.kind in _ID_NAMES:
+        answer[_ID_NAMES[operation.kind]] = operation.operation_id
     certificate = certificates.of_operation(session, operation.operation_id)
     return answer | (certificate or {})
 
@@ -209,6 +219,7 @@ def _begin(session: Session, request: Request, prepare: Prepare) -> str:
         quantity=sum(block.quantity for block in plan.blocks),
         target_status=plan.target_status,
         target_account=plan.target_account,
+        counterparty=plan.counterparty,
         steps=[list(step) for step in plan.steps],
         steps_done=0,
         certificate=plan.certificate,

@@ -11,12 +11,15 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from engine.times import day_date
 from engine.units import MAX_TOTAL_CREDITS_LOTS
-from settlement import blocks, identity
+from settlement import blocks, identity, monitoring
 from settlement.blocks import Criteria, Status
 from settlement.credit_terms import terms
 from settlement.errors import Refused
 from settlement.operations import Plan, Prepare, Request
 from settlement.tables.registry import Batch, Block, Methodology, Operation, Project
+
+# The pipeline of projects, in its order.
+STAGES = ("listed", "validated", "registered", "closed")
 
 
 class NewProject(NamedTuple):
@@ -30,6 +33,7 @@ class NewProject(NamedTuple):
     symbol: str | None = None
     project_id: str | None = None
     labels: Sequence[str] = ()
+    stage: str = "registered"
 
 
 class NewBatch(NamedTuple):
@@ -48,6 +52,11 @@ class NewBatch(NamedTuple):
     first_day: int | None = None
     # A repeated request with the same key is the same issue.
     issue_key: str | None = None
+    # The verified monitoring report that it is issued for.
+    report_id: str | None = None
+    # The registry that it came from, and its holder if that is not the project's account.
+    origin: str | None = None
+    holder: int | None = None
 
 
 def add_methodology(
@@ -91,6 +100,23 @@ def set_labels(session: Session, project_id: str, labels: Sequence[str]) -> Proj
     return project
 
 
+def set_stage(session: Session, project_id: str, stage: str) -> Project:
+    """Move a project along the pipeline; nothing comes back from being closed. Raises Refused."""
+    project = session.scalar(select(Project).where(Project.project_id == project_id))
+    if project is None:
+        raise Refused("not_found", "There is no such project.", detail_zh="没有该项目。")
+    if STAGES.index(stage) < STAGES.index(project.stage):
+        raise Refused(
+            "conflict",
+            f"The project is {project.stage} already.",
+            detail_zh="项目阶段不可倒退。",
+            field="stage",
+        )
+    project.stage = stage
+    session.flush()
+    return project
+
+
 def issue(session: Session, new: NewBatch) -> Batch:
     """Issue a batch as one block to the project's account. Raises Refused.
 
@@ -102,6 +128,13 @@ def issue(session: Session, new: NewBatch) -> Batch:
     project = session.scalar(select(Project).where(Project.project_id == new.project_id))
     if project is None:
         raise Refused("not_found", "There is no such project.", field="project_id")
+    if project.stage != "registered":
+        raise Refused(
+            "conflict",
+            "Only a registered project issues.",
+            detail_zh="仅已登记阶段的项目可以签发。",
+            field="project_id",
+        )
     space = new.number_space or f"{new.serial_prefix}-{new.vintage}"
     first_number = new.first_number or 1 + (
         session.scalar(select(func.max(Batch.last_number)).where(Batch.number_space == space)) or 0
@@ -118,12 +151,16 @@ def issue(session: Session, new: NewBatch) -> Batch:
         raise Refused("quantity_too_large", "The serial numbers run out.", field="quantity")
     if new.first_number is not None:
         _refuse_overlap(session, space, first_number, last_number)
+    first_day = new.first_day
+    if new.report_id is not None:
+        report = monitoring.take(session, new.report_id, new.project_id, new.quantity)
+        first_day = report.first_day if first_day is None else first_day
     batch = Batch(
         batch_id=new.batch_id or f"B{_next_number(session, Batch.number):08}",
         project_id=project.project_id,
         project=project,
         vintage=new.vintage,
-        first_day=new.first_day,
+        first_day=first_day,
         quantity=new.quantity,
         serial_prefix=new.serial_prefix,
         number_space=space,
@@ -132,10 +169,12 @@ def issue(session: Session, new: NewBatch) -> Batch:
         last_number=last_number,
         issued_time_ns=new.issued_time_ns or time.time_ns(),
         issue_key=new.issue_key,
+        report_id=new.report_id,
+        origin=new.origin,
     )
     session.add(batch)
     session.flush()
-    blocks.create(session, batch)
+    blocks.create(session, batch, new.holder)
     return batch
 
 
@@ -209,7 +248,11 @@ def _issued_before(session: Session, new: NewBatch) -> Batch | None:
     batch = session.scalar(select(Batch).where(Batch.issue_key == new.issue_key))
     if batch is None:
         return None
-    same = ("project_id", "vintage", "first_day", "quantity", "serial_prefix")
+    same = ["project_id", "vintage", "quantity", "serial_prefix", "report_id", "origin"]
+    if new.report_id is None:  # otherwise the report gives the day
+        same.append("first_day")
+    if new.first_number is not None:
+        same += ["number_space", "first_number", "serial_template"]
     if any(getattr(batch, name) != getattr(new, name) for name in same):
         raise Refused(
             "conflict", "This idempotency key was used for another issue.", field="Idempotency-Key"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from sqlalchemy import select
 
 from api.auth import anyone
@@ -26,10 +26,46 @@ def methodologies(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
     return _newest_first(exchange, wanted, Methodology, registry_views.show_methodology)
 
 
+class Search(NamedTuple):
+    """What projects are looked for by."""
+
+    q: str | None
+    region: str | None
+    methodology: str | None
+    stage: str | None
+
+
+async def search(
+    q: Annotated[str | None, Query(max_length=200, description="Part of the name.")] = None,
+    region: Annotated[str | None, Query(max_length=64)] = None,
+    methodology: Annotated[str | None, Query(max_length=64)] = None,
+    stage: Literal["listed", "validated", "registered", "closed"] | None = None,
+) -> Search:
+    """The dependency behind the project library."""
+    return Search(q, region, methodology, stage)
+
+
 @router.get("/projects")
-def projects(exchange: Exchange, wanted: Wanted) -> dict[str, Any]:
-    """All projects, newest first."""
-    return _newest_first(exchange, wanted, Project, registry_views.show_project)
+def projects(
+    exchange: Exchange, wanted: Wanted, by: Annotated[Search, Depends(search)]
+) -> dict[str, Any]:
+    """The project library, newest first."""
+    found = select(Project)
+    if by.q is not None:
+        found = found.where(Project.name.icontains(by.q, autoescape=True))
+    for column, value in (
+        (Project.region, by.region),
+        (Project.methodology, by.methodology),
+        (Project.stage, by.stage),
+    ):
+        if value is not None:
+            found = found.where(column == value)
+    with exchange.database.read() as session:
+        rows, following = registry_views.page(
+            session, found, Project.number, wanted.before, wanted.limit
+        )
+        items = [registry_views.show_project(row) for row in rows]
+    return {"items": items, "next_cursor": following}
 
 
 @router.get("/registry/batches")
@@ -83,7 +119,7 @@ def verify_key(exchange: Exchange) -> dict[str, Any]:
 def _newest_first(
     exchange: Gateway,
     wanted: Page,
-    table: type[Methodology | Project | Batch],
+    table: type[Methodology | Batch],
     show: Callable[[Any], dict[str, Any]],
 ) -> dict[str, Any]:
     """One page of all rows of a table."""

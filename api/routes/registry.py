@@ -28,6 +28,7 @@ from settlement import (
     registry,
     registry_views,
     retirement,
+    set_aside,
 )
 from settlement.blocks import Criteria
 from settlement.certificate_pdf import certificate_pdf
@@ -86,6 +87,7 @@ def add_project(
             symbol=body.symbol,
             project_id=body.project_id,
             labels=body.labels or (),
+            stage=body.stage,
         )
         project = registry.add_project(session, new)
         subject = {"project_id": project.project_id}
@@ -126,6 +128,7 @@ def issue_batch(
         quantity=parse_quantity(body.quantity),
         serial_prefix=requests.parse_prefix(body.serial_prefix),
         first_day=requests.parse_day(body.first_day, "first_day"),
+        report_id=body.report_id,
         issue_key=None if idempotency_key is None else f"{known.account}/{idempotency_key}",
     )
 
@@ -181,8 +184,12 @@ def transfer(
     exchange: Exchange,
     terms: Terms,
 ) -> Response:
-    """Give credits outside custody to another account."""
-    prepare = registry.transfer(body.to_account, parse_quantity(body.quantity), body.batch_id)
+    """Give credits outside custody to another account, at once or once it has accepted them."""
+    quantity = parse_quantity(body.quantity)
+    if body.needs_acceptance:
+        prepare = set_aside.transfer_request(body.to_account, quantity, body.batch_id)
+        return requests.perform(exchange, known, "transfer_request", body, prepare, asked=terms)
+    prepare = registry.transfer(body.to_account, quantity, body.batch_id)
     return requests.perform(exchange, known, "transfer", body, prepare, asked=terms)
 
 

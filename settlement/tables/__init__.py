@@ -1,6 +1,7 @@
 """The tables, one module for each area; importing this package registers all of them."""
 
 from settlement.tables import (
+    carbon,
     clearing,
     compliance,
     events,
@@ -9,12 +10,14 @@ from settlement.tables import (
     market_rules,
     negotiated,
     registry,
+    registry_work,
     trading,
 )
 from settlement.tables.base import Base
 
 __all__ = [
     "Base",
+    "carbon",
     "clearing",
     "compliance",
     "events",
@@ -23,5 +26,6 @@ __all__ = [
     "market_rules",
     "negotiated",
     "registry",
+    "registry_work",
     "trading",
 ]

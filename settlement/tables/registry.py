@@ -47,6 +47,8 @@ class Project(Base):
     account: Mapped[int]
     # What the registrar confirms of it, in the words of settlement/credit_terms.toml.
     labels: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
+    # Its place in the pipeline: listed, validated, registered or closed; only the third issues.
+    stage: Mapped[str] = mapped_column(String(16), server_default="registered")
     created_time_ns: Mapped[int]
 
 
@@ -79,6 +81,9 @@ class Batch(Base):
     issued_time_ns: Mapped[int]
     # The registrar's idempotency key: a repeated request issues nothing twice.
     issue_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    # The verified report that it was issued for, or the registry that it came from.
+    report_id: Mapped[str | None] = mapped_column(String(CODE_LENGTH), index=True)
+    origin: Mapped[str | None] = mapped_column(String(CODE_LENGTH))
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
 
     def serial(self, number: int) -> str:
@@ -95,8 +100,7 @@ class Block(Base):
 
     __tablename__ = "blocks"
     __table_args__ = (
-        # Two ranges that overlap without sharing an end cannot be refused portably by a
-        # constraint; there blocks.partition_faults finds them.
+        # Two ranges that overlap without sharing an end are refused by a trigger.
         UniqueConstraint("batch_number", "start_number"),
         UniqueConstraint("batch_number", "end_number"),
         CheckConstraint("start_number >= 1", name="start_number"),
@@ -122,7 +126,8 @@ class Block(Base):
     holder_account: Mapped[int]
     status: Mapped[str] = mapped_column(String(16))
     parent_number: Mapped[int | None] = mapped_column(ForeignKey("blocks.number"))
-    # The operation that keeps a frozen or pledged block from any other use.
+    # The operation that keeps a frozen or pledged block from any other use: "pledged" is all that
+    # is set aside, and the operation's kind says for what.
     operation_id: Mapped[str | None] = mapped_column(
         ForeignKey("operations.operation_id"), index=True
     )
@@ -177,6 +182,10 @@ class Operation(Base):
     # What becomes of the blocks that it froze.
     target_status: Mapped[str] = mapped_column(String(16))
     target_account: Mapped[int]
+    # Who else is concerned, such as the receiver of a transfer that is to be accepted.
+    counterparty: Mapped[int | None] = mapped_column(index=True)
+    # How what was set aside came to its end; none: it is still set aside, or never was.
+    outcome: Mapped[str | None] = mapped_column(String(16))
     # Commands for the engine, in order: [kind, quantity, instrument, scheme].
     steps: Mapped[list[list[int]]] = mapped_column(JSON)
     # When a step is refused: how many came before it, to be reverted, and the refusal.

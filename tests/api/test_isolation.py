@@ -33,10 +33,15 @@ async def owned(shared_exchange: Exchange) -> dict[str, str]:
     body = BODY_EXAMPLES["BlockTradeBody"] | {"counterparty": "maker", "side": "buy"}
     block = await enterprise.post("/v1/block-trades", json=body | {"quantity": "2000"})
     event = await enterprise.post("/v1/events", json=BODY_EXAMPLES["EventBody"])
+    await maker.post("/v1/registry/withdrawals", json={"symbol": "GD-PHCER", "quantity": "1"})
+    transfer = BODY_EXAMPLES["TransferBody"] | {"to_account": "enterprise", "quantity": "1"}
+    offered = await maker.post("/v1/registry/transfers", json=transfer | {"needs_acceptance": True})
+    assert offered.status_code == 201, offered.text
     key = await maker.post("/v1/keys", json=BODY_EXAMPLES["KeyBody"])
     return {
         "order": placed.json()["order_id"],
         "certificate": retired.json()["certificate_id"],
+        "transfer": offered.json()["transfer_id"],
         "operation": retired.json()["operation_id"],
         "block": block.json().get("block_trade_id", "1"),
         "event": event.json().get("event_id", "1"),
@@ -56,6 +61,8 @@ async def owned(shared_exchange: Exchange) -> dict[str, str]:
         ("GET /v1/registry/operations/{operation}", None),
         ("GET /v1/registry/retirements/{certificate}", None),
         ("POST /v1/registry/pledges/{operation}/release", None),
+        ("POST /v1/registry/transfers/{transfer}/accept", None),
+        ("POST /v1/registry/transfers/{transfer}/cancel", None),
         ("GET /v1/block-trades/{block}", None),
         ("POST /v1/block-trades/{block}/accept", None),
         ("DELETE /v1/block-trades/{block}", None),

@@ -224,27 +224,41 @@ class Registry:
 
 
 @pytest.fixture
-def credit_registry(database: Database, new_exchange: Callable[[Database], Exchange]) -> Registry:
-    """GD-PHCER in continuous trading, accounts alpha (1) to gamma (3), a project of alpha's."""
-    exchange = new_exchange(database)
-    exchange.define(1, "GD-PHCER")
-    for number in (1, 2, 3):
-        exchange.open_account(number)
-        exchange.deposit_cash(number, 10_000_000)
-    exchange.set_phase(1, Phase.CONTINUOUS)
-    exchange.intake.flush()
+def new_registry(
+    new_database: Callable[[], Database], new_exchange: Callable[[Database], Exchange]
+) -> Callable[[], Registry]:
+    """Makes registries: GD-PHCER in continuous trading, accounts alpha (1) to gamma (3), a project
+    of alpha's."""
 
-    def found(session: Session) -> None:
-        for number, code in enumerate(("alpha", "beta", "gamma"), 1):
-            session.add(Account(number=number, code=code, name=code.title(), created_time_ns=1))
-        registry.add_methodology(session, "GD-BUS", "Bus rides", "1.0")
-        registry.add_project(
-            session,
-            registry.NewProject("Green buses", "GD-BUS", "广东", "transport", 1, "GD-PHCER"),
-        )
+    def make() -> Registry:
+        database = new_database()
+        exchange = new_exchange(database)
+        exchange.define(1, "GD-PHCER")
+        for number in (1, 2, 3):
+            exchange.open_account(number)
+            exchange.deposit_cash(number, 10_000_000)
+        exchange.set_phase(1, Phase.CONTINUOUS)
+        exchange.intake.flush()
+        database.write(_found).result()
+        return Registry(exchange)
 
-    database.write(found).result()
-    return Registry(exchange)
+    return make
+
+
+def _found(session: Session) -> None:
+    for number, code in enumerate(("alpha", "beta", "gamma"), 1):
+        session.add(Account(number=number, code=code, name=code.title(), created_time_ns=1))
+    registry.add_methodology(session, "GD-BUS", "Bus rides", "1.0")
+    registry.add_project(
+        session,
+        registry.NewProject("Green buses", "GD-BUS", "广东", "transport", 1, "GD-PHCER"),
+    )
+
+
+@pytest.fixture
+def credit_registry(new_registry: Callable[[], Registry]) -> Registry:
+    """One such registry."""
+    return new_registry()
 
 
 @pytest.fixture

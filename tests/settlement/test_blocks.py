@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from settlement import blocks
 from settlement.blocks import Criteria, Status
-from settlement.tables.registry import Block, Movement
+from settlement.tables.registry import Batch, Block, Movement
 
 
 def serials(chosen: list[Block]) -> list[str]:
@@ -100,7 +100,6 @@ def test_the_database_refuses_an_impossible_block(credit_registry, change, const
     ("change", "fault"),
     [
         ({"start_number": 42, "quantity": 59}, "B00000001: 42 follows 40"),
-        ({"start_number": 40, "quantity": 61}, "B00000001: 40 follows 40"),
         ({"end_number": 99, "quantity": 59}, "B00000001: the blocks end at 99, the batch at 100"),
     ],
 )
@@ -115,3 +114,46 @@ def test_gaps_and_overlaps_are_found(credit_registry, change, fault):
     credit_registry.database.write(damage).result()
     with credit_registry.database.read() as session:
         assert blocks.partition_faults(session) == [fault]
+
+
+@pytest.mark.parametrize("start_number", [1, 39, 40])
+def test_the_database_refuses_blocks_that_overlap(credit_registry, start_number):
+    """Whether they share an end or not, and whichever of them comes later."""
+    credit_registry.issue(2024, 100)
+
+    def overlap(session: Session) -> None:
+        block = session.scalars(select(Block)).one()
+        blocks.split(session, block, 20)
+        block.start_number, block.quantity = 41, 60
+        session.flush()
+        session.add(
+            Block(
+                batch_number=block.batch_number,
+                start_number=start_number,
+                end_number=60,
+                quantity=61 - start_number,
+                holder_account=1,
+                status=Status.HELD,
+            )
+        )
+
+    with pytest.raises(IntegrityError, match=r"ck_blocks_overlap|UNIQUE|unique"):
+        credit_registry.database.write(overlap).result()
+    assert credit_registry.holdings(1) == [("GD-PH-2024-1..100", "held")]
+
+
+def test_the_database_refuses_issues_that_overlap(credit_registry):
+    batch_id = credit_registry.issue(2024, 100)
+
+    def overlap(session: Session) -> None:
+        batch = session.scalars(select(Batch).where(Batch.batch_id == batch_id)).one()
+        fields = {
+            column.name: getattr(batch, column.name)
+            for column in Batch.__table__.columns
+            if column.name != "number"
+        }
+        fields |= {"batch_id": "B9", "first_number": 20, "last_number": 30, "quantity": 11}
+        session.add(Batch(**fields))
+
+    with pytest.raises(IntegrityError, match="ck_batches_overlap"):
+        credit_registry.database.write(overlap).result()

@@ -59,8 +59,20 @@ export interface Accounts {
   next_cursor: string | null;
 }
 
+export interface ActBody {
+  act_id: string;
+  account: string;
+  day: string;
+  amount: string;
+}
+
 export interface ActivityBody {
   sources: (SourceBody)[];
+}
+
+export interface ActsBody {
+  scene: string;
+  acts?: (ActBody)[];
 }
 
 export interface AdmittedCredits {
@@ -73,6 +85,29 @@ export interface AdmittedCredits {
   labels: (string)[];
   reductions_from: string | null;
   reductions_until: string | null;
+}
+
+export interface Aggregation {
+  batch_id: string;
+  project_id: string;
+  year: number;
+  persons: number;
+  acts: number;
+  reduction_kg: string;
+  brought_kg: string;
+  carried_kg: string;
+}
+
+export interface AggregationBody {
+  project_id: string;
+  year: number | string;
+  scenes: (string)[];
+  serial_prefix: string;
+}
+
+export interface AllSetAside {
+  items: (SetAside)[];
+  next_cursor: string | null;
 }
 
 export interface AmendBody {
@@ -183,6 +218,8 @@ export interface Batch {
   quantity: string;
   serial_prefix: string;
   serials: SerialSpan;
+  report_id: string | null;
+  origin: string | null;
   issued_at: string;
 }
 
@@ -202,6 +239,8 @@ export interface BatchInFull {
   quantity: string;
   serial_prefix: string;
   serials: SerialSpan;
+  report_id: string | null;
+  origin: string | null;
   issued_at: string;
   quantities: Quantities;
 }
@@ -343,6 +382,12 @@ export interface CancelAfterBody {
   seconds: number | string;
 }
 
+export interface CancellationBody {
+  quantity: string;
+  batch_id: string;
+  reason: string;
+}
+
 export interface Cancelled {
   cancelled: number;
 }
@@ -361,6 +406,53 @@ export interface Candle {
 export interface Candles {
   items: (Candle)[];
   next_cursor: string | null;
+}
+
+export interface CarbonAccount {
+  account: string;
+  name: string;
+  year: number;
+  emissions: string;
+  emissions_by_category: Record<string, string>;
+  reductions: string;
+  reductions_by_category: Record<string, string>;
+  retired: string;
+  retired_for_others: string;
+  certificates: (string)[];
+  net: string;
+}
+
+export interface CarbonEntries {
+  items: (CarbonEntry)[];
+  next_cursor: string | null;
+}
+
+export interface CarbonEntry {
+  entry_id: string;
+  year: number;
+  kind: "emission" | "reduction";
+  category: string;
+  quantity: string;
+  evidence: string;
+  replaces: string | null;
+  created_at: string;
+}
+
+export interface CarbonStatement {
+  account: string;
+  name: string;
+  year: number;
+  emissions: string;
+  emissions_by_category: Record<string, string>;
+  reductions: string;
+  reductions_by_category: Record<string, string>;
+  retired: string;
+  retired_for_others: string;
+  certificates: (string)[];
+  net: string;
+  kind: "carbon_statement";
+  as_of: string;
+  holdings: (HeldCredit)[];
 }
 
 export interface Cash {
@@ -520,6 +612,10 @@ export interface ComplianceStanding {
   scheme_quota_left: string | null;
 }
 
+export interface ConsentBody {
+  consents_to_aggregation: boolean;
+}
+
 export interface Credit {
   batch_id: string;
   vintage: number;
@@ -567,6 +663,15 @@ export interface DayBody {
 
 export interface Eligibility {
   roles: (string)[];
+}
+
+export interface EntryBody {
+  year: number | string;
+  kind: "emission" | "reduction";
+  category: string;
+  quantity: string;
+  evidence: string;
+  replaces?: string | null;
 }
 
 export interface Event {
@@ -684,6 +789,13 @@ export interface Events {
   next_cursor: string | null;
 }
 
+export interface ExportBody {
+  quantity: string;
+  batch_id: string;
+  to_registry: string;
+  to_account: string;
+}
+
 export interface Fill {
   trade_id: string;
   order_id: string;
@@ -720,6 +832,14 @@ export interface Footprint {
   quantity: string;
 }
 
+export interface FreezeBody {
+  account: string;
+  quantity: string;
+  reason: string;
+  symbol?: string | null;
+  batch_id?: string | null;
+}
+
 export interface Halt {
   reason: string;
   since: string;
@@ -742,6 +862,16 @@ export interface Headroom {
   scheme_quota_left: string | null;
 }
 
+export interface HeldCredit {
+  project_id: string;
+  project: string;
+  methodology: string;
+  batch_id: string;
+  vintage: number;
+  status: string;
+  quantity: string;
+}
+
 export interface Holding {
   block_id: string;
   batch_id: string;
@@ -753,14 +883,29 @@ export interface Holding {
   vintage: number;
   quantity: string;
   serials: SerialSpan;
-  status: "custody" | "frozen" | "held" | "pledged";
+  status: "blocked" | "custody" | "frozen" | "held" | "offered" | "pending_export" | "pledged";
   parent_block_id: string | null;
   pledge_id: string | null;
+  set_aside_id: string | null;
 }
 
 export interface Holdings {
   items: (Holding)[];
   next_cursor: string | null;
+}
+
+export interface ImportBody {
+  registry: string;
+  transfer_id: string;
+  project_id: string;
+  account: string;
+  vintage: number | string;
+  first_number: string;
+  last_number: string;
+  serial_template: string;
+  source: string;
+  first_day: string;
+  last_day: string;
 }
 
 export interface Instrument {
@@ -813,6 +958,7 @@ export interface IssueBody {
   quantity: string;
   serial_prefix: string;
   first_day?: string | null;
+  report_id?: string | null;
 }
 
 export interface Key {
@@ -845,6 +991,11 @@ export interface LimitOfPart {
   of: "base" | "cap" | "surrendered";
   credits: AdmittedCredits | null;
   other_than: AdmittedCredits | null;
+}
+
+export interface Lineage {
+  items: (SerialMovement)[];
+  next_cursor: string | null;
 }
 
 export interface Listing {
@@ -896,6 +1047,50 @@ export interface MethodologyBody {
   status?: "draft" | "published" | "withdrawn";
 }
 
+export interface MethodologyInFull {
+  code: string;
+  title: string;
+  version: string;
+  status: "draft" | "published" | "withdrawn";
+  created_at: string;
+  versions: (MethodologyVersion)[];
+}
+
+export interface MethodologyVersion {
+  code: string;
+  version: string;
+  title: string;
+  summary: string;
+  status: "draft" | "recorded" | "rejected" | "review" | "vote";
+  drafted_by: string;
+  review: string | null;
+  votes: (Vote)[];
+  created_at: string;
+  decided_at: string | null;
+}
+
+export interface MonitoringBody {
+  source: string;
+  first_day: string;
+  last_day: string;
+  quantity: string;
+}
+
+export interface MonitoringReport {
+  report_id: string;
+  project_id: string;
+  source: string;
+  first_day: string;
+  last_day: string;
+  claimed_quantity: string;
+  verified_quantity: string;
+  issued_quantity: string;
+  status: "rejected" | "submitted" | "verified";
+  verifier: string | null;
+  created_at: string;
+  decided_at: string | null;
+}
+
 export interface ObligationBody {
   account: string;
   scheme: string;
@@ -923,7 +1118,7 @@ export interface OpenedAccount {
 
 export interface Operation {
   operation_id: string | null;
-  kind: "deposit" | "pledge" | "release" | "retirement" | "surrender" | "transfer" | "withdrawal";
+  kind: "cancellation" | "deposit" | "export" | "export_confirm" | "export_return" | "freeze" | "freeze_cancel" | "pledge" | "reimport" | "release" | "retirement" | "surrender" | "transfer" | "transfer_accept" | "transfer_cancel" | "transfer_reject" | "transfer_request" | "unfreeze" | "withdrawal";
   status: "completed" | "pending" | "refused" | "reverting";
   symbol: string | null;
   quantity: string;
@@ -931,6 +1126,9 @@ export interface Operation {
   created_at: string;
   code?: string;
   pledge_id?: string | null;
+  transfer_id?: string | null;
+  freeze_id?: string | null;
+  export_id?: string | null;
   dry_run?: boolean;
 }
 
@@ -1008,6 +1206,29 @@ export interface PartOfOffset {
   left: string;
 }
 
+export interface PersonalAct {
+  scene: string;
+  act_id: string;
+  day: string;
+  amount: string;
+  reduction_kg: string;
+  points: number;
+  rules_version: string;
+  in_batch: boolean;
+}
+
+export interface PersonalActs {
+  items: (PersonalAct)[];
+  next_cursor: string | null;
+}
+
+export interface PersonalCarbonAccount {
+  account: string;
+  consents_to_aggregation: boolean;
+  reduction_kg: string;
+  points: number;
+}
+
 export interface PhaseBody {
   phase: "call_auction" | "closed" | "continuous" | "halted" | "pre_open";
   symbol?: string | null;
@@ -1029,6 +1250,49 @@ export interface Phases {
 export interface PledgeBody {
   quantity: string;
   batch_id: string;
+}
+
+export interface PointsEntries {
+  items: (PointsEntry)[];
+  next_cursor: string | null;
+}
+
+export interface PointsEntry {
+  entry_id: string;
+  kind: "earned" | "redeemed";
+  points: number;
+  reward: string | null;
+  time: string;
+}
+
+export interface PointsReward {
+  reward: string;
+  title: string;
+  title_zh: string;
+  points: number;
+}
+
+export interface PointsRules {
+  items: (PointsVersion)[];
+  next_cursor: string | null;
+}
+
+export interface PointsScene {
+  scene: string;
+  title: string;
+  title_zh: string;
+  unit: string;
+  grams_per_unit: number;
+  source: string;
+  verified: boolean;
+}
+
+export interface PointsVersion {
+  version: string;
+  first_day: string;
+  grams_per_point: number;
+  scenes: (PointsScene)[];
+  rewards: (PointsReward)[];
 }
 
 export interface Preview {
@@ -1083,6 +1347,7 @@ export interface Project {
   type: string;
   symbol: string | null;
   labels: (string)[];
+  stage: "closed" | "listed" | "registered" | "validated";
   created_at: string;
 }
 
@@ -1095,6 +1360,20 @@ export interface ProjectBody {
   symbol?: string | null;
   project_id?: string | null;
   labels?: (string)[] | null;
+  stage?: "listed" | "registered" | "validated";
+}
+
+export interface ProjectInFull {
+  project_id: string;
+  name: string;
+  methodology: string;
+  region: string;
+  type: string;
+  symbol: string | null;
+  labels: (string)[];
+  stage: "closed" | "listed" | "registered" | "validated";
+  created_at: string;
+  reports: (MonitoringReport)[];
 }
 
 export interface Projects {
@@ -1110,6 +1389,9 @@ export interface Quantities {
   retired: string;
   cancelled: string;
   exported: string;
+  offered: string;
+  blocked: string;
+  pending_export: string;
 }
 
 export interface QueuedBreak {
@@ -1201,6 +1483,21 @@ export interface Reconciliation {
   breaks: (Break)[];
 }
 
+export interface RedemptionBody {
+  reward: string;
+}
+
+export interface Region {
+  region: string;
+  projects: Stages;
+  issued_quantity: string;
+}
+
+export interface Regions {
+  items: (Region)[];
+  next_cursor: string | null;
+}
+
 export interface ReportBody {
   reason: string;
   allowances_surrendered?: string | null;
@@ -1250,6 +1547,16 @@ export interface Retirements {
   next_cursor: string | null;
 }
 
+export interface ReviewBody {
+  findings: string;
+}
+
+export interface SceneOperator {
+  scene: string;
+  account: string;
+  allowed: boolean;
+}
+
 export interface Scheme {
   scheme: string;
   name: string;
@@ -1279,6 +1586,17 @@ export interface Schemes {
   next_cursor: string | null;
 }
 
+export interface SerialMovement {
+  kind: string;
+  block_id: string;
+  parent_block_id: string | null;
+  from_status: string | null;
+  to_status: string;
+  changes_holder: boolean;
+  serials: SerialRange;
+  time: string;
+}
+
 export interface SerialRange {
   start: string;
   end: string;
@@ -1306,6 +1624,20 @@ export interface SessionBody {
 
 export interface SessionsBody {
   template: string;
+}
+
+export interface SetAside {
+  operation_id: string;
+  kind: "export" | "freeze" | "transfer_request";
+  account: string;
+  to_account: string | null;
+  to_registry: string | null;
+  reason: string | null;
+  status: "accepted" | "cancelled" | "exported" | "open" | "pending" | "reimported" | "rejected" | "released" | "returned";
+  symbol: string | null;
+  quantity: string;
+  serials: (SerialRange)[];
+  created_at: string;
 }
 
 export interface SettlementBegun {
@@ -1388,6 +1720,12 @@ export interface SignedCertificate {
   signature: string;
 }
 
+export interface SignedStatement {
+  certificate: CarbonStatement;
+  public_key: string;
+  signature: string;
+}
+
 export interface SourceBody {
   source: string;
   activity: string;
@@ -1406,6 +1744,17 @@ export interface SourceEmissions {
   factor_source: string;
   factor_year: number;
   verified: boolean;
+}
+
+export interface StageBody {
+  stage: "closed" | "listed" | "registered" | "validated";
+}
+
+export interface Stages {
+  listed: number;
+  validated: number;
+  registered: number;
+  closed: number;
 }
 
 export interface StateHash {
@@ -1549,6 +1898,7 @@ export interface TransferBody {
   quantity: string;
   batch_id: string;
   kind: "gift" | "transfer";
+  needs_acceptance?: boolean;
 }
 
 export interface Verification {
@@ -1568,9 +1918,20 @@ export interface Verification {
   valid: boolean;
 }
 
+export interface VerificationBody {
+  verifier: string;
+  quantity: string;
+}
+
 export interface VerifyKey {
   algorithm: "Ed25519";
   public_key: string;
+}
+
+export interface VersionBody {
+  version: string;
+  title: string;
+  summary: string;
 }
 
 export interface Volatility {
@@ -1581,4 +1942,16 @@ export interface Volatility {
 export interface VolatilityBody {
   limit: string;
   interruption_seconds?: number;
+}
+
+export interface Vote {
+  expert: string;
+  choice: "abstain" | "approve" | "reject";
+  reason: string | null;
+}
+
+export interface VoteBody {
+  expert: string;
+  choice: "abstain" | "approve" | "reject";
+  reason?: string | null;
 }
