@@ -309,14 +309,12 @@ class FlowMaker:
         return define(random.randrange(1, 7), reference_price_ticks=random.choice((50, 200)))
 
     def _roll_day(self, random: Random, instrument: int) -> np.ndarray:
-        centre = self._centres[instrument]
+        centre, day = self._centres[instrument], self._days[instrument]
         return make_command(
             CommandKind.ROLL_DAY,
             instrument=instrument,
             reference_price_ticks=centre + random.choice((-7, -2, 0, 0, 3, 9, 900)),
-            trading_day=min(
-                self._days[instrument] + random.choice((0, 1, 1, 1, 3)), MAX_TRADING_DAY
-            ),
+            trading_day=min(day + random.choice((0, 1, 1, 1, 3)), MAX_TRADING_DAY),
         )
 
     def _target(self, random: Random) -> dict[str, int]:
