@@ -74,6 +74,7 @@ class MarketRule(Answer):
         "disclosure",
         "complaints",
         "surveillance",
+        "settlement",
     ]
     key: str
     rule: dict[str, Any] | None
@@ -134,6 +135,7 @@ _CHANGED = (
     "/v1/operator/closing-prices/{symbol}",
     "/v1/operator/block-trading/{symbol}",
     "/v1/operator/obligations/{symbol}",
+    "/v1/operator/settlement-rules/{symbol}",
 )
 MARKET_RULE_ANSWERS: dict[tuple[str, str], type] = {
     ("GET", "/v1/calendar"): TradingCalendar,

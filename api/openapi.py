@@ -127,7 +127,7 @@ def _finish_operation(
         success = operation["responses"].setdefault(
             str(route.status_code or 200), {"description": "Done"}
         )
-        success["content"] = _json(answer.__name__)
+        success["content"] = success.get("content", {}) | _json(answer.__name__)
         if route.status_code == HTTPStatus.CREATED and _may_be_repeated(operation, body):
             text = "The same request again, or a rehearsal: nothing new was done"
             repeated = {"description": text, "content": _json(answer.__name__)}

@@ -63,6 +63,11 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
         "price_limit": "0.3",
         "source": "decision of 2026-11-20",
     },
+    "SettlementRuleBody": {
+        "block_order": "oldest_vintage",
+        "needs_approval": True,
+        "source": "decision of 2026-11-20",
+    },
     "QuotingBody": {
         "minimum_share": "0.8",
         "minimum_quantity": "100",
@@ -177,6 +182,8 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "EventChangeBody": {"attendees": 900},
     "ActivityBody": {"sources": _SOURCES},
     "OffsetBody": {"symbol": "GD-PHCER", "max_price": "51.00"},
+    "AssignBody": {"assignee": "operator"},
+    "ResolveBody": {"reason": "Deposit booked twice, see ticket 7", "adjust": True},
     "SettlementBody": {"date": "2026-11-20"},
     "AccountLimitsBody": {"maximum_orders_per_second": 50, "maximum_order_amount": "500000.00"},
     "PhaseBody": {"symbol": "GD-PHCER", "phase": "halted", "reason": "Announcement pending"},
@@ -244,5 +251,6 @@ PATH_EXAMPLES: dict[str, str] = {
     "account": "enterprise",
     "order_id": "client:order-1",
     "day": "2027-02-08",
+    "break_id": "1",
     "batch_id": "DEMO-GD-PHCER",
 }

@@ -53,12 +53,31 @@ class ClosingPrice(Answer):
 class Break(Answer):
     """A balance that does not agree; CNY as money, credits in t. Sides not compared are 0."""
 
-    kind: Literal["engine_ledger", "ledger_custody", "unbalanced"]
+    kind: Literal["engine_ledger", "ledger_custody", "delivery", "unbalanced"]
     account: str
     asset: str
     engine: str
     ledger: str
     custody: str
+
+
+class QueuedBreak(Break):
+    """`pending`: the adjustment that `resolved_by` asked for waits for a second person."""
+
+    break_id: str
+    run_id: str
+    status: Literal["open", "pending", "resolved"]
+    assigned_to: str | None
+    reason: str | None
+    resolved_by: str | None
+    resolved_at: str | None
+    decided_by: str | None
+    decided_at: str | None
+
+
+class QueuedBreaks(Answer):
+    items: list[QueuedBreak]
+    next_cursor: str | None
 
 
 class SettlementRun(Answer):
@@ -67,7 +86,7 @@ class SettlementRun(Answer):
     run_id: str
     date: str
     next_date: str
-    status: Literal["running", "completed", "failed"]
+    status: Literal["running", "waiting", "completed", "failed"]
     progress: SettlementProgress
     totals: SettlementTotals
     prices: list[ClosingPrice]
@@ -80,7 +99,7 @@ class SettlementRun(Answer):
 class SettlementRunInShort(Answer):
     run_id: str
     date: str
-    status: Literal["running", "completed", "failed"]
+    status: Literal["running", "waiting", "completed", "failed"]
     started_at: str
     finished_at: str | None
 
@@ -94,6 +113,7 @@ class CashLine(Answer):
     opening: str
     deposited: str
     withdrawn: str
+    adjusted: str
     bought: str
     sold: str
     fees: str
@@ -104,6 +124,7 @@ class CreditsLine(Answer):
     opening: str
     deposited: str
     withdrawn: str
+    adjusted: str
     bought: str
     sold: str
     closing: str
@@ -155,7 +176,13 @@ SETTLEMENT_ANSWERS: dict[tuple[str, str], type] = {
     ("POST", "/v1/operator/settlements"): SettlementBegun,
     ("GET", "/v1/operator/settlements"): SettlementRuns,
     ("GET", "/v1/operator/settlements/{run_id}"): SettlementRun,
+    ("POST", "/v1/operator/settlements/{run_id}/approve"): SettlementRunInShort,
     ("GET", "/v1/operator/settlements/{run_id}/statements"): Statements,
     ("GET", "/v1/operator/reconciliation"): Reconciliation,
+    ("GET", "/v1/operator/breaks"): QueuedBreaks,
+    **{
+        ("POST", f"/v1/operator/breaks/{{break_id}}/{action}"): QueuedBreak
+        for action in ("assign", "resolve", "approve", "reject")
+    },
     ("GET", "/v1/statements"): Statements,
 }

@@ -18,7 +18,7 @@ from settlement.reconciliation import Break, Reconciliation
 from settlement.tables.clearing import ClearingRun, ReconciliationBreak, Statement
 from settlement.tables.trading import Instrument
 
-_AMOUNTS = ("opening", "deposited", "withdrawn", "bought", "sold", "fees", "closing")
+_AMOUNTS = ("opening", "deposited", "withdrawn", "adjusted", "bought", "sold", "fees", "closing")
 CSV_COLUMNS = ("date", "account", "asset", *_AMOUNTS, "closing_price")
 
 
@@ -104,6 +104,8 @@ def render_statement(
 ) -> dict[str, Any]:
     """A statement; its trades are there if they were read."""
     body = json.loads(statement.body)
+    for line in (*body["cash"].values(), *body["credits"].values()):
+        line.setdefault("adjusted", 0)  # an older release knew no adjustments
     credits = {
         symbol: {name: str(line[name]) for name in _AMOUNTS if name != "fees"}
         | {"closing_price": format_price(line["closing_price_ticks"], line["tick_fen"])}
@@ -135,6 +137,26 @@ def render_csv(statements: Sequence[dict[str, Any]]) -> str:
             named = {"date": statement["date"], "account": statement["account"], "asset": asset}
             writer.writerow(named | line)
     return text.getvalue()
+
+
+def render_queued_break(found: ReconciliationBreak, codes: dict[int, str]) -> dict[str, Any]:
+    """A break with what has become of it."""
+
+    def moment(time_ns: int | None) -> str | None:
+        return None if time_ns is None else format_time(time_ns)
+
+    return {
+        "break_id": str(found.break_id),
+        "run_id": found.run_id,
+        **_render_break(found, codes),
+        "status": found.status,
+        "assigned_to": found.assigned_to,
+        "reason": found.reason,
+        "resolved_by": found.resolved_by,
+        "resolved_at": moment(found.resolved_time_ns),
+        "decided_by": found.decided_by,
+        "decided_at": moment(found.decided_time_ns),
+    }
 
 
 def _render_break(found: Break | ReconciliationBreak, codes: dict[int, str]) -> dict[str, str]:

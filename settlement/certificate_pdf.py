@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import segno
-from fontTools.ttLib import TTFont
-from fpdf import FPDF
-from pylopdf_fonts_zh_cn import sans_path
 
-_FONT = "NotoSansSC"
+from settlement.paper import FONT, Document, printable
+
 _QR_MILLIMETRES = 32.0
 _LABEL_MILLIMETRES = 46.0
-# Shown for what the font cannot: rare characters, and those that have no shape of their own.
-_UNKNOWN = "\N{GETA MARK}"
 _RETIREMENT_TITLE = ("核证减排量注销证书", "Certificate of retirement")
 _SURRENDER_TITLE = ("核证减排量履约抵销证书", "Certificate of surrender for compliance")
 
@@ -39,43 +33,40 @@ def certificate_pdf(content: dict[str, Any]) -> bytes:
     return bytes(document.output())
 
 
-def begin_paper(title: str, made_at: str) -> FPDF:
+def begin_paper(title: str, made_at: str) -> Document:
     """An empty page with the embedded font; the same content gives the same bytes."""
-    document = FPDF(format="A4")
-    document.set_creation_date(datetime.fromisoformat(made_at).astimezone(UTC))
-    document.set_title(title)
-    document.add_font(_FONT, fname=sans_path())
+    document = Document(title, datetime.fromisoformat(made_at).astimezone(UTC))
     document.set_auto_page_break(True, margin=20)
     document.add_page()
     return document
 
 
-def draw_heading(document: FPDF, chinese: str, english: str) -> None:
+def draw_heading(document: Document, chinese: str, english: str) -> None:
     """What the paper is, in both languages, and whose."""
-    _line(document, 20, 12, chinese)
-    _line(document, 14, 8, english)
-    _line(document, 10, 8, "碳普惠登记系统  Puhui carbon-inclusion registry")
+    document.line_of(20, 12, chinese)
+    document.line_of(14, 8, english)
+    document.line_of(10, 8, "碳普惠登记系统  Puhui carbon-inclusion registry")
     document.ln(14)
 
 
-def draw_fields(document: FPDF, fields: Iterable[tuple[str, str]]) -> None:
+def draw_fields(document: Document, fields: Iterable[tuple[str, str]]) -> None:
     """Labels on the left, values on the right."""
     for label, value in fields:
-        document.set_font(_FONT, size=9)
+        document.set_font(FONT, size=9)
         top = document.get_y()
         document.multi_cell(_LABEL_MILLIMETRES, 5.5, label, align="L")
         document.set_xy(document.l_margin + _LABEL_MILLIMETRES, top)
-        document.set_font(_FONT, size=11)
-        document.multi_cell(0, 5.5, _printable(value), align="L", new_x="LMARGIN", new_y="NEXT")
+        document.set_font(FONT, size=11)
+        document.multi_cell(0, 5.5, printable(value), align="L", new_x="LMARGIN", new_y="NEXT")
         document.ln(2)
 
 
-def draw_list(document: FPDF, heading: str, lines: Iterable[str]) -> None:
+def draw_list(document: Document, heading: str, lines: Iterable[str]) -> None:
     """A heading and small lines below it."""
-    _line(document, 10, 7, heading)
-    document.set_font(_FONT, size=8)
+    document.line_of(10, 7, heading)
+    document.set_font(FONT, size=8)
     for line in lines:
-        document.multi_cell(0, 5, _printable(line), new_x="LMARGIN", new_y="NEXT")
+        document.multi_cell(0, 5, printable(line), new_x="LMARGIN", new_y="NEXT")
 
 
 def _fields(content: dict[str, Any]) -> list[tuple[str, str]]:
@@ -100,25 +91,7 @@ def _fields(content: dict[str, Any]) -> list[tuple[str, str]]:
     return [*fields, ("验证  Verify at", content["verify_path"])]
 
 
-def _line(document: FPDF, size: float, height: float, text: str) -> None:
-    document.set_font(_FONT, size=size)
-    document.cell(0, height, text, new_x="LMARGIN", new_y="NEXT")
-
-
-def _printable(text: str) -> str:
-    """`text` composed, with a mark for each character that the font has no shape for."""
-    known = _known_characters()
-    composed = unicodedata.normalize("NFC", text)
-    return "".join(one if ord(one) in known else _UNKNOWN for one in composed)
-
-
-@cache
-def _known_characters() -> frozenset[int]:
-    with TTFont(sans_path(), lazy=True) as font:
-        return frozenset(font.getBestCmap())
-
-
-def _draw_code(document: FPDF, text: str) -> None:
+def _draw_code(document: Document, text: str) -> None:
     """The verification path as a QR code in the upper right corner."""
     matrix = segno.make(text, error="m", micro=False).matrix
     module = _QR_MILLIMETRES / len(matrix)

@@ -23,6 +23,7 @@ from engine.times import day_date
 from settlement.calendar import next_trading_day
 from settlement.clearing_steps import (
     Desk,
+    NeedsApproval,
     close,
     deliver,
     net,
@@ -34,6 +35,7 @@ from settlement.clearing_steps import (
 )
 from settlement.database import Database
 from settlement.errors import Refused
+from settlement.identity import audit
 from settlement.lease import Lease
 from settlement.ports import EnginePort
 from settlement.statements import prices_of
@@ -113,8 +115,9 @@ class Clearing:
         ).result()
 
     def run(self, run_id: str) -> bool:
-        """Carry the run out to its end; false if another thread or process is at it.
+        """Carry the run out to its end, or until an operator has to approve its delivery.
 
+        False if another thread or process is at it.
         Raises what stopped it, which is also recorded; the run can then be carried on.
         """
         if not self._lease.acquire():
@@ -124,6 +127,9 @@ class Clearing:
             while self._patiently(lambda: self._do_next_step(run_id)):
                 pass
             self._patiently(lambda: self._mark(run_id, "completed"))
+            return True
+        except NeedsApproval:
+            self._patiently(lambda: self._mark(run_id, "waiting"))
             return True
         except Exception as error:
             _LOGGER.exception("settlement_stopped", run_id=run_id)
@@ -172,6 +178,18 @@ def steps_done(run: ClearingRun) -> int:
     return STEPS.index(Step(run.step)) + 1 if run.step else 0
 
 
+def approve(session: Session, run_id: str, actor: str) -> ClearingRun:
+    """An operator's word that the run may deliver; for Database.write. Raises Refused."""
+    run = session.get(ClearingRun, run_id)
+    if run is None:
+        raise Refused("not_found", "There is no such settlement run.")
+    if run.status != "waiting":
+        raise Refused("conflict", "The run does not wait for an approval.", run_id=run_id)
+    run.status, run.approved_by = "running", actor
+    audit(session, actor, "settlement_approved", {"run_id": run_id})
+    return run
+
+
 def current_trading_day(session: Session) -> int | None:
     """The trading day that is to be settled next; none before there is an instrument."""
     return session.scalar(select(func.min(Instrument.trading_day)))
@@ -182,7 +200,7 @@ def unfinished_run(session: Session, *, also_failed: bool) -> str | None:
 
     One that failed is not tried again of itself, but whenever somebody asks for it.
     """
-    unfinished = ("running", "failed") if also_failed else ("running",)
+    unfinished = ("running", "failed", "waiting") if also_failed else ("running",)
     return session.scalar(select(ClearingRun.run_id).where(ClearingRun.status.in_(unfinished)))
 
 

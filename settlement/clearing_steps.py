@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 from engine.codes import Code, CommandKind, EventKind, Phase
 from engine.records import ADMIN_COMMAND, COMMAND
 from settlement import delivery, event_offsets, netting, reconciliation, statements
+from settlement.block_delivery import Shortage
+from settlement.custody import ShortageError
 from settlement.database import Database
 from settlement.errors import Refused
 from settlement.intake import wait_for_intake
@@ -26,7 +28,7 @@ from settlement.tables.clearing import (
     ClearingRun,
     ReconciliationBreak,
 )
-from settlement.tables.trading import Instrument
+from settlement.tables.trading import Instrument, Trade
 
 _LOGGER = structlog.get_logger()
 # A delivery waits for a custody operation under way, and a roll closes a market that somebody has
@@ -37,6 +39,10 @@ _PAUSE_SECONDS = 0.5
 
 class ClearingError(Exception):
     """The run cannot go on until somebody has looked; it can be carried on afterwards."""
+
+
+class NeedsApproval(Exception):  # noqa: N818 - the run waits, nothing failed
+    """The rules want an operator to approve the delivery first."""
 
 
 class Desk(NamedTuple):
@@ -68,6 +74,10 @@ def net(desk: Desk, run: ClearingRun, step: str) -> None:
     def work(session: Session, row: ClearingRun) -> None:
         trades = netting.unsettled(row.closing_sequence)
         figures = netting.day_figures(session, trades)
+        for number, sequence in netting.carried_over(session, row).items():
+            # An earlier run has priced these trades already; their nets are still to be delivered.
+            of_day = trades & (Trade.instrument == number) & (Trade.sequence > sequence)
+            figures |= {number: DayFigures()} | netting.day_figures(session, of_day)
         query = select(Instrument).where(Instrument.trading_day == row.trading_day)
         settled = {item.number: item for item in session.scalars(query)}
         rule_of = closing_price_rules(session)
@@ -86,9 +96,9 @@ def net(desk: Desk, run: ClearingRun, step: str) -> None:
                 )
             )
         session.flush()
-        of_day = netting.net_rows(trades & (Instrument.trading_day == row.trading_day)).subquery()
+        of_run = netting.net_rows(trades & (Instrument.trading_day == row.trading_day)).subquery()
         columns = ["run_id", "instrument", "account", *netting.Net._fields]
-        values = select(literal(row.run_id), *of_day.c)
+        values = select(literal(row.run_id), *of_run.c)
         session.execute(insert(ClearingNet).from_select(columns, values))
         row.batches = sum(map(len, delivery.plan(session, row.run_id).values()))
 
@@ -96,15 +106,27 @@ def net(desk: Desk, run: ClearingRun, step: str) -> None:
 
 
 def deliver(desk: Desk, run: ClearingRun, step: str) -> None:
-    """Deliver the blocks against cash, one transaction for each batch."""
+    """Deliver the blocks against cash, one transaction for each batch.
+
+    An instrument of which a seller's blocks are short is left to the next run, whole, with a break.
+    """
     with desk.database.read() as session:
+        if run.approved_by is None and delivery.needs_approval(session, run.run_id):
+            raise NeedsApproval
         planned = delivery.plan(session, run.run_id)
     if sum(map(len, planned.values())) != run.batches:
         # Another release began this run and cut it otherwise; what it posted has other keys.
         raise ClearingError("the delivery was planned in another way; finish it with that release")
     for instrument, batches in planned.items():
         for index in range(len(batches)):
-            _deliver_batch(desk, run.run_id, instrument, batches, index)
+            try:
+                _deliver_batch(desk, run.run_id, instrument, batches, index)
+            except ShortageError as error:
+                if index > 0:
+                    raise  # what is delivered already must not be netted again
+                _LOGGER.error("delivery_failed", error=str(error))
+                _carry_over(desk, run.run_id, instrument, len(batches), error.shortage)
+                break
     _finish(desk, run, step)
 
 
@@ -135,7 +157,9 @@ def reconcile(desk: Desk, run: ClearingRun, step: str) -> None:
     outcome = reconciliation.reconcile(desk.database, desk.port)
 
     def work(session: Session, row: ClearingRun) -> None:
-        session.execute(delete(ReconciliationBreak).where(ReconciliationBreak.run_id == row.run_id))
+        found_before = ReconciliationBreak.run_id == row.run_id
+        is_compared = ReconciliationBreak.kind != reconciliation.BreakKind.DELIVERY
+        session.execute(delete(ReconciliationBreak).where(found_before, is_compared))
         session.add_all(
             ReconciliationBreak(run_id=row.run_id, **found._asdict()) for found in outcome.breaks
         )
@@ -147,7 +171,10 @@ def reopen(desk: Desk, run: ClearingRun, step: str) -> None:
     """Open the next day at once, in a market around the clock and if nothing is amiss."""
     with desk.database.read() as session:
         numbers = [price.instrument for price in statements.prices_of(session, run.run_id)]
-        query = select(ReconciliationBreak.break_id).where(ReconciliationBreak.run_id == run.run_id)
+        query = select(ReconciliationBreak.break_id).where(
+            ReconciliationBreak.run_id == run.run_id,
+            ReconciliationBreak.kind != reconciliation.BreakKind.DELIVERY,
+        )
         is_broken = session.scalar(query.limit(1)) is not None
     if is_broken:
         _LOGGER.error("settlement_has_breaks", run_id=run.run_id)
@@ -189,6 +216,12 @@ def _deliver_batch(
             if attempt == _ATTEMPTS - 1:
                 raise ClearingError(refused.detail) from refused
             time.sleep(_PAUSE_SECONDS)
+
+
+def _carry_over(desk: Desk, run_id: str, instrument: int, batches: int, shortage: Shortage) -> None:
+    desk.database.write(
+        lambda session: delivery.carry_over(session, run_id, instrument, batches, shortage)
+    ).result()
 
 
 def _roll_instrument(desk: Desk, run: ClearingRun, price: ClearingPrice) -> int:

@@ -30,6 +30,17 @@ class DeliveryError(Exception):
     """A delivery that cannot be right: it is stopped, and nothing of it is done."""
 
 
+class ShortageError(DeliveryError):
+    """A seller's custody does not hold what it owes: too few blocks, or frozen ones."""
+
+    def __init__(self, run_key: str, symbol: str, shortage: block_delivery.Shortage) -> None:
+        account, owed_lots, held_lots = shortage
+        super().__init__(
+            f"{run_key}: account {account} owes {owed_lots} of {symbol} and has {held_lots}"
+        )
+        self.shortage = shortage
+
+
 def deposit(symbol: str, quantity: int, batch_id: str | None = None) -> Prepare:
     """Held credits come into custody and can be traded."""
 
@@ -80,7 +91,7 @@ def deliver(
     """Move credits within custody: (from account, to account, quantity), in the order given.
 
     Each seller's blocks go in `block_order`, then by serial. A `run_key` that was delivered before
-    does nothing. Raises DeliveryError on a shortage, and Refused `conflict` if one is due to an
+    does nothing. Raises ShortageError on a shortage, and Refused `conflict` if one is due to an
     operation under way, which may end either way: settle again then.
     """
     rows = np.asarray(transfers, np.int64).reshape(-1, 3)
@@ -98,11 +109,8 @@ def deliver(
         session, symbol, rows, reference=run_key, time_ns=time_ns, block_order=block_order
     )
     if shortage is not None:
-        account, owed_lots, held_lots = shortage
-        _refuse_if_under_way(session, account, symbol)
-        raise DeliveryError(
-            f"{run_key}: account {account} owes {owed_lots} of {symbol} and has {held_lots}"
-        )
+        _refuse_if_under_way(session, shortage.account, symbol)
+        raise ShortageError(run_key, symbol, shortage)
     session.add(
         Delivery(
             run_key=run_key,

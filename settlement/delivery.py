@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from engine.times import format_day
 from settlement import bulk, custody, netting
+from settlement.block_delivery import Shortage
 from settlement.ledger import CASH, Kind, Leg, Posting, holder, is_posted, post
+from settlement.market_rules import settlement_rules
 from settlement.netting import Batch
-from settlement.tables.clearing import ClearingNet, ClearingRun
+from settlement.reconciliation import BreakKind
+from settlement.tables.clearing import (
+    ClearingNet,
+    ClearingPrice,
+    ClearingRun,
+    ReconciliationBreak,
+)
 from settlement.tables.trading import Instrument
 
 
@@ -31,6 +40,15 @@ def plan(session: Session, run_id: str) -> dict[int, list[Batch]]:
     }
 
 
+def needs_approval(session: Session, run_id: str) -> bool:
+    """Whether the rule of an instrument that is to be delivered asks for an operator's approval."""
+    rule_of = settlement_rules(session)
+    query = select(Instrument.symbol).where(
+        Instrument.number.in_(select(ClearingNet.instrument).where(ClearingNet.run_id == run_id))
+    )
+    return any(rule_of(symbol).needs_approval for symbol in session.scalars(query))
+
+
 def deliver_batch(
     session: Session, run_id: str, instrument: int, planned: Sequence[Batch], index: int
 ) -> None:
@@ -45,7 +63,8 @@ def deliver_batch(
         return
     batch = planned[index]
     if len(batch.transfers):
-        custody.deliver(session, terms.symbol, batch.transfers, key)
+        block_order = settlement_rules(session)(terms.symbol).block_order
+        custody.deliver(session, terms.symbol, batch.transfers, key, block_order)
     posting = Posting(
         key=key,
         kind="settlement",
@@ -57,6 +76,51 @@ def deliver_batch(
     post(session, [posting])
     if index == len(planned) - 1:
         terms.settled_sequence = run.closing_sequence
+        _mend(session, run, terms.symbol)
+
+
+def carry_over(
+    session: Session, run_id: str, instrument: int, batches: int, shortage: Shortage
+) -> None:
+    """Leave an instrument's trades, none of them delivered yet, to the next run; a break says so.
+
+    The engine has moved cash and credits at each trade; here they go on counting as not settled.
+    """
+    run = session.get_one(ClearingRun, run_id)
+    price = session.get_one(ClearingPrice, (run_id, instrument))
+    if not price.is_delivered:
+        return
+    mine = (ClearingNet.run_id == run_id) & (ClearingNet.instrument == instrument)
+    session.execute(delete(ClearingNet).where(mine))
+    price.is_delivered, price.after_sequence = False, run.closing_sequence
+    run.batches -= batches
+    session.add(
+        ReconciliationBreak(
+            run_id=run_id,
+            kind=BreakKind.DELIVERY,
+            account=shortage.account,
+            asset=session.get_one(Instrument, instrument).symbol,
+            engine=shortage.owed_lots,
+            ledger=0,
+            custody=shortage.held_lots,
+        )
+    )
+
+
+def _mend(session: Session, run: ClearingRun, symbol: str) -> None:
+    """Close the breaks of earlier runs that could not deliver the instrument; now it is."""
+    failed = (
+        (ReconciliationBreak.kind == BreakKind.DELIVERY)
+        & (ReconciliationBreak.asset == symbol)
+        & (ReconciliationBreak.status == "open")
+    )
+    found = {
+        "status": "resolved",
+        "reason": f"delivered with {format_day(run.trading_day)}",
+        "resolved_by": "settlement",
+        "resolved_time_ns": run.started_time_ns,
+    }
+    session.execute(update(ReconciliationBreak).where(failed).values(found))
 
 
 def _legs(symbol: str, batch: Batch) -> list[Leg]:

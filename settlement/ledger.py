@@ -21,6 +21,7 @@ from settlement import bulk
 from settlement.tables.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
 
 CASH = "CNY"
+ADJUSTMENT = "adjustment"  # the kind of a posting that mends a break
 # SQLite allows far more variables in one statement; this keeps every statement small.
 CHUNK = 500
 

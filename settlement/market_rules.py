@@ -39,6 +39,7 @@ Kind = Literal[
     "disclosure",
     "complaints",
     "surveillance",
+    "settlement",
 ]
 
 
@@ -124,6 +125,14 @@ class BlockTradingRule(_Strict):
     source: str
 
 
+class SettlementRule(_Strict):
+    """Which of a seller's blocks go first, and whether an operator has to approve the delivery."""
+
+    block_order: Literal["oldest_vintage", "newest_vintage", "oldest_issue"]
+    needs_approval: bool
+    source: str
+
+
 class QuotingRule(_Strict):
     """What a market maker's two-sided quote owes; 0 leaves that measure of the spread free."""
 
@@ -147,6 +156,7 @@ class Shipped(_Strict):
     disclosure: DisclosureRule
     complaints: ComplaintsRule
     surveillance: SurveillanceRule
+    settlement: SettlementRule
 
     @property
     def zone(self) -> ZoneInfo:
@@ -167,6 +177,7 @@ _TYPES: dict[Kind, type[BaseModel]] = {
     "disclosure": DisclosureRule,
     "complaints": ComplaintsRule,
     "surveillance": SurveillanceRule,
+    "settlement": SettlementRule,
 }
 
 
@@ -233,6 +244,12 @@ def surveillance_rules(session: Session) -> Callable[[str], SurveillanceRule]:
     """A look-up of the detectors' parameters for the instrument of a symbol."""
     found = _in_force(session, "surveillance", SurveillanceRule.model_validate_json)
     return lambda symbol: found.get(symbol) or found.get(EVERYWHERE) or shipped().surveillance
+
+
+def settlement_rules(session: Session) -> Callable[[str], SettlementRule]:
+    """A look-up of how the credits of a symbol are delivered."""
+    found = _in_force(session, "settlement", SettlementRule.model_validate_json)
+    return lambda symbol: found.get(symbol) or found.get(EVERYWHERE) or shipped().settlement
 
 
 def _in_force(session: Session, kind: Kind, read: Callable[[str], Rule]) -> dict[str, Rule]:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from engine.codes import Side, TradeType
 from settlement.market_rules import ClosingPriceRule
+from settlement.tables.clearing import ClearingPrice, ClearingRun
 from settlement.tables.trading import Instrument, Trade
 
 # An instrument's delivery is cut into transactions of at most this many transfers and payments.
@@ -83,6 +84,23 @@ def day_figures(session: Session, trades: ColumnElement[bool]) -> dict[int, DayF
     )
     # PostgreSQL sums 64-bit integers into decimals.
     return {row[0]: DayFigures(*map(int, row[1:])) for row in session.execute(query)}
+
+
+def carried_over(session: Session, run: ClearingRun) -> dict[int, int]:
+    """Instruments with trades that an earlier run priced and could not deliver.
+
+    Gives the sequence up to which they are priced.
+    """
+    priced = func.max(ClearingRun.closing_sequence)
+    query = (
+        select(ClearingPrice.instrument, priced)
+        .join(ClearingRun, ClearingPrice.run_id == ClearingRun.run_id)
+        .join(Instrument, ClearingPrice.instrument == Instrument.number)
+        .where(ClearingRun.run_id != run.run_id, ClearingPrice.is_delivered.is_(False))
+        .group_by(ClearingPrice.instrument, Instrument.settled_sequence)
+        .having(priced > Instrument.settled_sequence)
+    )
+    return dict(session.execute(query).all())
 
 
 def net_rows(trades: ColumnElement[bool]) -> Select[Any]:

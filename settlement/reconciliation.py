@@ -36,6 +36,7 @@ _PAUSE_SECONDS = 0.1
 class BreakKind(StrEnum):
     ENGINE_LEDGER = "engine_ledger"
     LEDGER_CUSTODY = "ledger_custody"
+    DELIVERY = "delivery"  # a seller owes in the engine what its custody does not hold
     UNBALANCED = "unbalanced"  # a ledger transaction that does not sum to zero
 
 

@@ -29,7 +29,7 @@ _MOVEMENTS = {
     "credits_deposited": "deposited",
     "credits_withdrawn": "withdrawn",
 }
-_NO_MOVEMENT = {"deposited": 0, "withdrawn": 0, "bought": 0, "sold": 0, "fees": 0}
+_NO_MOVEMENT = dict.fromkeys(("deposited", "withdrawn", "adjusted", "bought", "sold", "fees"), 0)
 Body = dict[str, Any]
 
 
@@ -82,6 +82,10 @@ def _lines(
         for holding, amount in found.items():
             if holding.kind == Kind.PARTICIPANT:
                 movements[holding.owner][holding.asset][name] += abs(amount)
+    adjusted = ledger.balances(session, today, LedgerTransaction.kind == ledger.ADJUSTMENT)
+    for holding, amount in adjusted.items():
+        if holding.kind == Kind.PARTICIPANT:
+            movements[holding.owner][holding.asset]["adjusted"] += amount
     columns = (ClearingNet.account, ClearingNet.instrument)
     amounts = (ClearingNet.bought_fen, ClearingNet.sold_fen, ClearingNet.fees_fen)
     query = select(*columns, *amounts, ClearingNet.bought_lots, ClearingNet.sold_lots)
@@ -111,7 +115,7 @@ def _lines(
 def _line(asset: str, moved: dict[str, int], closing: int) -> dict[str, int]:
     """An asset's line; what is bought costs cash and brings credits."""
     traded = moved["bought"] - moved["sold"]
-    change = moved["deposited"] - moved["withdrawn"] - moved["fees"]
+    change = moved["deposited"] - moved["withdrawn"] + moved["adjusted"] - moved["fees"]
     change += -traded if asset == CASH else traded
     return {"opening": closing - change, **moved, "closing": closing}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.orm import Session
@@ -69,6 +69,14 @@ class BlockTradingBody(Body):
 
     minimum_quantity: Quantity
     price_limit: str
+    source: str
+
+
+class SettlementRuleBody(Body):
+    """PUT /v1/operator/settlement-rules/{symbol}: which of a seller's blocks go first."""
+
+    block_order: Literal["oldest_vintage", "newest_vintage", "oldest_issue"]
+    needs_approval: bool
     source: str
 
 
@@ -228,6 +236,28 @@ async def set_obligation(
 async def forget_obligation(symbol: str, known: Operator, exchange: Exchange) -> Response:
     """Take an instrument back to the obligations of all others."""
     return await _change(exchange, known, "quoting", _symbol(exchange, symbol), None)
+
+
+@router.put("/operator/settlement-rules/{symbol}", tags=["operator"])
+async def set_settlement_rule(
+    symbol: str,
+    known: Operator,
+    body: Annotated[SettlementRuleBody, Depends(json_body(SettlementRuleBody))],
+    exchange: Exchange,
+) -> Response:
+    """Say which blocks are delivered first, and whether a delivery waits for an approval."""
+    rule = {
+        "block_order": body.block_order,
+        "needs_approval": body.needs_approval,
+        "source": plain_text(body.source, "source", _MAX_NOTE),
+    }
+    return await _change(exchange, known, "settlement", _symbol(exchange, symbol), rule)
+
+
+@router.delete("/operator/settlement-rules/{symbol}", tags=["operator"])
+async def forget_settlement_rule(symbol: str, known: Operator, exchange: Exchange) -> Response:
+    """Take an instrument back to the settlement rule of all others."""
+    return await _change(exchange, known, "settlement", _symbol(exchange, symbol), None)
 
 
 @router.post("/operator/market-rules/{version}/approve", tags=["operator"])

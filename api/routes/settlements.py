@@ -12,16 +12,19 @@ from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from api import settlement_reports as reports
 from api import settlement_runs
 from api import settlement_views as views
 from api.auth import Caller, caller, require_role
 from api.errors import Problem
 from api.gateway import Gateway, gateway
+from api.operator_actions import write
 from api.schemas import Body, Page, page
 from api.strict_json import json_body
 from engine.times import day_number
 from settlement import clearing, identity, statements
 from settlement.reconciliation import reconcile
+from settlement.report_files import MEDIA_TYPES, FileFormat
 from settlement.tables.clearing import ClearingRun
 
 T = TypeVar("T")
@@ -93,6 +96,17 @@ async def show_run(
     return await _read(exchange, read)
 
 
+@router.post("/operator/settlements/{run_id}/approve")
+async def approve_delivery(
+    run_id: str,
+    known: Annotated[Caller, Depends(_settler)],
+    exchange: Annotated[Gateway, Depends(gateway)],
+) -> dict[str, Any]:
+    """Let a run deliver that waits for it, as the settlement rule wants."""
+    run = await write(exchange, lambda session: clearing.approve(session, run_id, known.username))
+    return views.render_run_in_short(run)
+
+
 @router.get("/operator/settlements/{run_id}/statements", response_model=None)
 async def list_statements(
     run_id: str,
@@ -101,7 +115,7 @@ async def list_statements(
     exchange: Annotated[Gateway, Depends(gateway)],
     wanted: Annotated[Page, Depends(page)],
 ) -> Response | dict[str, Any]:
-    """A run's statements by account, as JSON or, by Accept, as CSV."""
+    """A run's statements by account, as JSON or, by Accept, as CSV for machines."""
 
     def read(session: Session) -> dict[str, Any]:
         clearing.report(session, run_id)
@@ -117,6 +131,24 @@ async def list_statements(
     return _as_accepted(request, await _read(exchange, read))
 
 
+@router.get(
+    "/operator/settlements/{run_id}/report",
+    response_class=Response,
+    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}},
+)
+async def show_report(
+    run_id: str,
+    _: Annotated[Caller, Depends(_reader)],
+    exchange: Annotated[Gateway, Depends(gateway)],
+    file_format: Annotated[FileFormat | None, Depends(reports.wanted_format)],
+) -> Response:
+    """A run's totals, prices, breaks and statements as a file: `format`, else Accept, else PDF."""
+    wanted = file_format or FileFormat.PDF
+    return await _read(
+        exchange, lambda session: reports.file_response(reports.run_report(session, run_id), wanted)
+    )
+
+
 @router.get("/operator/reconciliation")
 async def show_reconciliation(
     _: Annotated[Caller, Depends(_reader)],
@@ -130,15 +162,22 @@ async def show_reconciliation(
     )
 
 
-@router.get("/statements", response_model=None)
+@router.get(
+    "/statements",
+    response_model=None,
+    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}},
+)
 async def list_own_statements(
-    request: Request,
     known: Annotated[Caller, Depends(caller)],
     exchange: Annotated[Gateway, Depends(gateway)],
     wanted: Annotated[Page, Depends(page)],
+    file_format: Annotated[FileFormat | None, Depends(reports.wanted_format)],
     day: Annotated[str | None, Query(alias="date", max_length=10)] = None,
 ) -> Response | dict[str, Any]:
-    """The account's statements, newest first; the one of `date` comes with its trades."""
+    """The account's statements, newest first; the one of `date` comes with its trades.
+
+    As JSON or as a file: `format`, else Accept; without a date a CSV file is one plain table.
+    """
     codes = {known.account: known.account_code}
 
     def read_one(session: Session) -> dict[str, Any]:
@@ -158,7 +197,13 @@ async def list_own_statements(
             "next_cursor": str(items[-1].trading_day) if len(found) > wanted.limit else None,
         }
 
-    return _as_accepted(request, await _read(exchange, read_page if day is None else read_one))
+    content = await _read(exchange, read_page if day is None else read_one)
+    if file_format is None:
+        return content
+    if file_format is FileFormat.CSV and day is None:
+        return _csv(content)
+    report = reports.account_report(known.account_code, content["items"])
+    return await asyncio.to_thread(reports.file_response, report, file_format)
 
 
 def read_day(text: str) -> int:
@@ -182,4 +227,8 @@ async def _read(exchange: Gateway, work: Callable[[Session], T]) -> T:
 def _as_accepted(request: Request, content: dict[str, Any]) -> Response | dict[str, Any]:
     if "text/csv" not in request.headers.get("accept", ""):
         return content
+    return _csv(content)
+
+
+def _csv(content: dict[str, Any]) -> Response:
     return Response(views.render_csv(content["items"]), media_type="text/csv")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, ForeignKey, String, Text
+from sqlalchemy import Boolean, ForeignKey, String, Text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from settlement.tables.base import Base
@@ -12,7 +12,10 @@ RUN_ID_LENGTH = 36
 
 
 class ClearingRun(Base):
-    """One trading day's end; `step` is the last one that is done."""
+    """One trading day's end; `step` is the last one that is done.
+
+    Status: running, waiting (for an operator to approve the delivery), failed, completed.
+    """
 
     __tablename__ = "clearing_runs"
 
@@ -29,6 +32,7 @@ class ClearingRun(Base):
     closing_sequence: Mapped[int] = mapped_column(default=0)
     batches: Mapped[int] = mapped_column(default=0)  # of the delivery; posted ones are counted
     error: Mapped[str | None] = mapped_column(Text)
+    approved_by: Mapped[str | None] = mapped_column(String(32))  # the delivery, where it has to be
 
 
 class ClearingPrice(Base):
@@ -38,7 +42,8 @@ class ClearingPrice(Base):
 
     run_id: Mapped[str] = mapped_column(ForeignKey("clearing_runs.run_id"), primary_key=True)
     instrument: Mapped[int] = mapped_column(ForeignKey("instruments.number"), primary_key=True)
-    # The run settles the instrument's trades after this sequence, up to its closing_sequence.
+    # The run settles the instrument's trades after this sequence, up to its closing_sequence,
+    # unless a seller's blocks were short: then it is the closing_sequence, and a later run does.
     after_sequence: Mapped[int]
     previous_price_ticks: Mapped[int]
     closing_price_ticks: Mapped[int]
@@ -50,6 +55,7 @@ class ClearingPrice(Base):
     # Block trades and one-way auctions, which the figures above leave out but for the fees.
     negotiated_lots: Mapped[int] = mapped_column(default=0, server_default="0")
     negotiated_fen: Mapped[int] = mapped_column(default=0, server_default="0")
+    is_delivered: Mapped[bool] = mapped_column(default=True, server_default=true())
 
 
 class ClearingNet(Base):
@@ -80,7 +86,10 @@ class Statement(Base):
 
 
 class ReconciliationBreak(Base):
-    """A balance on which the engine, the ledger and custody did not agree at the end of a run."""
+    """A balance on which the engine, the ledger and custody did not agree at the end of a run.
+
+    Status: open, pending (an adjustment waits for a second person), resolved.
+    """
 
     __tablename__ = "reconciliation_breaks"
 
@@ -92,3 +101,13 @@ class ReconciliationBreak(Base):
     engine: Mapped[int]
     ledger: Mapped[int]
     custody: Mapped[int]
+    status: Mapped[str] = mapped_column(
+        String(16), default="open", server_default="open", index=True
+    )
+    assigned_to: Mapped[str | None] = mapped_column(String(32))
+    reason: Mapped[str | None] = mapped_column(String(200))
+    resolved_by: Mapped[str | None] = mapped_column(String(32))
+    resolved_time_ns: Mapped[int | None]
+    # Who approved or rejected an adjustment last.
+    decided_by: Mapped[str | None] = mapped_column(String(32))
+    decided_time_ns: Mapped[int | None]

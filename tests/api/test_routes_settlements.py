@@ -12,6 +12,7 @@ from exchange_driver import Exchange, running_exchange
 
 from api import settlement_answers as answers
 from settlement.clearing import Clearing
+from settlement.report_files import MEDIA_TYPES, FileFormat
 
 RUNS = "/v1/operator/settlements"
 
@@ -115,12 +116,69 @@ async def test_statements(exchange: Exchange) -> None:
     assert table.headers["content-type"].startswith("text/csv")
     lines = table.text.splitlines()
     assert lines[0].startswith("date,account,asset,opening")
-    assert f"{day},enterprise,GD-PHCER,0,0,0,10,0,,10,50.00" in lines
+    assert f"{day},enterprise,GD-PHCER,0,0,0,0,10,0,,10,50.00" in lines
+
+
+async def test_a_delivery_waits_for_an_operator(exchange: Exchange) -> None:
+    """Where the rule wants it the run waits, once the day is netted, for somebody's approval."""
+    operator = exchange.client("operator")
+    await trade(exchange)
+    day = await trading_day(exchange)
+    rule = {"block_order": "oldest_issue", "needs_approval": True, "source": "Notice 7"}
+    path = "/v1/operator/settlement-rules/GD-PHCER"
+    assert (await operator.put(path, json=rule)).json()["kind"] == "settlement"
+    wrong = await operator.put(path, json=rule | {"block_order": "any"})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_request")
+    run_id = (await operator.post(RUNS, json={"date": day})).json()["run_id"]
+    run = await finished(exchange, run_id)
+    msgspec.convert(run, answers.SettlementRun)
+    assert (run["status"], run["progress"]["step"]) == ("waiting", "deliver")
+    refused = await exchange.client("enterprise").post(f"{RUNS}/{run_id}/approve")
+    assert refused.status_code == 403
+    approved = await operator.post(f"{RUNS}/{run_id}/approve")
+    assert approved.json()["status"] == "running"
+    assert (await finished(exchange, run_id))["status"] == "completed"
+    again = await operator.post(f"{RUNS}/{run_id}/approve")
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+
+
+async def test_reports(exchange: Exchange) -> None:
+    """A run's report and an account's statement as files: the same bytes whenever asked."""
+    await trade(exchange)
+    day = await trading_day(exchange)
+    answer = await exchange.client("operator").post(RUNS, json={"date": day})
+    run = await finished(exchange, answer.json()["run_id"])
+    auditor, enterprise = exchange.client("auditor"), exchange.client("enterprise")
+    for client, path in (
+        (auditor, f"{RUNS}/{run['run_id']}/report"),
+        (enterprise, f"/v1/statements?date={day}"),
+    ):
+        for name, magic in (("csv", b"\xef\xbb\xbf"), ("xlsx", b"PK"), ("pdf", b"%PDF-")):
+            file_format = FileFormat(name)
+            first = await client.get(path, params={"format": name, "date": day})
+            accept = {"Accept": MEDIA_TYPES[file_format]}
+            second = await client.get(path, headers=accept)
+            assert first.status_code == 200, first.text
+            assert first.headers["content-type"].startswith(MEDIA_TYPES[file_format])
+            assert f'{day}.{name}"' in first.headers["content-disposition"]
+            assert first.content.startswith(magic)
+            assert first.content == second.content
+    report = (await auditor.get(f"{RUNS}/{run['run_id']}/report?format=csv")).text
+    assert "成交额（元）Turnover (CNY),1002.00" in report
+    assert f"{day},enterprise,GD-PHCER,0,0,0,0,10,0,,10,50.00" in report
+    own = (await enterprise.get(f"/v1/statements?date={day}&format=csv")).text
+    assert "GD-PHCER,买入 buy,50.10,10," in own
+    assert "organiser" not in own
+    as_json = await enterprise.get("/v1/statements?format=json", headers={"Accept": "text/csv"})
+    assert as_json.json()["items"]
 
 
 @pytest.mark.parametrize(
     ("username", "request_line", "status", "code"),
     [
+        ("enterprise", f"GET {RUNS}/x/report", 403, "forbidden"),
+        ("auditor", f"GET {RUNS}/x/report", 404, "not_found"),
+        ("auditor", f"GET {RUNS}/x/report?format=docx", 400, "invalid_request"),
         ("enterprise", f"POST {RUNS}", 403, "forbidden"),
         ("auditor", f"POST {RUNS}", 403, "forbidden"),
         ("enterprise", f"GET {RUNS}/x", 403, "forbidden"),

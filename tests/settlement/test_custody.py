@@ -10,7 +10,7 @@ from engine.codes import Side
 from settlement import blocks, custody, operations
 from settlement.custody import DeliveryError
 from settlement.errors import Refused
-from settlement.tables.registry import Operation
+from settlement.tables.registry import Batch, Block, Operation
 
 
 def statuses(credit_registry) -> list[str]:
@@ -231,3 +231,20 @@ def deliver(credit_registry, transfers, run_key: str) -> None:
 def in_custody(credit_registry, account: int) -> int:
     with credit_registry.database.read() as session:
         return custody.custody_totals(session).get((account, "GD-PHCER"), 0)
+
+
+@pytest.mark.parametrize(
+    ("block_order", "left"),
+    [("oldest_vintage", 2024), ("newest_vintage", 2023), ("oldest_issue", 2023)],
+)
+def test_which_blocks_go_first(credit_registry, block_order, left):
+    """By vintage, oldest or newest first, or in the order of issue; the rest stays."""
+    credit_registry.issue(2024, 50, "GD-A")
+    credit_registry.issue(2023, 50, "GD-B")
+    credit_registry.deposit(1, 100)
+    credit_registry.database.write(
+        lambda session: custody.deliver(session, "GD-PHCER", [(1, 2, 50)], "run", block_order)
+    ).result()
+    with credit_registry.database.read() as session:
+        query = select(Batch.vintage).join(Block, Block.batch_number == Batch.number)
+        assert session.scalars(query.where(Block.holder_account == 1)).all() == [left]

@@ -26,6 +26,7 @@ def assert_adds_up(body: dict[str, Any]) -> None:
         cash["opening"]
         + cash["deposited"]
         - cash["withdrawn"]
+        + cash["adjusted"]
         - cash["bought"]
         + cash["sold"]
         - cash["fees"]
@@ -50,6 +51,7 @@ def test_a_first_day(market: Any, tmp_path: Path) -> None:
         "opening": 0,
         "deposited": 10_000_000,
         "withdrawn": 1_000,
+        "adjusted": 0,
         "bought": bought_fen,
         "sold": 0,
         "fees": 300 * 5_000 * 3 // 1_000 + 100 * 5_010 * 3 // 1_000,

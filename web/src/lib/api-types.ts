@@ -137,6 +137,10 @@ export interface AnswerBody {
   text: string;
 }
 
+export interface AssignBody {
+  assignee: string;
+}
+
 export interface Auction {
   auction_id: string;
   symbol: string;
@@ -354,7 +358,7 @@ export interface BookReplay {
 }
 
 export interface Break {
-  kind: "engine_ledger" | "ledger_custody" | "unbalanced";
+  kind: "delivery" | "engine_ledger" | "ledger_custody" | "unbalanced";
   account: string;
   asset: string;
   engine: string;
@@ -502,6 +506,7 @@ export interface CashLine {
   opening: string;
   deposited: string;
   withdrawn: string;
+  adjusted: string;
   bought: string;
   sold: string;
   fees: string;
@@ -712,6 +717,7 @@ export interface CreditsLine {
   opening: string;
   deposited: string;
   withdrawn: string;
+  adjusted: string;
   bought: string;
   sold: string;
   closing: string;
@@ -1135,7 +1141,7 @@ export interface Listings {
 
 export interface MarketRule {
   version: string;
-  kind: "block_trading" | "closing_price" | "complaints" | "day" | "disclosure" | "quoting" | "sessions" | "surveillance";
+  kind: "block_trading" | "closing_price" | "complaints" | "day" | "disclosure" | "quoting" | "sessions" | "settlement" | "surveillance";
   key: string;
   rule: Record<string, unknown> | null;
   status: "in_force" | "pending" | "rejected";
@@ -1527,6 +1533,29 @@ export interface Quantities {
   pending_export: string;
 }
 
+export interface QueuedBreak {
+  kind: "delivery" | "engine_ledger" | "ledger_custody" | "unbalanced";
+  account: string;
+  asset: string;
+  engine: string;
+  ledger: string;
+  custody: string;
+  break_id: string;
+  run_id: string;
+  status: "open" | "pending" | "resolved";
+  assigned_to: string | null;
+  reason: string | null;
+  resolved_by: string | null;
+  resolved_at: string | null;
+  decided_by: string | null;
+  decided_at: string | null;
+}
+
+export interface QueuedBreaks {
+  items: (QueuedBreak)[];
+  next_cursor: string | null;
+}
+
 export interface Quote {
   symbol: string;
   bid: Order | null;
@@ -1632,6 +1661,11 @@ export interface ReportBody {
   reason: string;
   allowances_surrendered?: string | null;
   penalised?: boolean | null;
+}
+
+export interface ResolveBody {
+  reason: string;
+  adjust?: boolean;
 }
 
 export interface ResumeBody {
@@ -1792,11 +1826,17 @@ export interface SettlementProgress {
   percent: number;
 }
 
+export interface SettlementRuleBody {
+  block_order: "newest_vintage" | "oldest_issue" | "oldest_vintage";
+  needs_approval: boolean;
+  source: string;
+}
+
 export interface SettlementRun {
   run_id: string;
   date: string;
   next_date: string;
-  status: "completed" | "failed" | "running";
+  status: "completed" | "failed" | "running" | "waiting";
   progress: SettlementProgress;
   totals: SettlementTotals;
   prices: (ClosingPrice)[];
@@ -1809,7 +1849,7 @@ export interface SettlementRun {
 export interface SettlementRunInShort {
   run_id: string;
   date: string;
-  status: "completed" | "failed" | "running";
+  status: "completed" | "failed" | "running" | "waiting";
   started_at: string;
   finished_at: string | null;
 }
