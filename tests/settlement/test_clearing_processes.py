@@ -24,7 +24,7 @@ from settlement.reconciliation import reconcile
 from settlement.tables.clearing import ClearingRun
 
 DAY = 20_777
-KILLS = int(os.environ.get("PUHUI_KILLS", "10"))
+KILLS = int(os.environ.get("PUHUI_KILLS", "4"))
 KILLS_A_DAY = 4
 BATCH_SIZE = 2
 PATIENCE_SECONDS = 120
