@@ -13,9 +13,10 @@ run: pages
 pages: $(VENV)/.runtime
 	$(BIN)/python -m web.build_pages
 
-# A file of tests stays with one process: its fixtures start servers and databases.
+# A file of tests stays with one process: its fixtures start servers and databases. Half of the
+# time is waiting for those, so there is a process more than cores on a small machine.
 test: $(VENV)/.dev pages
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
