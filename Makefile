@@ -13,10 +13,9 @@ run: pages
 pages: $(VENV)/.runtime
 	$(BIN)/python -m web.build_pages
 
-# A file of tests stays with one process: its fixtures start servers and databases. Half of the
-# time is waiting for those, so there is a process more than cores on a small machine.
+# A file of tests stays with one process: its fixtures start servers and databases.
 test: $(VENV)/.dev pages
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
